@@ -1,0 +1,220 @@
+"""The rooms as the engine sees them.
+
+Each Protocol is implemented by the room of the same name, a fake of it serves
+the scenario tests, and :mod:`linwin.daemon` injects one of the two as
+:class:`Rooms`. All methods that do I/O are coroutines; work that is heavy on
+CPU or system calls happens in worker processes behind them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from linwin.model.container import Container
+from linwin.model.guest import Chunk, Preparation, ProcessSpec
+from linwin.model.image import Image, Layer, Removed
+from linwin.model.machine import MachineExit, MachineSpec
+from linwin.model.progress import Report
+from linwin.model.template import Template
+
+
+class StagedImage(Protocol):
+    """An image read from an archive, checked, and not yet visible to anyone."""
+
+    @property
+    def image(self) -> Image: ...
+
+    async def commit(self) -> Image:
+        """Make the image and its references visible, atomically."""
+
+    async def discard(self) -> None:
+        """Drop what was staged and no other image uses. Idempotent, safe after commit."""
+
+
+class Images(Protocol):
+    """References, content store, archives."""
+
+    async def stage(self, archive: Path, templates: Sequence[Template], report: Report) -> list[StagedImage]:
+        """Read a docker-archive or OCI archive, verify every digest, and stage its images.
+
+        Raises InvalidRequest for a corrupt, truncated or non-Windows archive,
+        Unavailable for a full disk. Nothing is left behind when it raises.
+        """
+
+    async def list(self) -> list[Image]:
+        """All images, newest first, the templates' base images included."""
+
+    async def resolve(self, reference: str) -> Image:
+        """Find an image by reference, ``name@digest``, id or unique id prefix. Raises NotFound."""
+
+    async def tag(self, source: str, target: str) -> None:
+        """Point the reference ``target`` at the image that ``source`` names."""
+
+    async def remove(self, reference: str, *, force: bool, in_use: frozenset[str]) -> list[Removed]:
+        """Untag, and delete the image when its last reference went.
+
+        ``in_use`` are the ids of images that containers use; deleting one of
+        them raises Conflict unless forced.
+        """
+
+    async def adopt_base_images(self, templates: Sequence[Template]) -> None:
+        """Make the base images that ``templates`` provide resolvable, and forget those of others."""
+
+
+class Disks(Protocol):
+    """Chains of qcow2 overlays whose volume is NTFS."""
+
+    async def chain(self, template: Template, layers: Sequence[Layer], report: Report) -> tuple[str, Path]:
+        """Build what is missing of a chain; return its chain id and its end.
+
+        Raises InvalidRequest for a layer that cannot be applied (naming layer
+        and entry), Unavailable for a full disk. Nothing is left behind when it raises.
+        """
+
+    async def overlay(self, chain_end: Path, path: Path, *, uid: int) -> None:
+        """Create a container's own overlay at ``path``, owned by ``uid``."""
+
+    async def prune(self, keep: frozenset[str]) -> int:
+        """Delete every chain that no id in ``keep`` needs as itself or an ancestor; return bytes freed."""
+
+
+class Machine(Protocol):
+    """One running virtual machine."""
+
+    @property
+    def pid(self) -> int: ...
+
+    @property
+    def agent_socket(self) -> Path: ...
+
+    @property
+    def exited(self) -> asyncio.Future[MachineExit]:
+        """Resolves when the machine's process has ended, for whatever reason."""
+
+    async def plug_disk(self, image: Path, serial: str) -> None:
+        """Hot-plug a qcow2 disk whose serial number the guest will see."""
+
+    async def quit(self) -> None:
+        """End the machine now, without asking its guest. Returns when the process is gone. Idempotent."""
+
+    async def console_tail(self, lines: int = 20) -> tuple[str, ...]:
+        """The last lines that the guest's kernel and agent wrote to its console."""
+
+
+class Machines(Protocol):
+    """The machine driver."""
+
+    async def accelerator(self) -> str:
+        """``kvm`` or ``tcg``, found by running a guest once, cached."""
+
+    async def boot(self, spec: MachineSpec) -> Machine:
+        """Start a machine. Raises Unavailable with QEMU's own words when it does not start."""
+
+    async def adopt(self, spec: MachineSpec, pid: int) -> Machine | None:
+        """Take over a machine that an earlier daemon started; None when it no longer runs."""
+
+
+class Process(Protocol):
+    """One process in a guest. Offsets count bytes of one stream from the process's start."""
+
+    def output(self) -> AsyncIterator[Chunk]:
+        """What the process prints, both streams, until both ended. To be iterated once."""
+
+    async def acknowledge(self, chunk: Chunk) -> None:
+        """Say that ``chunk`` and all before it on its stream is on disk; lets the guest send more."""
+
+    async def write(self, data: bytes) -> None:
+        """Send to stdin; waits while the guest's window is closed. No-op after the process ended."""
+
+    async def close_stdin(self) -> None: ...
+
+    async def wait(self) -> int:
+        """The exit code, unsigned 32 bits. Raises Unavailable when the guest is lost."""
+
+    async def signal(self, name: str) -> None:
+        """Send TERM, KILL, INT or BREAK as docker maps them on Windows."""
+
+
+class Guest(Protocol):
+    """A session with one guest's agent."""
+
+    async def prepare(self, preparation: Preparation) -> None:
+        """Mount the plugged C:, load its registry, set name and clock."""
+
+    async def spawn(self, process_id: str, spec: ProcessSpec) -> Process:
+        """Start a process. Raises CommandNotFound or CommandNotExecutable in docker's words."""
+
+    async def adopt(self, process_id: str, *, stdout: int, stderr: int) -> Process | None:
+        """Go on with a process of an earlier session from the given stream offsets; None if unknown."""
+
+    async def shutdown(self, *, timeout: float) -> None:
+        """End all processes, flush the registry, sync and unmount C:. The disk is clean afterwards."""
+
+    async def close(self) -> None:
+        """End the session; the guest keeps running. Idempotent."""
+
+
+class Guests(Protocol):
+    """Connects to agents."""
+
+    async def connect(self, machine: Machine, *, timeout: float) -> Guest:
+        """Wait for the agent's hello.
+
+        Raises Unavailable, quoting the last console lines, when the machine
+        ends first or no hello arrives within ``timeout`` seconds.
+        """
+
+
+class Templates(Protocol):
+    """Installed templates and the recipes to build them."""
+
+    async def list(self) -> list[Template]: ...
+
+    async def get(self, name: str) -> Template:
+        """Raises NotFound, naming the templates at hand and the command that builds one."""
+
+    async def build(self, name: str, report: Report) -> Template:
+        """Build and install a template from its recipe; a build of equal inputs is reused."""
+
+    async def remove(self, name: str) -> None:
+        """Delete an installed template."""
+
+
+class State(Protocol):
+    """Containers, durably. Every method commits before it returns."""
+
+    async def add(self, container: Container) -> None:
+        """Raises Conflict in docker's words when the name is taken."""
+
+    async def get(self, reference: str) -> Container:
+        """By full id, exact name (with or without ``/``), or unique id prefix.
+
+        Raises NotFound ("No such container: X") or InvalidRequest for an ambiguous prefix.
+        """
+
+    async def list(self) -> list[Container]:
+        """Newest first."""
+
+    async def advance(self, container_id: str, status: str, **changes: object) -> Container:
+        """Move to ``status`` (see :mod:`linwin.state.transitions`) and set fields.
+
+        Raises Conflict, naming both states, for a move that is not legal.
+        """
+
+    async def delete(self, container_id: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Rooms:
+    """The rooms, each field named as the folder that implements it."""
+
+    images: Images
+    disks: Disks
+    machine: Machines
+    guest: Guests
+    templates: Templates
+    state: State

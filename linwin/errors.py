@@ -1,0 +1,73 @@
+"""Every error that linwin raises on purpose.
+
+An error has a *kind* (its class), a *message* that says what happened to which
+thing, and a *hint* that says what to do next. Foreign exceptions are turned
+into one of these once, at the edge of the room that made the foreign call, with
+``raise … from``. HTTP status codes are chosen in :mod:`linwin.api.status` and
+exit codes in :mod:`linwin.cli`; nothing else knows about either.
+
+    LinwinError
+    ├── NotFound          no such container, image, template
+    ├── Conflict          the name is taken, the container is running
+    ├── InvalidRequest    the request, archive or image is malformed
+    │   ├── CommandNotFound      the entrypoint does not exist in the guest
+    │   └── CommandNotExecutable the entrypoint exists but cannot be run
+    ├── Forbidden         allowed by nobody (a predefined thing)
+    ├── Unsupported       docker can, linwin cannot (yet)
+    ├── Unavailable       this host or guest cannot serve it now
+    └── Internal          a defect of linwin itself
+"""
+
+from __future__ import annotations
+
+
+class LinwinError(Exception):
+    """Base of all linwin errors.
+
+    ``message`` is one sentence without a trailing full stop, as docker's are;
+    ``hint`` is one sentence of advice, or None.
+    """
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n{self.hint}" if self.hint else self.message
+
+
+class NotFound(LinwinError):
+    """The named thing does not exist."""
+
+
+class Conflict(LinwinError):
+    """The thing exists in a state that does not allow the request."""
+
+
+class InvalidRequest(LinwinError):
+    """The request, archive or image is malformed."""
+
+
+class CommandNotFound(InvalidRequest):
+    """The entrypoint does not exist in the guest (docker's exit code 127)."""
+
+
+class CommandNotExecutable(InvalidRequest):
+    """The entrypoint exists but the guest cannot run it (exit code 126)."""
+
+
+class Forbidden(LinwinError):
+    """The request is never allowed for this thing."""
+
+
+class Unsupported(LinwinError):
+    """Docker can do this and linwin cannot."""
+
+
+class Unavailable(LinwinError):
+    """This host, or a guest on it, cannot serve the request now."""
+
+
+class Internal(LinwinError):
+    """A defect of linwin itself."""

@@ -1,0 +1,109 @@
+"""Containers: what was asked for and what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Status = Literal["created", "starting", "running", "stopping", "exited", "removing", "dead"]
+"""``starting`` and ``stopping`` are intents: written before the work they name begins."""
+
+WaitCondition = Literal["not-running", "next-exit", "removed"]
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerSpec:
+    """A container as its user asked for it, after parsing and before any look-up.
+
+    ``entrypoint`` and ``cmd`` are None where the image's own apply, and empty
+    where the user cleared them. ``memory`` is in bytes and ``cpus`` a count,
+    0 for the defaults. ``stop_timeout`` is in seconds. ``console_size`` is
+    (rows, columns). ``host_config`` is what the client sent, echoed by inspect.
+    """
+
+    image: str
+    entrypoint: tuple[str, ...] | None = None
+    cmd: tuple[str, ...] | None = None
+    env: tuple[str, ...] = ()
+    working_dir: str = ""
+    user: str = ""
+    hostname: str = ""
+    domainname: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    exposed_ports: tuple[str, ...] = ()
+    volumes: tuple[str, ...] = ()
+    tty: bool = False
+    open_stdin: bool = False
+    stdin_once: bool = False
+    attach_stdin: bool = False
+    attach_stdout: bool = False
+    attach_stderr: bool = False
+    stop_signal: str = ""
+    stop_timeout: int | None = None
+    auto_remove: bool = False
+    memory: int = 0
+    cpus: int = 0
+    console_size: tuple[int, int] = (0, 0)
+    host_config: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """One container as the state room keeps it.
+
+    ``argv`` and ``command_line`` are the resolved command (see
+    :class:`linwin.model.guest.ProcessSpec`), ``env`` image and user variables
+    merged. Times are nanoseconds since the epoch, 0 for never. ``uid`` is the
+    host user of its machine. ``pid`` is its QEMU's, 0 when none runs.
+    ``started`` counts starts, so that a stream offset belongs to one start.
+    """
+
+    id: str
+    name: str
+    spec: ContainerSpec
+    image_id: str
+    template: str
+    chain_id: str
+    argv: tuple[str, ...]
+    command_line: str | None
+    env: tuple[str, ...]
+    cwd: str
+    user: str
+    labels: Mapping[str, str]
+    uid: int
+    created_at: int
+    status: Status = "created"
+    exit_code: int = 0
+    error: str = ""
+    started_at: int = 0
+    finished_at: int = 0
+    pid: int = 0
+    starts: int = 0
+
+    @property
+    def short_id(self) -> str:
+        """The first twelve digits, as every listing shows them."""
+        return self.id[:12]
+
+
+@dataclass(frozen=True, slots=True)
+class LogRecord:
+    """One piece of logged output: at most one line, ``data`` without its newline kept off."""
+
+    stream: Literal["stdout", "stderr"]
+    time_ns: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class LogQuery:
+    """Which part of a log to read. ``tail`` None means all; times in ns, 0 for open."""
+
+    stdout: bool = True
+    stderr: bool = True
+    follow: bool = False
+    timestamps: bool = False
+    tail: int | None = None
+    since: int = 0
+    until: int = 0

@@ -1,0 +1,50 @@
+"""What the engine says to a guest's agent, and hears from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+StreamName = Literal["stdout", "stderr"]
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessSpec:
+    """A process to start in a guest.
+
+    ``argv`` is the program and its arguments, each to be escaped by the rules
+    of Windows' C runtime; where ``command_line`` is given it is passed verbatim
+    instead and ``argv`` only tells what was meant. ``env`` overlays the
+    registry's environment, which the agent reads afresh. ``cwd`` is a Windows
+    path. ``stdin`` false means the process reads end-of-file at once.
+    """
+
+    argv: tuple[str, ...]
+    command_line: str | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+    cwd: str = "C:\\"
+    user: str = ""
+    stdin: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Bytes a process printed; ``end`` is the stream offset just behind them."""
+
+    stream: StreamName
+    data: bytes
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Preparation:
+    """What makes a booted guest *this* container, sent once C: is plugged in.
+
+    ``c_serial`` is the serial number of the plugged disk, ``time_ns`` the
+    host's wall clock in nanoseconds since the epoch.
+    """
+
+    hostname: str
+    c_serial: str
+    time_ns: int

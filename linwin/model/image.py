@@ -1,0 +1,101 @@
+"""Images as the rooms see them: platform, run configuration, layers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """The platform of an image config (OCI image spec, "config.md").
+
+    ``os_version`` is ``10.0.BUILD.UBR`` for Windows, or empty when unknown.
+    """
+
+    os: str = "windows"
+    architecture: str = "amd64"
+    os_version: str = ""
+    os_features: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RunConfig:
+    """The part of an image config that says how its containers run.
+
+    ``env`` holds ``NAME=value`` strings. ``args_escaped`` is Docker's Windows
+    flag: the first word of the command is a verbatim command line.
+    """
+
+    entrypoint: tuple[str, ...] = ()
+    cmd: tuple[str, ...] = ()
+    env: tuple[str, ...] = ()
+    working_dir: str = ""
+    user: str = ""
+    shell: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    exposed_ports: tuple[str, ...] = ()
+    volumes: tuple[str, ...] = ()
+    stop_signal: str = ""
+    args_escaped: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEntry:
+    """One line of an image's history; ``empty_layer`` lines have no layer."""
+
+    created: str = ""
+    created_by: str = ""
+    author: str = ""
+    comment: str = ""
+    empty_layer: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One layer above the template.
+
+    ``diff_id`` is ``sha256:…`` of the uncompressed tar, ``digest`` that of the
+    stored blob at ``blob``; ``size`` is the blob's size in bytes.
+    """
+
+    diff_id: str
+    digest: str
+    media_type: str
+    size: int
+    blob: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """One image in the store.
+
+    ``id`` is ``sha256:…`` of its config. ``diff_ids`` lists all layers of the
+    config, base first; the first ``base_layers`` of them are provided by a
+    template and the rest are ``layers``. ``references`` are canonical
+    (``docker.io/microsoft/nanoserver:latest``), sorted. ``size`` is the sum of
+    the stored blobs in bytes. ``created`` is RFC 3339. ``template`` names the
+    template that *is* this image, for the base images templates provide.
+    """
+
+    id: str
+    platform: Platform
+    config: RunConfig
+    diff_ids: tuple[str, ...]
+    base_layers: int
+    layers: tuple[Layer, ...]
+    references: tuple[str, ...] = ()
+    created: str = "1970-01-01T00:00:00Z"
+    author: str = ""
+    history: tuple[HistoryEntry, ...] = ()
+    size: int = 0
+    template: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """One thing that removing an image did: a reference untagged or an image deleted."""
+
+    untagged: str | None = None
+    deleted: str | None = None

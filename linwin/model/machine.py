@@ -1,0 +1,36 @@
+"""Descriptions of virtual machines, free of any hypervisor's syntax."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class MachineSpec:
+    """A guest to boot.
+
+    ``memory`` is in MiB. ``run_dir`` is an existing folder of this machine's
+    own; its sockets, console log and pid file live there under the names in
+    :mod:`linwin.paths`. ``uid`` is the host user QEMU runs as (0: the daemon's own).
+    ``spare_ports`` is the number of empty hot-plug ports.
+    """
+
+    id: str
+    kernel: Path
+    initrd: Path
+    cmdline: str
+    root_disk: Path
+    memory: int
+    cpus: int
+    run_dir: Path
+    uid: int = 0
+    spare_ports: int = 4
+
+
+@dataclass(frozen=True, slots=True)
+class MachineExit:
+    """How a machine's process ended; ``code`` is negative for a signal, None when it was not our child."""
+
+    code: int | None
+    console: tuple[str, ...] = ()

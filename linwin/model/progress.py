@@ -1,0 +1,24 @@
+"""Progress that long work reports while it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """One step of long work, in the shape of docker's progress stream.
+
+    ``id`` names the thing worked on (a layer, a build phase) or is empty for a
+    plain line. ``current`` and ``total`` are bytes, or None when unknown.
+    """
+
+    status: str
+    id: str = ""
+    current: int | None = None
+    total: int | None = None
+
+
+Report = Callable[[Progress], None]
+"""Receives progress; must not block and must be safe to call from the event loop."""

@@ -1,0 +1,49 @@
+"""Templates: the bootable guests that stand in for base layers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class BaseImage:
+    """One base image that a template provides.
+
+    ``references`` are canonical; ``os_version`` is ``10.0.BUILD.UBR``;
+    ``user`` is the default user of its containers.
+    """
+
+    references: tuple[str, ...]
+    os_version: str
+    user: str = ""
+    diff_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """One built template, ready to boot.
+
+    ``digest`` is ``sha256:…`` over the content of its parts; it is the chain id
+    that every chain on this template starts from. ``c_disk`` is the immutable
+    qcow2 whose volume is C:. ``minimum_memory`` is in MiB. ``serves_any_build``
+    is true for kinds (wine) that run images of every Windows build.
+    ``left_out`` maps the names of programs that the template lacks on purpose,
+    lower-case without ``.exe``, to the sentence a user should read.
+    """
+
+    name: str
+    kind: str
+    digest: str
+    kernel: Path
+    initrd: Path
+    cmdline: str
+    root_disk: Path
+    c_disk: Path
+    minimum_memory: int
+    serves_any_build: bool
+    provides: tuple[BaseImage, ...]
+    left_out: tuple[tuple[str, str], ...] = ()
+    summary: str = ""
+    size: int = 0
+    created: str = "1970-01-01T00:00:00Z"

@@ -1,0 +1,106 @@
+"""Every name that linwin uses on disk and on the host.
+
+The root of all state is one setting, ``LINWIN_ROOT``. Every host-wide name is
+derived from it, so two daemons with different roots share a host without
+meeting. ``docs/files.md`` describes the same tree for people.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+DEFAULT_ROOT = Path("/var/lib/linwin")
+DEFAULT_SOCKET = Path("/run/linwin/linwin.sock")
+
+# Names inside one machine's run folder (``Paths.machine``).
+AGENT_SOCKET = "agent.sock"
+MONITOR_SOCKET = "monitor.sock"
+CONSOLE_LOG = "console.log"
+QEMU_LOG = "qemu.log"
+PID_FILE = "pid"
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """The folders of one ``LINWIN_ROOT`` and the socket of its daemon."""
+
+    root: Path
+    socket: Path
+
+    @classmethod
+    def from_environment(cls) -> Paths:
+        """Read ``LINWIN_ROOT`` and ``LINWIN_HOST`` (``unix://PATH``)."""
+        root = Path(os.environ.get("LINWIN_ROOT") or DEFAULT_ROOT)
+        host = os.environ.get("LINWIN_HOST") or f"unix://{DEFAULT_SOCKET}"
+        return cls(root.absolute(), Path(host.removeprefix("unix://")).absolute())
+
+    @property
+    def tag(self) -> str:
+        """Eight hex digits naming this root in host-wide names (bridge, table, uid range)."""
+        return hashlib.sha256(os.fsencode(self.root)).hexdigest()[:8]
+
+    @property
+    def database(self) -> Path:
+        return self.root / "state.db"
+
+    @property
+    def daemon_pid(self) -> Path:
+        return self.root / "daemon.pid"
+
+    @property
+    def daemon_log(self) -> Path:
+        return self.root / "daemon.log"
+
+    @property
+    def daemon_lock(self) -> Path:
+        return self.root / "daemon.lock"
+
+    @property
+    def blobs(self) -> Path:
+        """Content-addressed blobs: ``blobs/sha256/<hex>``."""
+        return self.root / "images" / "blobs"
+
+    @property
+    def image_records(self) -> Path:
+        """One JSON record an image, ``<hex of its id>.json``."""
+        return self.root / "images" / "records"
+
+    @property
+    def chains(self) -> Path:
+        """Immutable overlays: ``<hex of the chain id>.qcow2``."""
+        return self.root / "chains"
+
+    @property
+    def templates(self) -> Path:
+        return self.root / "templates"
+
+    @property
+    def containers(self) -> Path:
+        return self.root / "containers"
+
+    @property
+    def cache(self) -> Path:
+        """Answers that can be recomputed at any time, such as the accelerator probe's."""
+        return self.root / "cache"
+
+    @property
+    def scratch(self) -> Path:
+        """Unfinished work; emptied at every daemon start."""
+        return self.root / "tmp"
+
+    def container(self, container_id: str) -> Path:
+        """Folder of one container: its overlay, its log, its machine's run folder."""
+        return self.containers / container_id
+
+    def overlay(self, container_id: str) -> Path:
+        return self.container(container_id) / "c.qcow2"
+
+    def log(self, container_id: str) -> Path:
+        return self.container(container_id) / "log.json"
+
+    def machine(self, container_id: str) -> Path:
+        """Run folder of the container's machine: its sockets and console log."""
+        return self.container(container_id) / "machine"
