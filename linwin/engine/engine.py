@@ -1,17 +1,30 @@
-"""The engine: docker's verbs over the rooms. The API calls nothing else."""
+"""The engine: docker's verbs over the rooms. The API calls nothing else.
+
+Each verb lives in the module of its name; this class is their index and holds
+what they share. ``engine/start.py`` is where a reader of one run goes next.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from linwin.engine import load, recover, remove, start, stop
+from linwin.engine.create import create, left_out_hint
+from linwin.engine.interfaces import Rooms
+from linwin.engine.live import Exit, Live
+from linwin.engine.streams import Attachment
+from linwin.errors import CommandNotFound, Conflict, LinwinError
 from linwin.model.container import Container, ContainerSpec, LogQuery, LogRecord, WaitCondition
 from linwin.model.guest import StreamName
 from linwin.model.image import Image, Removed
-from linwin.model.progress import Report
+from linwin.model.progress import Progress, Report
 from linwin.model.template import Template
+from linwin.paths import Paths
+
+__all__ = ["Attachment", "Created", "Engine", "Exit", "HostInfo"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,32 +36,11 @@ class Created:
 
 
 @dataclass(frozen=True, slots=True)
-class Exit:
-    """How a container ended: docker's exit code and, when it never ran, why."""
-
-    code: int
-    error: str = ""
-
-
-class Attachment:
-    """A client's end of a container's streams."""
-
-    def __aiter__(self) -> AsyncIterator[tuple[StreamName, bytes]]:
-        """Output from now on (or from the log's start, where asked), until the container's output ends."""
-        raise NotImplementedError
-
-    async def write(self, data: bytes) -> None: ...
-    async def close_stdin(self) -> None: ...
-    async def detach(self) -> None:
-        """Stop receiving. Idempotent; the container runs on."""
-
-
-@dataclass(frozen=True, slots=True)
 class HostInfo:
     """What ``info`` and ``version`` tell about this host."""
 
     accelerator: str
-    qemu_version: str
+    hypervisor: str
     templates: tuple[Template, ...]
     containers_running: int
     containers_stopped: int
@@ -56,35 +48,173 @@ class HostInfo:
 
 
 class Engine:
-    async def create(self, spec: ContainerSpec, name: str | None) -> Created: ...
+    """All verbs, for one ``LINWIN_ROOT``."""
+
+    default_template = "wine"
+
+    def __init__(self, rooms: Rooms, paths: Paths) -> None:
+        self.rooms = rooms
+        self.paths = paths
+        self.creating = asyncio.Lock()
+        self._live: dict[str, Live] = {}
+
+    # What the verbs share
+
+    def live(self, container_id: str) -> Live:
+        return self._live.setdefault(container_id, Live())
+
+    def forget(self, container_id: str) -> Live:
+        return self._live.pop(container_id, None) or Live()
+
+    def watching(self) -> list[asyncio.Task[None]]:
+        return [live.task for live in self._live.values() if live.task is not None]
+
+    def created(self, container_id: str) -> Created:
+        return Created(container_id)
+
+    def unreported(self, progress: Progress) -> None:
+        """A Report for work that nobody watches."""
+
+    # Life of the daemon
+
+    async def open(self) -> None:
+        """Make this root usable: base images, then containers left by an earlier daemon."""
+        await self.rooms.images.adopt_base_images(await self.rooms.templates.list())
+        await recover.recover(self)
+
+    async def close(self) -> None:
+        """Stop all containers and wait until they are at rest."""
+        await recover.release(self)
+
+    # Containers
+
+    async def create(self, spec: ContainerSpec, name: str | None) -> Created:
+        return await create(self, spec, name)
+
     async def start(self, reference: str) -> bool:
         """False when it was running already (docker's 304)."""
+        container = await self.rooms.state.get(reference)
+        try:
+            async with self.live(container.id).lock:
+                container = await self.rooms.state.get(container.id)
+                if container.status == "running":
+                    return False
+                await start.start(self, container)
+                return True
+        except LinwinError as error:
+            if isinstance(error, CommandNotFound):
+                error.hint = await left_out_hint(self, container) or error.hint
+            if container.spec.auto_remove:
+                await self.remove(container.id)
+            raise
 
     async def attach(
         self, reference: str, *, stdin: bool, stdout: bool, stderr: bool, logs: bool, stream: bool
-    ) -> Attachment: ...
+    ) -> Attachment:
+        """A client's end of the container's streams; with ``logs``, what was logged comes first."""
+        container = await self.rooms.state.get(reference)
+        streams = self.live(container.id).streams
+        wanted: set[StreamName] = set()
+        wanted |= {"stdout"} if stdout else set()
+        wanted |= {"stderr"} if stderr else set()
+        attachment = Attachment(
+            streams,
+            stdin=stdin and container.spec.open_stdin,
+            half_close=container.spec.stdin_once and not container.spec.tty,
+            wanted=frozenset(wanted),
+        )
+        if stream:
+            streams.attach(attachment)
+        else:
+            attachment.finish()
+        if logs:
+            query = LogQuery(stdout=stdout, stderr=stderr)
+            attachment.begin_with([r async for r in self.rooms.state.log(container.id).read(query)])
+        return attachment
+
     async def wait(self, reference: str, condition: WaitCondition) -> asyncio.Future[Exit]:
         """Registers at once; the future resolves when the condition comes true."""
+        container = await self.rooms.state.get(reference)
+        waiter = self.live(container.id).waiters.register(condition)
+        if condition == "not-running" and container.status in ("created", "exited", "dead"):
+            waiter.set_result(Exit(container.exit_code, container.error))
+        return waiter
 
     async def stop(self, reference: str, *, timeout: int | None, signal: str = "") -> bool:
-        """False when it was not running (docker's 304). ``timeout`` in seconds, -1 forever, None the container's own."""
+        """False when it was not running (docker's 304).
 
-    async def kill(self, reference: str, signal: str) -> None: ...
-    async def remove(self, reference: str, *, force: bool = False, volumes: bool = False) -> None: ...
-    async def logs(self, reference: str, query: LogQuery) -> AsyncIterator[LogRecord]: ...
-    async def inspect(self, reference: str) -> Container: ...
+        ``timeout`` in seconds, -1 for ever, None for the container's own.
+        """
+        return await stop.stop(self, reference, timeout, signal)
+
+    async def kill(self, reference: str, signal: str) -> None:
+        await stop.kill(self, reference, signal)
+
+    async def remove(self, reference: str, *, force: bool = False, volumes: bool = False) -> None:
+        """``volumes`` (docker's -v) has nothing to act on yet: containers have no volumes."""
+        await remove.remove(self, reference, force=force)
+
+    async def logs(self, reference: str, query: LogQuery) -> AsyncIterator[LogRecord]:
+        """Look the container up at once; the records come as they are iterated."""
+        container = await self.rooms.state.get(reference)
+        return self.rooms.state.log(container.id).read(query)
+
+    async def inspect(self, reference: str) -> Container:
+        return await self.rooms.state.get(reference)
+
     async def list(self) -> list[Container]:
-        """All, newest first. Filters are the API's business (:mod:`linwin.api.filters`)."""
+        """All, newest first. Filters are the API's business."""
+        return await self.rooms.state.list()
 
-    async def load(self, archive: Path, report: Report) -> list[Image]: ...
-    async def images(self) -> list[Image]: ...
-    async def image(self, reference: str) -> Image: ...
-    async def tag(self, source: str, target: str) -> None: ...
-    async def remove_image(self, reference: str, *, force: bool) -> list[Removed]: ...
-    async def templates(self) -> list[Template]: ...
-    async def template(self, name: str) -> Template: ...
-    async def build_template(self, name: str, report: Report) -> Template: ...
+    # Images
+
+    async def load(self, archive: Path, report: Report) -> Sequence[Image]:
+        return await load.load(self, archive, report)
+
+    async def images(self) -> Sequence[Image]:
+        return await self.rooms.images.list()
+
+    async def image(self, reference: str) -> Image:
+        return await self.rooms.images.resolve(reference)
+
+    async def tag(self, source: str, target: str) -> None:
+        await self.rooms.images.tag(source, target)
+
+    async def remove_image(self, reference: str, *, force: bool) -> Sequence[Removed]:
+        return await load.remove_image(self, reference, force=force)
+
+    # Templates and the host
+
+    async def templates(self) -> Sequence[Template]:
+        return await self.rooms.templates.list()
+
+    async def template(self, name: str) -> Template:
+        return await self.rooms.templates.get(name)
+
+    async def build_template(self, name: str, report: Report) -> Template:
+        template = await self.rooms.templates.build(name, report)
+        await self.rooms.images.adopt_base_images(await self.rooms.templates.list())
+        return template
+
     async def remove_template(self, name: str) -> None:
         """Conflict while a container uses it."""
+        for container in await self.list():
+            if container.template == name:
+                raise Conflict(
+                    f"template {name} is in use by container {container.short_id}",
+                    hint=f"Remove the container first: linwin rm {container.name}",
+                )
+        await self.rooms.templates.remove(name)
+        await self.rooms.images.adopt_base_images(await self.rooms.templates.list())
 
-    async def info(self) -> HostInfo: ...
+    async def info(self) -> HostInfo:
+        containers = await self.list()
+        running = sum(container.status in ("running", "stopping") for container in containers)
+        return HostInfo(
+            accelerator=await self.rooms.machine.accelerator(),
+            hypervisor=await self.rooms.machine.version(),
+            templates=tuple(await self.templates()),
+            containers_running=running,
+            containers_stopped=len(containers) - running,
+            images=len(await self.images()),
+        )

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from linwin.model.container import Container
-from linwin.model.guest import Chunk, Preparation, ProcessSpec
+from linwin.model.container import Container, LogQuery, LogRecord, Status
+from linwin.model.guest import Chunk, Preparation, ProcessSpec, StreamName
 from linwin.model.image import Image, Layer, Removed
 from linwin.model.machine import MachineExit, MachineSpec
 from linwin.model.progress import Report
@@ -38,7 +38,9 @@ class StagedImage(Protocol):
 class Images(Protocol):
     """References, content store, archives."""
 
-    async def stage(self, archive: Path, templates: Sequence[Template], report: Report) -> list[StagedImage]:
+    async def stage(
+        self, archive: Path, templates: Sequence[Template], report: Report
+    ) -> Sequence[StagedImage]:
         """Read a docker-archive or OCI archive, verify every digest, and stage its images.
 
         Raises InvalidRequest for a corrupt, truncated or non-Windows archive,
@@ -54,7 +56,7 @@ class Images(Protocol):
     async def tag(self, source: str, target: str) -> None:
         """Point the reference ``target`` at the image that ``source`` names."""
 
-    async def remove(self, reference: str, *, force: bool, in_use: frozenset[str]) -> list[Removed]:
+    async def remove(self, reference: str, *, force: bool, in_use: frozenset[str]) -> Sequence[Removed]:
         """Untag, and delete the image when its last reference went.
 
         ``in_use`` are the ids of images that containers use; deleting one of
@@ -110,6 +112,9 @@ class Machines(Protocol):
 
     async def accelerator(self) -> str:
         """``kvm`` or ``tcg``, found by running a guest once, cached."""
+
+    async def version(self) -> str:
+        """The hypervisor and its version, as ``QEMU 7.2.22``."""
 
     async def boot(self, spec: MachineSpec) -> Machine:
         """Start a machine. Raises Unavailable with QEMU's own words when it does not start."""
@@ -184,8 +189,31 @@ class Templates(Protocol):
         """Delete an installed template."""
 
 
+class ContainerLog(Protocol):
+    """The log of one container, lossless. Appended bytes survive the daemon's death, not the host's."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of the log's file; what ``Container.log_offset`` remembers."""
+
+    async def begin(self) -> None:
+        """Open for a start, new or adopted, cutting off a line that a dead daemon left torn."""
+
+    async def append(self, stream: StreamName, data: bytes) -> None:
+        """Write what a process printed, and wake the followers."""
+
+    async def lengths(self, offset: int) -> dict[StreamName, int]:
+        """How many bytes of each stream were logged behind ``offset`` of the file."""
+
+    def read(self, query: LogQuery) -> AsyncIterator[LogRecord]:
+        """What ``query`` selects; when following, until :meth:`finish` is called."""
+
+    async def finish(self) -> None:
+        """Close: no more will come from this start, and followers end. Idempotent."""
+
+
 class State(Protocol):
-    """Containers, durably. Every method commits before it returns."""
+    """Containers and their logs, durably. Every method commits before it returns."""
 
     async def add(self, container: Container) -> None:
         """Raises Conflict in docker's words when the name is taken."""
@@ -199,13 +227,17 @@ class State(Protocol):
     async def list(self) -> list[Container]:
         """Newest first."""
 
-    async def advance(self, container_id: str, status: str, **changes: object) -> Container:
+    async def advance(self, container_id: str, status: Status, **changes: object) -> Container:
         """Move to ``status`` (see :mod:`linwin.state.transitions`) and set fields.
 
         Raises Conflict, naming both states, for a move that is not legal.
         """
 
-    async def delete(self, container_id: str) -> None: ...
+    async def delete(self, container_id: str) -> None:
+        """Forget a container. Idempotent."""
+
+    def log(self, container_id: str) -> ContainerLog:
+        """The container's log; one object a container for the life of the daemon."""
 
 
 @dataclass(frozen=True, slots=True)

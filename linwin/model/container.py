@@ -56,7 +56,9 @@ class Container:
     :class:`linwin.model.guest.ProcessSpec`), ``env`` image and user variables
     merged. Times are nanoseconds since the epoch, 0 for never. ``uid`` is the
     host user of its machine. ``pid`` is its QEMU's, 0 when none runs.
-    ``started`` counts starts, so that a stream offset belongs to one start.
+    ``starts`` counts starts; it names the process in the guest's agent.
+    ``log_offset`` is the size of the log in bytes when the last start began, so
+    that the stream offsets of that start can be told after a daemon's crash.
     """
 
     id: str
@@ -80,6 +82,7 @@ class Container:
     finished_at: int = 0
     pid: int = 0
     starts: int = 0
+    log_offset: int = 0
 
     @property
     def short_id(self) -> str:
@@ -89,7 +92,7 @@ class Container:
 
 @dataclass(frozen=True, slots=True)
 class LogRecord:
-    """One piece of logged output: at most one line, ``data`` without its newline kept off."""
+    """One piece of logged output: at most one line, its newline included where it had one."""
 
     stream: Literal["stdout", "stderr"]
     time_ns: int

@@ -1,0 +1,3 @@
+"""Windows containers on a Linux host."""
+
+__version__ = "0.1.0"

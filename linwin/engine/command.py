@@ -1,0 +1,84 @@
+"""From an image's and a user's words to the one command that runs. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from linwin.errors import InvalidRequest
+from linwin.model.container import ContainerSpec
+from linwin.model.image import RunConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A resolved command; ``line`` is set where it must reach the program verbatim."""
+
+    argv: tuple[str, ...]
+    line: str | None = None
+
+
+def resolve(spec: ContainerSpec, image: RunConfig) -> Command:
+    """Merge entrypoint and command as docker does.
+
+    An entrypoint given by the user clears the image's command. The image's
+    ``ArgsEscaped`` applies only while the first word is the image's own: then
+    that word is a command line already, and the rest is escaped and appended.
+    """
+    if spec.entrypoint is not None:
+        entrypoint, cmd = spec.entrypoint, spec.cmd or ()
+    else:
+        entrypoint, cmd = image.entrypoint, spec.cmd or image.cmd
+    argv = tuple(word for word in (*_cleared(entrypoint), *cmd))
+    if not argv:
+        raise InvalidRequest(
+            "no command specified",
+            hint="The image has no command of its own; name the program to run after the image.",
+        )
+    from_image = spec.entrypoint is None and (bool(image.entrypoint) or not spec.cmd)
+    if image.args_escaped and from_image:
+        return Command(argv, " ".join((argv[0], *map(escape, argv[1:]))))
+    return Command(argv)
+
+
+def _cleared(entrypoint: tuple[str, ...]) -> tuple[str, ...]:
+    """``--entrypoint ""`` arrives as one empty word and means none."""
+    return () if entrypoint == ("",) else entrypoint
+
+
+def escape(argument: str) -> str:
+    """Quote one argument so that Microsoft's C runtime parses it back to the same text.
+
+    Source: Microsoft, "Parsing C command-line arguments": backslashes are
+    literal unless they precede a double quote, where each pair means one.
+    """
+    if argument and not any(c in ' \t\n\v"' for c in argument):
+        return argument
+    quoted, backslashes = '"', 0
+    for character in argument:
+        if character == "\\":
+            backslashes += 1
+            continue
+        if character == '"':
+            quoted += "\\" * (2 * backslashes + 1)
+        else:
+            quoted += "\\" * backslashes
+        backslashes = 0
+        quoted += character
+    return quoted + "\\" * (2 * backslashes) + '"'
+
+
+def merge_env(*sources: Iterable[str]) -> tuple[str, ...]:
+    """Merge ``NAME=value`` lists, later ones winning; Windows names ignore case.
+
+    A bare ``NAME`` removes the variable, as docker's ``-e NAME`` does when the
+    client has no such variable.
+    """
+    merged: dict[str, str] = {}
+    for source in sources:
+        for pair in source:
+            name, equals, _ = pair.partition("=")
+            merged.pop(name.upper(), None)
+            if equals:
+                merged[name.upper()] = pair
+    return tuple(merged.values())

@@ -1,0 +1,112 @@
+"""create: from a specification to a container at rest."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from linwin.engine import command, names
+from linwin.errors import Conflict, InvalidRequest, NotFound
+from linwin.model.chain import chain_ids
+from linwin.model.container import Container, ContainerSpec
+from linwin.model.image import Image
+from linwin.model.template import Template
+
+if TYPE_CHECKING:
+    from linwin.engine.engine import Created, Engine
+
+UID_BASE = 1_000_000_000
+UIDS_PER_ROOT = 10_000
+"""Each machine runs as a host user of its own; the ranges lie above all that distributions hand out."""
+
+MIB = 1 << 20
+
+
+async def create(engine: Engine, spec: ContainerSpec, name: str | None) -> Created:
+    """Record a container; its disk and machine come with its first start."""
+    image = await engine.rooms.images.resolve(spec.image)
+    template = await template_for(engine, image)
+    check_memory(spec, template)
+    resolved = command.resolve(spec, image.config)
+    async with engine.creating:
+        others = await engine.rooms.state.list()
+        container = Container(
+            id=names.new_id(),
+            name=names.check(name) if name else names.invent({other.name for other in others}),
+            spec=spec,
+            image_id=image.id,
+            template=template.name,
+            chain_id=chain_ids(template.digest, [layer.diff_id for layer in image.layers])[-1],
+            argv=resolved.argv,
+            command_line=resolved.line,
+            env=command.merge_env(image.config.env, spec.env),
+            cwd=spec.working_dir or image.config.working_dir or "C:\\",
+            user=spec.user or image.config.user,
+            labels={**image.config.labels, **spec.labels},
+            uid=free_uid(engine.paths.tag, (other.uid for other in others)),
+            created_at=time.time_ns(),
+        )
+        await engine.rooms.state.add(container)
+    return engine.created(container.id)
+
+
+async def template_for(engine: Engine, image: Image) -> Template:
+    """The template that the image's containers boot from; raises as templates.get does when none serves."""
+    chosen = choose_template(image, await engine.rooms.templates.list())
+    return chosen or await engine.rooms.templates.get(image.template or engine.default_template)
+
+
+def choose_template(image: Image, templates: Iterable[Template]) -> Template | None:
+    """The image's own template, else the first that serves its build."""
+    for template in templates:
+        if template.name == image.template or (image.template is None and serves(template, image)):
+            return template
+    return None
+
+
+def serves(template: Template, image: Image) -> bool:
+    """Whether the template's Windows is of the image's build, or does not care."""
+    build = _build(image.platform.os_version)
+    provided = {_build(base.os_version) for base in template.provides}
+    return template.serves_any_build or not build or build in provided
+
+
+def _build(os_version: str) -> str:
+    """``10.0.17763`` of ``10.0.17763.6414``: revisions of one build run each other's images."""
+    return ".".join(os_version.split(".")[:3])
+
+
+def check_memory(spec: ContainerSpec, template: Template) -> None:
+    """Refuse a limit in which the guest could not even boot."""
+    if 0 < spec.memory < template.minimum_memory * MIB:
+        raise InvalidRequest(
+            f"{spec.memory // MIB} MiB of memory are too few for the template {template.name}",
+            hint=f"Give at least {template.minimum_memory} MiB, as in --memory {template.minimum_memory}m.",
+        )
+
+
+def free_uid(tag: str, taken: Iterable[int]) -> int:
+    """The first free host user of this root's range; 0, the daemon's own, where we may not change users."""
+    if os.geteuid() != 0:
+        return 0
+    base = UID_BASE + int(tag[:4], 16) * UIDS_PER_ROOT
+    used = set(taken)
+    for uid in range(base, base + UIDS_PER_ROOT):
+        if uid not in used:
+            return uid
+    raise Conflict(
+        f"all {UIDS_PER_ROOT} containers that one LINWIN_ROOT can hold exist",
+        hint="Remove stopped containers with linwin rm, or use a second LINWIN_ROOT.",
+    )
+
+
+async def left_out_hint(engine: Engine, container: Container) -> str | None:
+    """Why the template lacks the program that the container wants, where that is on purpose."""
+    try:
+        template = await engine.rooms.templates.get(container.template)
+    except NotFound:
+        return None
+    program = container.argv[0].replace("/", "\\").rpartition("\\")[2].lower().removesuffix(".exe")
+    return dict(template.left_out).get(program)

@@ -1,0 +1,61 @@
+"""What the daemon holds in memory for each container."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+from linwin.engine.interfaces import Guest, Machine, Process
+from linwin.engine.streams import Streams
+from linwin.model.container import WaitCondition
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """How a container ended: docker's exit code and, when its guest was lost, why."""
+
+    code: int
+    error: str = ""
+
+
+@dataclass(slots=True)
+class Run:
+    """One run of a container, from start to exit."""
+
+    machine: Machine
+    guest: Guest
+    process: Process
+    over: asyncio.Future[Exit] = field(default_factory=asyncio.Future)
+    """Resolves when the run has been cleaned up and the state says so."""
+
+
+class Waiters:
+    """Clients that wait for a container to change."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[WaitCondition, list[asyncio.Future[Exit]]] = {}
+
+    def register(self, condition: WaitCondition) -> asyncio.Future[Exit]:
+        waiter: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(condition, []).append(waiter)
+        return waiter
+
+    def release(self, condition: WaitCondition, exit_: Exit) -> None:
+        for waiter in self._waiting.pop(condition, []):
+            if not waiter.done():
+                waiter.set_result(exit_)
+
+
+class Live:
+    """One container's lock, streams, waiters and, while it runs, its run.
+
+    ``lock`` is held by every verb that changes the container's state while it
+    does so, never while it waits for the container to end by itself.
+    """
+
+    def __init__(self) -> None:
+        self.lock = asyncio.Lock()
+        self.streams = Streams()
+        self.waiters = Waiters()
+        self.run: Run | None = None
+        self.task: asyncio.Task[None] | None = None

@@ -1,0 +1,104 @@
+"""recover: what a new daemon does about containers that an earlier one left under way."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from linwin.engine import remove, stop, watch
+from linwin.engine.live import Run
+from linwin.engine.start import abandon, at_rest, machine_spec, process_id
+from linwin.errors import LinwinError, NotFound
+from linwin.model.container import Container
+
+if TYPE_CHECKING:
+    from linwin.engine.engine import Engine
+
+logger = logging.getLogger(__name__)
+
+LOST_MESSAGE = "the container's guest ended while no daemon was running"
+ADOPT_TIMEOUT = 30.0
+"""Seconds in which a guest that runs already must answer a new daemon."""
+
+
+async def recover(engine: Engine) -> None:
+    """Adopt running guests, finish announced removals, and put the rest to rest."""
+    await asyncio.gather(*(_recover(engine, container) for container in await engine.rooms.state.list()))
+
+
+async def _recover(engine: Engine, container: Container) -> None:
+    try:
+        if container.status == "removing":
+            await remove.finish(engine, container)
+        elif container.status in ("starting", "running", "stopping"):
+            await _take_over(engine, container)
+    except LinwinError as error:
+        logger.error("container %s could not be recovered: %s", container.short_id, error)
+
+
+async def _take_over(engine: Engine, container: Container) -> None:
+    run = await _adopt(engine, container)
+    if run is None:
+        await _lay_to_rest(engine, container)
+        return
+    if container.status == "starting":
+        await engine.rooms.state.advance(container.id, "running", started_at=time.time_ns())
+    watch.begin(engine, container, run)
+    logger.info("container %s: its running guest was adopted", container.short_id)
+    if container.status == "stopping":
+        await stop.force(run)
+
+
+async def _adopt(engine: Engine, container: Container) -> Run | None:
+    """The container's run if its machine, its agent and its process still live."""
+    rooms = engine.rooms
+    try:
+        template = await rooms.templates.get(container.template)
+    except NotFound:
+        return None
+    machine = await rooms.machine.adopt(machine_spec(engine, container, template), container.pid)
+    if machine is None:
+        return None
+    try:
+        guest = await rooms.guest.connect(machine, timeout=ADOPT_TIMEOUT)
+        log = rooms.state.log(container.id)
+        await log.begin()
+        logged = await log.lengths(container.log_offset)
+        process = await guest.adopt(process_id(container), stdout=logged["stdout"], stderr=logged["stderr"])
+    except LinwinError as error:
+        logger.warning("container %s: its guest could not be adopted: %s", container.short_id, error.message)
+        await machine.quit()
+        return None
+    if process is None:
+        await guest.close()
+        await machine.quit()
+        return None
+    return Run(machine, guest, process)
+
+
+async def _lay_to_rest(engine: Engine, container: Container) -> None:
+    """Say that a run is over which nobody saw end."""
+    if container.status == "starting":
+        await asyncio.to_thread(abandon, engine, container)
+        await engine.rooms.state.advance(container.id, at_rest(container), pid=0, error=LOST_MESSAGE)
+        return
+    await engine.rooms.state.log(container.id).finish()
+    await engine.rooms.state.advance(
+        container.id, "exited", pid=0, exit_code=watch.LOST, error=LOST_MESSAGE, finished_at=time.time_ns()
+    )
+    if container.spec.auto_remove:
+        await engine.remove(container.id)
+
+
+async def release(engine: Engine) -> None:
+    """Stop every container; what an orderly end of the daemon does."""
+    running = [container for container in await engine.list() if engine.live(container.id).run is not None]
+    results = await asyncio.gather(
+        *(engine.stop(container.id, timeout=None) for container in running), return_exceptions=True
+    )
+    for container, result in zip(running, results, strict=True):
+        if isinstance(result, BaseException):
+            logger.error("container %s did not stop: %s", container.short_id, result)
+    await asyncio.gather(*(task for task in engine.watching() if not task.done()), return_exceptions=True)

@@ -1,0 +1,139 @@
+"""start: from a container at rest to a running program. ``start`` is the table of contents."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import time
+from contextlib import AsyncExitStack
+from functools import partial
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from linwin.engine import watch
+from linwin.engine.create import MIB
+from linwin.engine.live import Run
+from linwin.errors import CommandNotExecutable, CommandNotFound, LinwinError, Unavailable
+from linwin.model.container import Container, Status
+from linwin.model.guest import Preparation, ProcessSpec
+from linwin.model.machine import MachineSpec
+from linwin.model.template import Template
+
+if TYPE_CHECKING:
+    from linwin.engine.engine import Engine
+
+C_SERIAL = "linwin-c"
+DEFAULT_MEMORY = 512
+"""MiB of a guest for which the user named no limit."""
+DEFAULT_CPUS = 2
+HELLO_TIMEOUT = {"kvm": 60.0, "tcg": 300.0}
+"""Seconds from power-on to the agent's hello before a guest counts as dead."""
+
+
+async def start(engine: Engine, container: Container) -> None:
+    """Boot the container's machine, make it this container, and run its program."""
+    rooms, overlay = engine.rooms, engine.paths.overlay(container.id)
+    template = await rooms.templates.get(container.template)
+    log = rooms.state.log(container.id)
+    container = await rooms.state.advance(
+        container.id, "starting", starts=container.starts + 1, log_offset=log.size, error="", exit_code=0
+    )
+    async with AsyncExitStack() as undo:
+        undo.push_async_exit(partial(_take_back, engine, container))
+        await asyncio.to_thread(make_folders, engine, container)
+        if not overlay.exists():
+            image = await rooms.images.resolve(container.image_id)
+            _, chain_end = await rooms.disks.chain(template, image.layers, engine.unreported)
+            await rooms.disks.overlay(chain_end, overlay, uid=container.uid)
+        machine = await rooms.machine.boot(machine_spec(engine, container, template))
+        undo.push_async_callback(machine.quit)
+        await rooms.state.advance(container.id, "starting", pid=machine.pid)
+        guest = await rooms.guest.connect(machine, timeout=HELLO_TIMEOUT[await rooms.machine.accelerator()])
+        undo.push_async_callback(guest.close)
+        await machine.plug_disk(overlay, C_SERIAL)
+        await guest.prepare(Preparation(hostname(container), C_SERIAL, time.time_ns()))
+        process = await guest.spawn(process_id(container), process_spec(container))
+        undo.push_async_callback(log.finish)
+        await log.begin()
+        await rooms.state.advance(container.id, "running", started_at=time.time_ns())
+        undo.pop_all()
+    watch.begin(engine, container, Run(machine, guest, process))
+
+
+async def _take_back(
+    engine: Engine,
+    container: Container,
+    kind: type[BaseException] | None,
+    error: BaseException | None,
+    trace: TracebackType | None,
+) -> None:
+    """Put a container whose start failed back to rest, and say why, as docker does, on the container."""
+    await asyncio.to_thread(abandon, engine, container)
+    code = (
+        127 if isinstance(error, CommandNotFound) else 126 if isinstance(error, CommandNotExecutable) else 128
+    )
+    message = error.message if isinstance(error, LinwinError) else f"the start was cut short: {error!r}"
+    await engine.rooms.state.advance(container.id, at_rest(container), pid=0, exit_code=code, error=message)
+    if isinstance(error, OSError):
+        raise Unavailable(
+            f"cannot start container {container.short_id}: {error}",
+            hint="Check the disk that holds LINWIN_ROOT.",
+        ) from error
+
+
+def at_rest(container: Container) -> Status:
+    """What a container is when its start came to nothing: as it was before."""
+    return "exited" if container.started_at else "created"
+
+
+def abandon(engine: Engine, container: Container) -> None:
+    """Take back what a failed start made on disk; a disk that ran before is kept."""
+    folder = engine.paths.container(container.id)
+    doomed = engine.paths.machine(container.id) if container.started_at else folder
+    if doomed.exists():
+        shutil.rmtree(doomed)
+
+
+def make_folders(engine: Engine, container: Container) -> None:
+    """Create the container's folder, and an empty run folder for its machine."""
+    engine.paths.container(container.id).mkdir(mode=0o711, parents=True, exist_ok=True)
+    run_dir = engine.paths.machine(container.id)
+    if run_dir.exists():
+        shutil.rmtree(run_dir)
+    run_dir.mkdir(mode=0o700)
+
+
+def machine_spec(engine: Engine, container: Container, template: Template) -> MachineSpec:
+    """The machine of a container; the same for a start and for an adoption."""
+    return MachineSpec(
+        id=container.id,
+        kernel=template.kernel,
+        initrd=template.initrd,
+        cmdline=template.cmdline,
+        root_disk=template.root_disk,
+        memory=container.spec.memory // MIB or max(DEFAULT_MEMORY, template.minimum_memory),
+        cpus=container.spec.cpus or min(DEFAULT_CPUS, os.cpu_count() or 1),
+        run_dir=engine.paths.machine(container.id),
+        uid=container.uid,
+    )
+
+
+def process_id(container: Container) -> str:
+    """Names the main process of one start to the guest's agent."""
+    return f"{container.short_id}-{container.starts}"
+
+
+def process_spec(container: Container) -> ProcessSpec:
+    return ProcessSpec(
+        argv=container.argv,
+        command_line=container.command_line,
+        env=dict(pair.split("=", 1) for pair in container.env),
+        cwd=container.cwd,
+        user=container.user,
+        stdin=container.spec.open_stdin,
+    )
+
+
+def hostname(container: Container) -> str:
+    return container.spec.hostname or container.short_id

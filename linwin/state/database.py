@@ -1,0 +1,156 @@
+"""Containers in SQLite: one row each, every change committed before it is believed."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from linwin.errors import Conflict, Internal, InvalidRequest, NotFound, Unavailable
+from linwin.model.container import Container, Status
+from linwin.paths import Paths
+from linwin.state import records, transitions
+from linwin.state.log import JsonFileLog
+
+SCHEMA_VERSION = 1
+SCHEMA = """
+CREATE TABLE containers (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    created_at INTEGER NOT NULL,
+    record TEXT NOT NULL
+) STRICT;
+CREATE INDEX containers_by_age ON containers (created_at DESC);
+"""
+
+T = TypeVar("T")
+
+
+class Database:
+    """Implements :class:`linwin.engine.interfaces.State`.
+
+    One connection on one thread: SQLite's writes are serial anyway, and the
+    event loop never waits for an fsync.
+    """
+
+    def __init__(self, paths: Paths) -> None:
+        self._paths = paths
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="state")
+        self._logs: dict[str, JsonFileLog] = {}
+        self._connection: sqlite3.Connection | None = None
+
+    async def open(self) -> None:
+        """Open or create the database; raises Unavailable for one from a newer linwin."""
+        await self._run(self._open)
+
+    async def close(self) -> None:
+        """Close the database. Idempotent."""
+        await self._run(self._close)
+        self._thread.shutdown()
+
+    async def add(self, container: Container) -> None:
+        def work(db: sqlite3.Connection) -> None:
+            taken = db.execute("SELECT id FROM containers WHERE name = ?", (container.name,)).fetchone()
+            if taken:
+                raise Conflict(
+                    f'Conflict. The container name "/{container.name}" is already in use by container '
+                    f'"{taken[0]}". You have to remove (or rename) that container to be able to reuse '
+                    "that name.",
+                )
+            row = (container.id, container.name, container.created_at, records.dump(container))
+            db.execute("INSERT INTO containers (id, name, created_at, record) VALUES (?, ?, ?, ?)", row)
+
+        await self._transact(work)
+
+    async def get(self, reference: str) -> Container:
+        return await self._transact(lambda db: _find(db, reference))
+
+    async def list(self) -> list[Container]:
+        def work(db: sqlite3.Connection) -> list[Container]:
+            rows = db.execute("SELECT record FROM containers ORDER BY created_at DESC, id")
+            return [records.parse(record) for (record,) in rows]
+
+        return await self._transact(work)
+
+    async def advance(self, container_id: str, status: Status, **changes: object) -> Container:
+        def work(db: sqlite3.Connection) -> Container:
+            current = _find(db, container_id)
+            transitions.check_move(current.id, current.status, status)
+            moved = dataclasses.replace(current, status=status, **changes)  # type: ignore[arg-type]
+            db.execute("UPDATE containers SET record = ? WHERE id = ?", (records.dump(moved), moved.id))
+            return moved
+
+        return await self._transact(work)
+
+    async def delete(self, container_id: str) -> None:
+        await self._transact(lambda db: db.execute("DELETE FROM containers WHERE id = ?", (container_id,)))
+        self._logs.pop(container_id, None)
+
+    def log(self, container_id: str) -> JsonFileLog:
+        if container_id not in self._logs:
+            self._logs[container_id] = JsonFileLog(self._paths.log(container_id))
+        return self._logs[container_id]
+
+    async def _transact(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        def transaction() -> T:
+            if self._connection is None:
+                raise Internal("the state database is not open")
+            with self._connection as connection:
+                connection.execute("BEGIN IMMEDIATE")
+                return work(connection)
+
+        return await self._run(transaction)
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+        except sqlite3.Error as error:
+            raise Unavailable(
+                f"the state database {self._paths.database} failed: {error}",
+                hint="Check that its disk is writable and not full.",
+            ) from error
+
+    def _open(self) -> None:
+        connection = sqlite3.connect(self._paths.database, isolation_level=None)
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version > SCHEMA_VERSION:
+            connection.close()
+            raise Unavailable(
+                f"the state database {self._paths.database} has version {version}, "
+                f"this linwin knows {SCHEMA_VERSION}",
+                hint="Install the newer linwin that wrote it.",
+            )
+        if version == 0:
+            connection.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+        self._connection = connection
+
+    def _close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+def _find(db: sqlite3.Connection, reference: str) -> Container:
+    """Docker's order of look-up: full id, exact name, unique id prefix."""
+    wanted = reference.removeprefix("/")
+    exact = db.execute(
+        "SELECT record FROM containers WHERE id = ?1 OR name = ?1 ORDER BY id = ?1 DESC LIMIT 1", (wanted,)
+    ).fetchone()
+    if exact:
+        return records.parse(exact[0])
+    upper = wanted + "g"  # sorts behind every hexadecimal continuation
+    matching = "SELECT record FROM containers WHERE id >= ? AND id < ? LIMIT 2"
+    rows = db.execute(matching, (wanted, upper)).fetchall()
+    if not wanted or not rows:
+        raise NotFound(f"No such container: {reference}")
+    if len(rows) > 1:
+        raise InvalidRequest(
+            f"Multiple IDs found with provided prefix: {reference}",
+            hint="Give more digits of the id, or the name.",
+        )
+    return records.parse(rows[0][0])

@@ -1,0 +1,32 @@
+"""Containers as JSON text and back, strictly: a row that does not fit is an error, not a guess."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any
+
+from linwin.errors import Internal
+from linwin.model.container import Container, ContainerSpec
+
+
+def dump(container: Container) -> str:
+    """The JSON text of a container's row."""
+    return json.dumps(dataclasses.asdict(container), separators=(",", ":"), ensure_ascii=False)
+
+
+def parse(text: str) -> Container:
+    """The container of a row; raises Internal when the row is not one of ours."""
+    try:
+        fields: dict[str, Any] = json.loads(text)
+        spec = ContainerSpec(**_tuples(fields.pop("spec")))
+        return Container(spec=spec, **_tuples(fields))
+    except (ValueError, TypeError, KeyError) as error:
+        raise Internal(
+            f"the state database holds a container row that cannot be read: {error}",
+            hint="It was written by another version of linwin or damaged; restore state.db from a backup.",
+        ) from error
+
+
+def _tuples(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
