@@ -1,0 +1,250 @@
+"""What a machine consists of, as values, and the QEMU command line that says so.
+
+Pure: nothing here touches the host, and the golden tests pin the result. The
+topology is explicit (every device has an address of its own) because it is part
+of what a checkpoint freezes: a clone must be given exactly the same one.
+
+===========  ==================================================================
+pcie.0 addr  device
+===========  ==================================================================
+0x02         virtio-serial, port ``org.linwin.agent.0``
+0x03         virtio-blk, the template's root disk, read-only
+0x04         virtio-rng
+0x10 …       ``spare_ports`` root ports; pcie.0 itself refuses hot-plug
+===========  ==================================================================
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from linwin.errors import InvalidRequest
+from linwin.model.machine import MachineSpec
+
+Accelerator = Literal["kvm", "tcg"]
+
+AGENT_PORT = "org.linwin.agent.0"
+ROOT_SERIAL = "linwin-root"
+
+# virtio-blk cuts longer serial numbers off (VIRTIO 1.2, 5.2.6: 20 bytes).
+_LONGEST_SERIAL = 20
+_FIRST_PORT_ADDRESS = 0x10
+_MOST_PORTS = 0x1F - _FIRST_PORT_ADDRESS  # 0x1f is the chipset's
+
+# Under TCG, -cpu max crashes Wine's processes ("exited with irqs disabled"); Nehalem
+# is the newest model that every supported QEMU emulates in full.
+_CPU_MODELS: dict[Accelerator, str] = {"kvm": "host", "tcg": "Nehalem"}
+# Translated code may grow to 1 GiB by default, which is more than most guests have RAM.
+_TCG_CACHE_MIB = 256
+_ACCELERATORS: dict[Accelerator, str] = {
+    "kvm": "kvm",
+    "tcg": f"tcg,thread=multi,tb-size={_TCG_CACHE_MIB}",
+}
+_OVERHEAD_MIB: dict[Accelerator, int] = {"kvm": 64, "tcg": 64 + _TCG_CACHE_MIB}
+
+_SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
+# Nothing in a guest uses these, and each costs the kernel a probe at every boot.
+_MACHINE = (
+    "q35,memory-backend=ram,usb=off,sata=off,smbus=off,i8042=off,vmport=off,smm=off,dump-guest-core=off"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Descriptors:
+    """Open files that QEMU inherits, by number, so that it needs no path in the run folder.
+
+    ``monitor`` and ``agent`` are listening unix sockets; ``console`` is a file
+    open for appending.
+    """
+
+    monitor: int
+    agent: int
+    console: int
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """One machine, complete. ``memory`` is in MiB."""
+
+    name: str
+    accelerator: Accelerator
+    cpu_model: str
+    cpus: int
+    memory: int
+    kernel: Path
+    initrd: Path
+    cmdline: str
+    root_disk: Path
+    spare_ports: int
+    descriptors: Descriptors
+
+    @property
+    def footprint(self) -> int:
+        """MiB of host memory that the machine can come to use."""
+        return self.memory + _OVERHEAD_MIB[self.accelerator]
+
+
+def describe(spec: MachineSpec, accelerator: Accelerator, descriptors: Descriptors) -> Domain:
+    """Say which machine serves ``spec``. Raises InvalidRequest for one that cannot be built."""
+    if not 0 < spec.spare_ports <= _MOST_PORTS:
+        raise InvalidRequest(f"a machine has 1 to {_MOST_PORTS} hot-plug ports, not {spec.spare_ports}")
+    return Domain(
+        name=machine_name(spec),
+        accelerator=accelerator,
+        cpu_model=_CPU_MODELS[accelerator],
+        cpus=spec.cpus,
+        memory=spec.memory,
+        kernel=spec.kernel,
+        initrd=spec.initrd,
+        # A guest that panics reboots at once, which -no-reboot turns into QEMU's exit.
+        cmdline=f"{spec.cmdline} panic=-1",
+        root_disk=spec.root_disk,
+        spare_ports=spec.spare_ports,
+        descriptors=descriptors,
+    )
+
+
+def machine_name(spec: MachineSpec) -> str:
+    """What the machine is called in QEMU, its command line and its threads' names."""
+    return f"linwin-{spec.id[:12]}"
+
+
+def name_argument(name: str) -> str:
+    """The value of ``-name``, by which a machine is told from other processes."""
+    return f"guest={_escape(name)},debug-threads=on"
+
+
+def arguments(domain: Domain) -> list[str]:
+    """QEMU's arguments for a domain, without the program itself."""
+    return [
+        *("-name", name_argument(domain.name)),
+        *("-machine", _MACHINE),
+        *("-accel", _ACCELERATORS[domain.accelerator]),
+        *("-cpu", domain.cpu_model),
+        *("-smp", str(domain.cpus)),
+        *("-m", f"{domain.memory}M"),
+        *("-object", json.dumps(_memory(domain.memory))),
+        *("-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"),
+        *("-sandbox", _SANDBOX),
+        *("-kernel", str(domain.kernel)),
+        *("-initrd", str(domain.initrd)),
+        *("-append", domain.cmdline),
+        *_characters(domain.descriptors),
+        *_devices(domain),
+    ]
+
+
+def port_name(index: int) -> str:
+    """The id of a hot-plug port."""
+    return f"port{index}"
+
+
+def disk_node(image: Path, serial: str) -> dict[str, Any]:
+    """Arguments of ``blockdev-add`` for a writable qcow2.
+
+    The page cache is used, since all guests of a chain read the same backing
+    files; flushes go to the disk, since a guest's sync has to mean something:
+    with ``no-flush`` a killed QEMU lost even synced writes.
+    """
+    return {
+        "driver": "qcow2",
+        "node-name": disk_id(serial),
+        "discard": "unmap",
+        "detect-zeroes": "unmap",
+        "file": {
+            "driver": "file",
+            "node-name": f"{disk_id(serial)}-file",
+            "filename": str(image),
+            "discard": "unmap",
+            "cache": {"direct": False, "no-flush": False},
+        },
+    }
+
+
+def disk_device(serial: str, port: str) -> dict[str, Any]:
+    """Arguments of ``device_add`` for the disk of that serial number.
+
+    A failing host disk is reported to the guest: the default for a full one is
+    to pause the machine, and nobody would come to wake it.
+    """
+    return {
+        "driver": "virtio-blk-pci",
+        "id": f"{disk_id(serial)}-device",
+        "bus": port,
+        "drive": disk_id(serial),
+        "serial": serial,
+        "werror": "report",
+        "rerror": "report",
+    }
+
+
+def disk_id(serial: str) -> str:
+    """The name of a plugged disk in QEMU. Raises InvalidRequest for an unusable serial number."""
+    if not serial.replace("-", "").isalnum() or not serial.isascii() or len(serial) > _LONGEST_SERIAL:
+        raise InvalidRequest(
+            f"{serial!r} is no serial number: 1 to {_LONGEST_SERIAL} letters, digits and dashes are"
+        )
+    return f"disk-{serial}"
+
+
+def _characters(descriptors: Descriptors) -> list[str]:
+    return [
+        *("-chardev", f"socket,id=monitor,fd={descriptors.monitor},server=on,wait=off"),
+        *("-mon", "chardev=monitor,mode=control"),
+        *("-chardev", f"socket,id=agent,fd={descriptors.agent},server=on,wait=off"),
+        *("-add-fd", f"fd={descriptors.console},set=1,opaque=console"),
+        *("-chardev", "file,id=console,path=/dev/fdset/1,append=on"),
+        *("-serial", "chardev:console"),
+    ]
+
+
+def _devices(domain: Domain) -> list[str]:
+    return [
+        *_device("virtio-serial-pci", id="serial", max_ports=2, **_at(0x02)),
+        *_device("virtserialport", bus="serial.0", nr=1, chardev="agent", name=AGENT_PORT),
+        *("-blockdev", json.dumps(_root_node(domain.root_disk))),
+        *_device("virtio-blk-pci", drive="root", serial=ROOT_SERIAL, **_at(0x03)),
+        *("-object", json.dumps({"qom-type": "rng-builtin", "id": "entropy"})),
+        *_device("virtio-rng-pci", rng="entropy", **_at(0x04)),
+        *_device("vmgenid", guid="auto"),
+        *(word for index in range(domain.spare_ports) for word in _port(index)),
+    ]
+
+
+def _memory(mebibytes: int) -> dict[str, Any]:
+    # The id becomes the name of the RAM block, by which a checkpoint's own backend is matched.
+    return {"qom-type": "memory-backend-ram", "id": "ram", "size": mebibytes << 20}
+
+
+def _root_node(image: Path) -> dict[str, Any]:
+    return {
+        "driver": "file",
+        "node-name": "root",
+        "filename": str(image),
+        "read-only": True,
+        "cache": {"direct": False, "no-flush": False},
+    }
+
+
+def _port(index: int) -> tuple[str, str]:
+    # What is plugged is virtio 1.0 and uses no I/O ports, of which there are too few to reserve.
+    address = hex(_FIRST_PORT_ADDRESS + index)
+    properties = {"id": port_name(index), "bus": "pcie.0", "addr": address, "io-reserve": 0}
+    return _device("pcie-root-port", chassis=index + 1, **properties)
+
+
+def _at(address: int) -> dict[str, Any]:
+    return {"bus": "pcie.0", "addr": hex(address), "disable-legacy": "on"}
+
+
+def _device(driver: str, **properties: Any) -> tuple[str, str]:
+    """A device in QEMU's JSON form, in which no value needs escaping."""
+    return "-device", json.dumps({"driver": driver, **properties})
+
+
+def _escape(value: str) -> str:
+    """A value in QEMU's ``key=value,…`` form."""
+    return value.replace(",", ",,")

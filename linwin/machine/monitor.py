@@ -1,0 +1,58 @@
+"""The QMP monitor of one machine: the only place that meets ``qemu.qmp`` and its errors."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from qemu.qmp import ConnectError, ExecInterruptedError, ExecuteError, QMPClient, QMPError, StateError
+
+from linwin.errors import Unavailable
+from linwin.host.sockets import connect
+
+ANSWER_SECONDS = 30.0
+"""How long QEMU may take to answer a command; most take it a few milliseconds."""
+
+
+class Monitor:
+    """A session with a machine's monitor. QEMU serves one at a time."""
+
+    def __init__(self, client: QMPClient) -> None:
+        self._client = client
+
+    @classmethod
+    async def connect(cls, path: Path, name: str) -> Monitor:
+        """Open a session at the socket ``path``, waiting for QEMU's greeting.
+
+        Raises Unavailable when nobody listens or QEMU ends before it answers.
+        """
+        client = QMPClient(name)
+        try:
+            await client.connect(connect(path))
+        except (OSError, ConnectError) as error:
+            raise Unavailable(f"the monitor of {name} does not answer: {error}") from error
+        return cls(client)
+
+    async def execute(self, command: str, arguments: dict[str, Any] | None = None) -> Any:
+        """Run a QMP command and return what it returns.
+
+        Raises Unavailable in QEMU's own words when it refuses, and when the
+        machine ends or too much time passes before it answers.
+        """
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                return await self._client.execute(command, arguments)
+        except TimeoutError as error:
+            raise Unavailable(f"QEMU did not answer {command} within {ANSWER_SECONDS:g} s") from error
+        except ExecuteError as error:
+            raise Unavailable(f"QEMU refused {command}: {error}") from error
+        except (ExecInterruptedError, StateError) as error:
+            raise Unavailable(f"the machine ended before it answered {command}") from error
+
+    async def close(self) -> None:
+        """End the session; the machine goes on. Idempotent."""
+        try:
+            await self._client.disconnect()
+        except (QMPError, EOFError, OSError):
+            return  # the library reports here how the other end left, and that is why we close

@@ -1,0 +1,202 @@
+"""The direct QEMU driver: starts QEMU itself and speaks QMP with it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import re
+from contextlib import ExitStack
+from pathlib import Path
+from typing import BinaryIO
+
+from linwin import paths
+from linwin.errors import Unavailable
+from linwin.host.files import tail, write_atomically
+from linwin.host.pidfd import ProcessIdentity, WatchedProcess, command_line, find_working_in, spawn
+from linwin.host.process import find_program, last_words, run
+from linwin.host.resources import available_memory, device_group, first_closed_folder
+from linwin.host.sockets import listen
+from linwin.machine.accel import KVM, Acceleration, find_acceleration
+from linwin.machine.domain import (
+    Accelerator,
+    Descriptors,
+    Domain,
+    arguments,
+    describe,
+    machine_name,
+    name_argument,
+)
+from linwin.machine.running import QemuMachine, remove_endpoints
+from linwin.model.machine import MachineSpec
+from linwin.paths import Paths
+
+BINARY = "qemu-system-x86_64"
+START_SECONDS = 30.0
+"""How long QEMU may take to answer on its monitor; it takes 0.05 s on an idle host."""
+
+# The sockets of a process that dies are closed a little before it has ended.
+_DYING_SECONDS = 1.0
+
+_log = logging.getLogger(__name__)
+
+
+class QemuMachines:
+    """Implements :class:`linwin.engine.interfaces.Machines`."""
+
+    def __init__(self, locations: Paths) -> None:
+        self._cache = locations.cache
+        self._probing = asyncio.Lock()
+        self._told: str | None = None
+
+    async def accelerator(self) -> str:
+        """``kvm`` or ``tcg``; see :meth:`acceleration`."""
+        return (await self.acceleration()).name
+
+    async def acceleration(self) -> Acceleration:
+        """The accelerator and, where it is not KVM, why, which is logged once.
+
+        Raises Unavailable when QEMU is missing.
+        """
+        binary = Path(find_program(BINARY))
+        try:
+            async with self._probing:
+                found = await find_acceleration(binary, self._cache)
+        except OSError as error:
+            raise Unavailable(f"the accelerator of this host could not be probed: {error}") from error
+        if found.reason and found.reason != self._told:
+            _log.warning("%s", found.reason)
+            self._told = found.reason
+        return found
+
+    async def version(self) -> str:
+        """As ``QEMU 7.2.22``. Raises Unavailable when QEMU is missing."""
+        completed = await run([BINARY, "--version"], timeout=START_SECONDS, check=True)
+        found = re.search(rb"version ([0-9][0-9.]*)", completed.stdout)
+        if found is None:
+            raise Unavailable(f"{BINARY} --version printed no version")
+        return f"QEMU {found[1].decode()}"
+
+    async def boot(self, spec: MachineSpec) -> QemuMachine:
+        """Start a machine and wait for its monitor, not for its guest."""
+        accelerator = (await self.acceleration()).name
+        try:
+            process = _start(spec, accelerator)
+        except OSError as error:
+            raise _host_failure(spec, error) from error
+        machine = QemuMachine(spec, process)
+        try:
+            _write_pid(spec, process.pid)
+            await machine.open_monitor(timeout=START_SECONDS)
+        except Unavailable as error:
+            raise await _start_failure(spec, machine, error) from error
+        except OSError as error:
+            await machine.quit()
+            raise _host_failure(spec, error) from error
+        except BaseException:
+            await machine.quit()
+            raise
+        return machine
+
+    async def adopt(self, spec: MachineSpec, pid: int) -> QemuMachine | None:
+        """Take over the machine that runs in ``spec.run_dir``.
+
+        The pid file tells which process that is. A daemon that died before it
+        wrote one left a QEMU that still works in the run folder, whatever
+        ``pid`` its state remembers. A machine whose monitor does not answer is
+        ended: nothing could be done with it.
+        """
+        process = _find(spec)
+        if process is None:
+            remove_endpoints(spec.run_dir)
+            return None
+        if process.pid != pid:
+            _log.warning("machine %s runs as %d, not as %d", spec.id[:12], process.pid, pid)
+        machine = QemuMachine(spec, process)
+        try:
+            await machine.open_monitor(timeout=START_SECONDS)
+        except Unavailable:
+            _log.warning("ending machine %s, whose monitor does not answer", spec.id[:12], exc_info=True)
+            await machine.quit()
+            return None
+        return machine
+
+
+def _start(spec: MachineSpec, accelerator: Accelerator) -> WatchedProcess:
+    """Start QEMU with everything it inherits; afterwards QEMU alone holds its sockets."""
+    (spec.run_dir / paths.PID_FILE).unlink(missing_ok=True)  # it would speak of another QEMU
+    with ExitStack() as stack:
+        endpoints = stack.enter_context(ExitStack())
+        endpoints.callback(remove_endpoints, spec.run_dir)
+        monitor = stack.enter_context(listen(spec.run_dir / paths.MONITOR_SOCKET))
+        agent = stack.enter_context(listen(spec.run_dir / paths.AGENT_SOCKET))
+        console = stack.enter_context(_fresh_log(spec.run_dir / paths.CONSOLE_LOG))
+        output = stack.enter_context(_fresh_log(spec.run_dir / paths.QEMU_LOG))
+        descriptors = Descriptors(monitor.fileno(), agent.fileno(), console.fileno())
+        machine = describe(spec, accelerator, descriptors)
+        _require_memory(machine)
+        process = spawn(
+            [find_program(BINARY), *arguments(machine)],
+            output=output,
+            cwd=spec.run_dir,
+            pass_fds=(descriptors.monitor, descriptors.agent, descriptors.console),
+            uid=spec.uid,
+            groups=[device_group(KVM)] if accelerator == "kvm" else [],
+        )
+        endpoints.pop_all()  # they are the machine's now
+        return process
+
+
+def _fresh_log(path: Path) -> BinaryIO:
+    """An empty file open for appending, so that it can be cut while it is written."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+    return os.fdopen(os.open(path, flags, 0o600), "wb", buffering=0)
+
+
+def _require_memory(machine: Domain) -> None:
+    available = available_memory()
+    if available < machine.footprint:
+        raise Unavailable(
+            f"not enough memory for a guest of {machine.memory} MiB: it needs {machine.footprint} MiB "
+            f"with its emulator, and {available} MiB are available",
+            hint="stop other containers, or give this one less memory with --memory",
+        )
+
+
+def _write_pid(spec: MachineSpec, pid: int) -> None:
+    identity = ProcessIdentity.of(pid)
+    if identity is not None:  # it may have ended already, which the monitor is about to tell
+        write_atomically(spec.run_dir / paths.PID_FILE, f"{identity}\n".encode(), durable=False)
+
+
+def _find(spec: MachineSpec) -> WatchedProcess | None:
+    """The QEMU of a run folder, by its pid file or else by the folder it works in."""
+    identity = ProcessIdentity.parse(tail(spec.run_dir / paths.PID_FILE, 200).decode(errors="replace"))
+    if identity is not None and (process := WatchedProcess.open(identity)):
+        return process
+    for pid in find_working_in(spec.run_dir):
+        identity = ProcessIdentity.of(pid)
+        if identity is not None and name_argument(machine_name(spec)) in command_line(pid):
+            return WatchedProcess.open(identity)
+    return None
+
+
+def _host_failure(spec: MachineSpec, error: OSError) -> Unavailable:
+    return Unavailable(f"the container's machine did not start: {spec.run_dir}: {error.strerror or error}")
+
+
+async def _start_failure(spec: MachineSpec, machine: QemuMachine, error: Unavailable) -> Unavailable:
+    """End a machine whose monitor never answered, and say why: in QEMU's own words where it said any."""
+    ended, _ = await asyncio.wait([machine.exited], timeout=_DYING_SECONDS)
+    words = last_words(tail(spec.run_dir / paths.QEMU_LOG, 4096))
+    await machine.quit()
+    why = (words or f"QEMU exited with {(await machine.exited).code}") if ended else error.message
+    hint = _permission_hint(spec) if spec.uid and "Permission denied" in words else None
+    return Unavailable(f"the container's machine did not start: {why}", hint=hint)
+
+
+def _permission_hint(spec: MachineSpec) -> str:
+    for path in (spec.kernel, spec.initrd, spec.root_disk):
+        if folder := first_closed_folder(path, spec.uid):
+            return f"QEMU runs as user {spec.uid}, who may not enter {folder}: chmod o+x {folder}"
+    return f"QEMU runs as user {spec.uid}, who must be able to read the template's files"

@@ -1,0 +1,152 @@
+"""One running QEMU: its monitor, its process and its logs."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from pathlib import Path
+from typing import Any
+
+from linwin import paths
+from linwin.errors import Conflict, LinwinError, Unavailable
+from linwin.host.pidfd import WatchedProcess
+from linwin.machine import console, domain
+from linwin.machine.monitor import Monitor
+from linwin.model.machine import MachineExit, MachineSpec
+
+QUIT_SECONDS = 5.0
+"""How long QEMU may take to end itself before it is killed."""
+
+_TRIM_SECONDS = 10.0
+_ENDPOINTS = (paths.AGENT_SOCKET, paths.MONITOR_SOCKET, paths.PID_FILE)
+
+_log = logging.getLogger(__name__)
+
+
+def remove_endpoints(run_dir: Path) -> None:
+    """Remove the files by which a running machine is reached; its logs stay. Idempotent."""
+    for name in _ENDPOINTS:
+        (run_dir / name).unlink(missing_ok=True)
+
+
+class QemuMachine:
+    """Implements :class:`linwin.engine.interfaces.Machine`.
+
+    The process is held by its pidfd, so that it makes no difference whether
+    this daemon started it or an earlier one did.
+    """
+
+    def __init__(self, spec: MachineSpec, process: WatchedProcess) -> None:
+        """Watch a machine's process; :meth:`open_monitor` makes it usable."""
+        self._spec = spec
+        self._process = process
+        self._monitor: Monitor | None = None
+        self._plugging = asyncio.Lock()
+        self._exit = asyncio.create_task(self._watch(), name=f"exit of {self._name}")
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def agent_socket(self) -> Path:
+        return self._spec.run_dir / paths.AGENT_SOCKET
+
+    @property
+    def exited(self) -> asyncio.Future[MachineExit]:
+        """Resolves when QEMU has ended. A caller that is cancelled while awaiting it harms nobody else's."""
+        return asyncio.shield(self._exit)
+
+    async def open_monitor(self, *, timeout: float) -> None:
+        """Connect to QEMU's monitor. Raises Unavailable when it does not answer in time."""
+        try:
+            async with asyncio.timeout(timeout):
+                self._monitor = await Monitor.connect(self._spec.run_dir / paths.MONITOR_SOCKET, self._name)
+        except TimeoutError as error:
+            raise Unavailable(f"the monitor of {self._name} did not answer within {timeout:g} s") from error
+
+    async def plug_disk(self, image: Path, serial: str) -> None:
+        """Hot-plug a qcow2 into the first free port.
+
+        Raises Conflict when no port is free, Unavailable in QEMU's words when
+        it refuses; nothing of the disk is left in the machine then.
+        """
+        node = domain.disk_node(image, serial)
+        async with self._plugging:
+            port = await self._free_port()
+            await self._execute("blockdev-add", node)
+            try:
+                await self._execute("device_add", domain.disk_device(serial, port))
+            except LinwinError:
+                await self._execute("blockdev-del", {"node-name": node["node-name"]})
+                raise
+
+    async def quit(self) -> None:
+        """End the machine now. QEMU closes its disks; one that takes too long is killed. Idempotent."""
+        if not self._exit.done():
+            await self._ask_to_quit()
+            try:
+                async with asyncio.timeout(QUIT_SECONDS):
+                    await self.exited
+            except TimeoutError:
+                self._process.send_signal(signal.SIGKILL)
+                await self.exited
+        remove_endpoints(self._spec.run_dir)
+
+    async def release(self) -> None:
+        """Let go of the machine, which runs on for another daemon to adopt. Idempotent."""
+        self._exit.cancel()
+        await asyncio.wait([self._exit])
+
+    async def console_tail(self, lines: int = 20) -> tuple[str, ...]:
+        """The last lines of the console, as printable text."""
+        return console.last_lines(self._spec.run_dir / paths.CONSOLE_LOG, lines)
+
+    @property
+    def _name(self) -> str:
+        return f"machine {self._spec.id[:12]}"
+
+    async def _ask_to_quit(self) -> None:
+        """Have QEMU end itself: by its monitor, or by SIGTERM, which it takes for the same."""
+        try:
+            async with asyncio.timeout(QUIT_SECONDS):
+                await self._execute("quit")
+        except (LinwinError, TimeoutError):
+            self._process.send_signal(signal.SIGTERM)
+
+    async def _free_port(self) -> str:
+        """Ask QEMU which port is empty: it knows best, also after a daemon's restart."""
+        ports = {domain.port_name(index) for index in range(self._spec.spare_ports)}
+        bridges = {d["qdev_id"]: d for bus in await self._execute("query-pci") for d in bus["devices"]}
+        for name in sorted(ports & bridges.keys()):
+            if not bridges[name]["pci_bridge"].get("devices"):
+                return name
+        raise Conflict(f"all {len(ports)} hot-plug ports of the container's machine are taken")
+
+    async def _execute(self, command: str, arguments: dict[str, Any] | None = None) -> Any:
+        if self._monitor is None:
+            raise Unavailable(f"the monitor of {self._name} is not connected")
+        return await self._monitor.execute(command, arguments)
+
+    async def _watch(self) -> MachineExit:
+        """Wait for QEMU's end, keeping its logs within bounds, and then collect what it left."""
+        trimming = asyncio.create_task(self._trim_logs(), name=f"logs of {self._name}")
+        try:
+            code = await self._process.wait()
+            return MachineExit(code, await self.console_tail())
+        finally:
+            trimming.cancel()
+            if self._monitor is not None:
+                await self._monitor.close()
+            self._process.close()
+
+    async def _trim_logs(self) -> None:
+        """Bound what a guest can write. No event tells that a file grew, so its size is looked at."""
+        while True:
+            await asyncio.sleep(_TRIM_SECONDS)
+            for name in (paths.CONSOLE_LOG, paths.QEMU_LOG):
+                try:
+                    console.trim(self._spec.run_dir / name)
+                except OSError as error:
+                    _log.warning("%s of %s could not be cut: %s", name, self._name, error)

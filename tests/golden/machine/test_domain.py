@@ -1,0 +1,108 @@
+"""QEMU's command line, pinned: a change shows up as a diff of the golden files.
+
+To accept one: ``LINWIN_GOLDEN=write pytest tests/golden/machine``.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from linwin.errors import InvalidRequest
+from linwin.machine.domain import (
+    Accelerator,
+    Descriptors,
+    Domain,
+    arguments,
+    describe,
+    disk_device,
+    disk_id,
+    disk_node,
+)
+from linwin.model.machine import MachineSpec
+
+HERE = Path(__file__).parent
+SPEC = MachineSpec(
+    id="0123456789abcdef" * 4,
+    kernel=Path("/templates/wine/vmlinuz"),
+    initrd=Path("/templates/wine/initrd"),
+    cmdline="console=ttyS0 quiet",
+    root_disk=Path("/templates/wine/root,odd name.erofs"),
+    memory=384,
+    cpus=2,
+    run_dir=Path("/containers/01/machine"),
+    uid=100_001,
+    spare_ports=2,
+)
+DESCRIPTORS = Descriptors(monitor=10, agent=11, console=12)
+
+
+@pytest.mark.parametrize("accelerator", ["tcg", "kvm"])
+def test_the_command_line_is_the_golden_one(accelerator: Accelerator) -> None:
+    words = arguments(describe(SPEC, accelerator, DESCRIPTORS))
+    text = "\n".join(word if word.startswith("-") else f"    {word}" for word in words) + "\n"
+    golden = HERE / f"{accelerator}.args"
+    if os.environ.get("LINWIN_GOLDEN") == "write":
+        golden.write_text(text)
+    assert text == golden.read_text()
+
+
+@pytest.mark.parametrize("field", [field.name for field in fields(Domain)])
+def test_every_field_of_a_domain_reaches_qemu(field: str) -> None:
+    domain = describe(SPEC, "tcg", DESCRIPTORS)
+    other: dict[str, Any] = {
+        "accelerator": "kvm",
+        "cpus": 3,
+        "memory": 512,
+        "spare_ports": 3,
+        "descriptors": Descriptors(20, 21, 22),
+        "kernel": Path("/other"),
+        "initrd": Path("/other"),
+        "root_disk": Path("/other"),
+    }
+    changed = replace(domain, **{field: other.get(field, "other")})
+    assert arguments(changed) != arguments(domain)
+
+
+def test_a_panic_ends_the_machine_whatever_the_template_says() -> None:
+    spec = replace(SPEC, cmdline="panic=0")
+    assert describe(spec, "tcg", DESCRIPTORS).cmdline == "panic=0 panic=-1"
+    assert "-no-reboot" in arguments(describe(spec, "tcg", DESCRIPTORS))
+
+
+def test_the_footprint_counts_the_emulators_code_cache() -> None:
+    assert describe(SPEC, "kvm", DESCRIPTORS).footprint == 384 + 64
+    assert describe(SPEC, "tcg", DESCRIPTORS).footprint == 384 + 64 + 256
+
+
+@pytest.mark.parametrize("ports", [0, 16])
+def test_ports_that_do_not_fit_the_bus_are_refused(ports: int) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        describe(replace(SPEC, spare_ports=ports), "tcg", DESCRIPTORS)
+    assert str(caught.value) == f"a machine has 1 to 15 hot-plug ports, not {ports}"
+
+
+def test_the_port_addresses_stay_clear_of_the_chipset() -> None:
+    words = arguments(describe(replace(SPEC, spare_ports=15), "tcg", DESCRIPTORS))
+    assert any('"addr": "0x1e"' in word for word in words)
+    assert not any('"addr": "0x1f"' in word for word in words)
+
+
+def test_a_plugged_disk_flushes_and_reports_a_full_host() -> None:
+    node = disk_node(Path("/containers/01/c.qcow2"), "linwin-c")
+    assert node["file"]["cache"] == {"direct": False, "no-flush": False}
+    device = disk_device("linwin-c", "port0")
+    assert (device["drive"], device["bus"], device["serial"]) == (node["node-name"], "port0", "linwin-c")
+    assert (device["werror"], device["rerror"]) == ("report", "report")
+
+
+@pytest.mark.parametrize("serial", ["", "-", "a b", "x" * 21, "é", 'a","b":"'])
+def test_serial_numbers_that_qemu_or_virtio_would_change_are_refused(serial: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        disk_id(serial)
+    assert str(caught.value) == (f"{serial!r} is no serial number: 1 to 20 letters, digits and dashes are")
+    assert len(f"{disk_id('x' * 20)}-file") <= 31  # QEMU's limit for node names
