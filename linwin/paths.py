@@ -69,6 +69,16 @@ class Paths:
         return self.root / "images" / "records"
 
     @property
+    def image_index(self) -> Path:
+        """Which images exist and which references point at them; replaced as a whole."""
+        return self.root / "images" / "index.json"
+
+    @property
+    def aliases(self) -> Path:
+        """The user's own lines for the table of names that moved; may be absent."""
+        return self.root / "aliases.yaml"
+
+    @property
     def chains(self) -> Path:
         """Immutable overlays: ``<hex of the chain id>.qcow2``."""
         return self.root / "chains"

@@ -75,8 +75,10 @@ class Image:
     config, base first; the first ``base_layers`` of them are provided by a
     template and the rest are ``layers``. ``references`` are canonical
     (``docker.io/microsoft/nanoserver:latest``), sorted. ``size`` is the sum of
-    the stored blobs in bytes. ``created`` is RFC 3339. ``template`` names the
+    the layers' blobs in bytes. ``created`` is RFC 3339. ``template`` names the
     template that *is* this image, for the base images templates provide.
+    ``digests`` are canonical ``name@sha256:…`` of the manifest it came with,
+    docker's RepoDigests; empty for a docker-archive, which has no manifest.
     """
 
     id: str
@@ -91,6 +93,7 @@ class Image:
     history: tuple[HistoryEntry, ...] = ()
     size: int = 0
     template: str | None = None
+    digests: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,86 @@
+"""What the store remembers of an image beside its config: its layers' blobs and its manifest."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+
+from linwin.errors import InvalidRequest
+from linwin.images import references
+from linwin.images.configs import ImageConfig
+from linwin.images.documents import Document
+
+
+@dataclass(frozen=True, slots=True)
+class StoredLayer:
+    """One layer above the base: its diff id and the blob that holds it, as it came."""
+
+    diff_id: str
+    digest: str
+    media_type: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One image. ``id`` is also the digest of its config's blob.
+
+    ``manifest`` is the digest of its manifest's blob and ``index_digest`` that
+    by which its archive named it; both None where it came without one.
+    """
+
+    id: str
+    base_layers: int
+    layers: tuple[StoredLayer, ...]
+    manifest: str | None = None
+    index_digest: str | None = None
+
+    @property
+    def blobs(self) -> frozenset[str]:
+        """Every blob that the image needs."""
+        named = {self.id, *(layer.digest for layer in self.layers)}
+        return frozenset(named | ({self.manifest} if self.manifest else set()))
+
+    @property
+    def digests(self) -> frozenset[str]:
+        """The digests by which ``name@digest`` may ask for it."""
+        return frozenset(digest for digest in (self.manifest, self.index_digest) if digest)
+
+    def to_json(self) -> bytes:
+        return json.dumps(asdict(self), indent=1).encode()
+
+    @classmethod
+    def from_json(cls, data: bytes, what: str) -> Record:
+        """Raises InvalidRequest for anything that :meth:`to_json` did not write."""
+        document = Document.parse(data, what)
+        return cls(
+            id=_digest(document, "id"),
+            base_layers=document.size("base_layers"),
+            layers=tuple(_layer(layer) for layer in document.objects("layers")),
+            manifest=_digest(document, "manifest") if "manifest" in document else None,
+            index_digest=_digest(document, "index_digest") if "index_digest" in document else None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One image of the catalogue: its record and its config, parsed."""
+
+    record: Record
+    config: ImageConfig
+
+
+def _layer(document: Document) -> StoredLayer:
+    return StoredLayer(
+        diff_id=_digest(document, "diff_id"),
+        digest=_digest(document, "digest"),
+        media_type=document.text("media_type"),
+        size=document.size("size"),
+    )
+
+
+def _digest(document: Document, key: str) -> str:
+    digest = document.text(key)
+    if not references.is_digest(digest):
+        raise InvalidRequest(f'"{key}" of {document.what} is not a digest')
+    return digest
