@@ -1,0 +1,33 @@
+"""``linwin attach``: connect to a running container."""
+
+from __future__ import annotations
+
+import click
+
+from linwin.cli.connect import connect
+from linwin.cli.options import arguments
+from linwin.cli.session import run_attached
+from linwin.client import quote
+from linwin.errors import Conflict
+
+
+@click.command()
+@click.option("--no-stdin", is_flag=True, help="Do not connect standard input.")
+@click.option(
+    "--sig-proxy/--no-sig-proxy", default=True, show_default=True, help="Forward SIGINT and SIGTERM."
+)
+@arguments(1, 1, "CONTAINER")
+def attach(no_stdin: bool, sig_proxy: bool, names: tuple[str, ...]) -> int:
+    """Connect to a running container's streams. The exit code is the container's."""
+    client = connect()
+    container = client.get(f"/containers/{quote(names[0])}/json")
+    if not container["State"]["Running"]:
+        raise Conflict(
+            "cannot attach to a stopped container, start it first", hint=f"linwin start -a {names[0]}"
+        )
+    streams = {"stdout", "stderr"}
+    if container["Config"]["OpenStdin"] and not no_stdin:
+        streams.add("stdin")
+    return run_attached(
+        client, container["Id"], frozenset(streams), condition="not-running", forward=sig_proxy
+    )

@@ -1,0 +1,93 @@
+"""What the options of ``run`` and ``create`` ask for, as the API's request body."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from linwin.errors import InvalidRequest
+
+
+def streams_to_attach(options: Mapping[str, Any], *, detach: bool) -> frozenset[str]:
+    """Which of stdin, stdout and stderr ``run`` connects. Standard input needs ``-i`` as well."""
+    if detach:
+        return frozenset()
+    wanted: frozenset[str] = options["attached"] or frozenset({"stdin", "stdout", "stderr"})
+    return wanted if options["interactive"] else wanted - {"stdin"}
+
+
+def creation(options: Mapping[str, Any], *, attach: frozenset[str]) -> dict[str, Any]:
+    """The body of ``POST /containers/create`` (Docker Engine API, "ContainerCreate")."""
+    image, *command = options["words"]
+    entrypoint = options["entrypoint"]
+    body: dict[str, Any] = {
+        "Image": image,
+        "Cmd": command or None,
+        # An entrypoint given as "" clears the image's; docker's client says that with an empty word.
+        "Entrypoint": None if entrypoint is None else [entrypoint],
+        "Env": environment(options["env_files"], options["env"]),
+        "WorkingDir": options["workdir"],
+        "User": options["user"],
+        "Hostname": options["hostname"],
+        "Labels": dict(_label(label) for label in options["labels"]),
+        "Tty": False,
+        "OpenStdin": options["interactive"],
+        "StdinOnce": options["interactive"] and "stdin" in attach,
+        "AttachStdin": "stdin" in attach,
+        "AttachStdout": "stdout" in attach,
+        "AttachStderr": "stderr" in attach,
+        "HostConfig": {
+            "AutoRemove": options["auto_remove"],
+            "Memory": options["memory"],
+            "NanoCpus": round(options["cpus"] * 1e9),
+        },
+    }
+    if options["stop_signal"] is not None:
+        body["StopSignal"] = options["stop_signal"]
+    if options["stop_timeout"] is not None:
+        body["StopTimeout"] = options["stop_timeout"]
+    return body
+
+
+def _label(text: str) -> tuple[str, str]:
+    name, _, value = text.partition("=")
+    return name, value
+
+
+def environment(files: Iterable[str], settings: Sequence[str]) -> list[str]:
+    """``NAME=value`` strings of all ``--env-file`` and then all ``-e``; later ones win in the engine."""
+    lines = [line for file in files for line in _env_file(file)]
+    for setting in settings:
+        if setting.startswith("=") or not setting:
+            raise InvalidRequest(
+                f"invalid environment variable: {setting!r}", hint="write NAME=VALUE or NAME"
+            )
+        name, separator, _ = setting.partition("=")
+        inherited = f"{name}={os.environ[name]}" if not separator and name in os.environ else setting
+        lines.append(inherited)
+    return lines
+
+
+def _env_file(path: str) -> Iterable[str]:
+    """Lines of ``NAME=value``; ``NAME`` alone is inherited; ``#`` starts a comment line."""
+    try:
+        with open(path, encoding="utf-8-sig") as file:
+            lines = file.read().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise InvalidRequest(f"cannot read the environment file {path}: {reason}") from error
+    for number, line in enumerate(lines, 1):
+        line = line.lstrip()
+        if not line or line.startswith("#"):
+            continue
+        name, separator, _ = line.partition("=")
+        if not name or name.split() != [name]:
+            raise InvalidRequest(
+                f"invalid variable name in {path}, line {number}: {name!r}",
+                hint="write NAME=VALUE on each line",
+            )
+        if separator:
+            yield line
+        elif name in os.environ:
+            yield f"{name}={os.environ[name]}"

@@ -1,0 +1,96 @@
+"""The options that ``run`` and ``create`` share. What they mean is :mod:`linwin.cli.container_body`.
+
+Only what works is offered: an option that linwin does not have is an unknown
+flag, not a silent no-op.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from linwin.cli.failures import WrongArguments
+from linwin.cli.units import parse_size
+from linwin.errors import InvalidRequest
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+NO_TERMINAL = "terminals (-t) are not supported yet; use -i alone to connect standard input"
+
+
+def container_options(command: F) -> F:
+    """Add the options that describe a container, and the arguments ``IMAGE [COMMAND] [ARG...]``."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def _refuse_terminal(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if value:
+        raise click.UsageError(NO_TERMINAL, ctx)
+
+
+def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> int:
+    if value is None:
+        return 0
+    try:
+        return parse_size(value)
+    except InvalidRequest as error:
+        raise click.BadParameter(f"{error.message} ({error.hint})", ctx, param) from error
+
+
+def _attached(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> frozenset[str]:
+    streams = frozenset(value.lower() for value in values)
+    if unknown := streams - {"stdin", "stdout", "stderr"}:
+        raise click.BadParameter(f'"{min(unknown)}" is none of stdin, stdout and stderr', ctx, param)
+    return streams
+
+
+def _image_and_command(ctx: click.Context, param: click.Parameter, words: tuple[str, ...]) -> tuple[str, ...]:
+    if not words:
+        raise WrongArguments(f"'{ctx.command_path}' requires at least 1 argument", ctx)
+    return words
+
+
+def _value(names: str, metavar: str, help: str, **more: Any) -> Callable[[Any], Any]:
+    """An option with a value; ``names`` are its spellings and, last, its Python name where that differs."""
+    return click.option(*names.split(), metavar=metavar, help=help, **more)
+
+
+def _list(names: str, metavar: str, help: str, **more: Any) -> Callable[[Any], Any]:
+    return _value(names, metavar, f"{help} Repeatable.", multiple=True, **more)
+
+
+def _flag(names: str, help: str, **more: Any) -> Callable[[Any], Any]:
+    return click.option(*names.split(), is_flag=True, help=help, **more)
+
+
+_PULL: dict[str, Any] = {"type": click.Choice(["always", "missing", "never"]), "default": "missing"}
+_WORDS: dict[str, Any] = {"nargs": -1, "type": click.UNPROCESSED, "callback": _image_and_command}
+
+_OPTIONS: tuple[Callable[[Any], Any], ...] = (
+    _list("-a --attach attached", "STREAM", "Attach only to stdin, stdout or stderr.", callback=_attached),
+    _value("--cpus", "NUMBER", "Number of CPUs.", type=click.FloatRange(min=0), default=0.0),
+    _value("--entrypoint", "PROGRAM", "Run this instead of the image's entrypoint."),
+    _list("-e --env", "NAME[=VALUE]", "Set an environment variable, a name alone to our own value."),
+    _list("--env-file env_files", "FILE", "Read environment variables from a file."),
+    _value("-h --hostname", "NAME", "The container's host name.", default=""),
+    _flag("-i --interactive", "Keep standard input open and connect ours to it."),
+    _list("-l --label labels", "NAME=VALUE", "Set a label."),
+    _value("-m --memory", "SIZE", "Memory of the guest, such as 512m or 2g.", callback=_size),
+    _value("--name", "NAME", "The container's name."),
+    _value("--platform", "OS[/ARCH]", "Refuse an image of another platform."),
+    _value("--pull", "POLICY", "When to pull: always, missing (the default) or never.", **_PULL),
+    _flag("-q --quiet", "Do not show the progress of a pull."),
+    _flag("--rm auto_remove", "Remove the container when it has ended."),
+    _value("--stop-signal", "NAME", "Signal that stop sends first."),
+    _value("--stop-timeout", "SECONDS", "How long stop waits before it kills.", type=int),
+    _flag(
+        "-t --tty", "Refused: terminals are not supported yet.", expose_value=False, callback=_refuse_terminal
+    ),
+    _value("-u --user", "NAME", "User to run as.", default=""),
+    _value("-w --workdir", "DIRECTORY", "Working directory, a Windows path.", default=""),
+    click.argument("words", metavar="IMAGE [COMMAND] [ARG...]", **_WORDS),
+)

@@ -1,0 +1,49 @@
+"""``linwin inspect``: everything about containers and images, as JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from linwin.cli import failures
+from linwin.cli.connect import connect
+from linwin.cli.options import arguments, object_format
+from linwin.cli.output import show_objects
+from linwin.client import Client, quote
+from linwin.errors import NotFound
+
+PATHS = {"container": "/containers/{}/json", "image": "/images/{}/json"}
+
+
+@click.command()
+@object_format()
+@click.option(
+    "--type", "kind", type=click.Choice(list(PATHS)), metavar="TYPE", help="container or image only."
+)
+@arguments(1, None, "NAME|ID [NAME|ID...]")
+def inspect(form: str | None, kind: str | None, names: tuple[str, ...]) -> int:
+    """Show everything about containers and images."""
+    client = connect()
+    found: list[Any] = []
+    missing: list[NotFound] = []
+    for name in names:
+        try:
+            found.append(_look_up(client, name, [kind] if kind else list(PATHS)))
+        except NotFound as error:
+            missing.append(error)
+    if found or form is None:
+        show_objects(found, form)
+    for absent in missing:
+        failures.show(absent)
+    return failures.FAILED if missing else 0
+
+
+def _look_up(client: Client, name: str, kinds: list[str]) -> Any:
+    for kind in kinds:
+        try:
+            return client.get(PATHS[kind].format(quote(name)))
+        except NotFound:
+            if len(kinds) == 1:
+                raise
+    raise NotFound(f"No such object: {name}")

@@ -1,0 +1,92 @@
+"""The ``linwin`` command: finds the subcommand, and turns its end into an exit code.
+
+A subcommand's module is imported only when it is called; that, and what
+:mod:`linwin.client` leaves out, is what makes ``linwin ps`` quick.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+import click
+
+from linwin import __version__
+from linwin.cli import failures
+from linwin.cli.groups import Group
+from linwin.errors import LinwinError
+
+# The commands; each is the function of this name in the module of this name in linwin.cli.
+COMMANDS = (
+    "attach",
+    "create",
+    "daemon",
+    "images",
+    "info",
+    "inspect",
+    "kill",
+    "load",
+    "logs",
+    "ps",
+    "rm",
+    "rmi",
+    "run",
+    "start",
+    "stop",
+    "tag",
+    "template",
+    "version",
+    "wait",
+)
+
+
+class LazyGroup(Group):
+    """A group whose commands are imported when they are asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        command = getattr(import_module(f"linwin.cli.{name}"), name)
+        assert isinstance(command, click.Command)
+        return command
+
+
+@click.group(cls=LazyGroup, context_settings={"max_content_width": 100})
+@click.option(
+    "-H", "--host", metavar="ADDRESS", help="Daemon to talk to, unix:///PATH (default $LINWIN_HOST)."
+)
+@click.version_option(__version__, "-v", "--version", message="linwin version %(version)s")
+def linwin(host: str | None) -> None:
+    """Windows containers on a Linux host."""
+    if host is not None:
+        os.environ["LINWIN_HOST"] = host
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line, ``sys.argv`` by default; returns the exit code.
+
+    125 for an unreadable command line and for a ``run`` that the daemon
+    refused, 126 and 127 for an entrypoint that cannot be run or is not there,
+    130 after an interrupt, the container's own code for ``run``, ``attach``
+    and ``start -a``, and otherwise 0 or 1. All of them are docker's.
+    """
+    try:
+        result = linwin.main(arguments, prog_name="linwin", standalone_mode=False)
+        sys.stdout.flush()
+    except click.ClickException as error:
+        return failures.usage(error)
+    except click.Abort:
+        return failures.INTERRUPTED
+    except LinwinError as error:
+        failures.show(error)
+        return failures.FAILED
+    except BrokenPipeError:
+        # Nobody reads our answer any more. What is still buffered must not fail again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return failures.FAILED
+    return result if isinstance(result, int) else 0

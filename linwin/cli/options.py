@@ -1,0 +1,64 @@
+"""Options and arguments that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from linwin.cli.failures import WrongArguments
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+LISTING_FORMATS = "'json', a Go template such as '{{.ID}}', or 'table TEMPLATE'."
+OBJECT_FORMATS = "'json', or a Go template such as '{{json .}}'."
+
+
+def listing_format() -> Callable[[F], F]:
+    """``--format`` of commands that print a table by default."""
+    return click.option("--format", "form", metavar="FORMAT", help=LISTING_FORMATS)
+
+
+def object_format() -> Callable[[F], F]:
+    """``-f, --format`` of commands that print objects."""
+    return click.option("-f", "--format", "form", metavar="FORMAT", help=OBJECT_FORMATS)
+
+
+def filter_option(help: str) -> Callable[[F], F]:
+    """``-f, --filter NAME=VALUE``, repeatable: arrives as docker's filter JSON, None when not given."""
+    return click.option(
+        "-f", "--filter", "filters", multiple=True, metavar="NAME=VALUE", callback=_filters, help=help
+    )
+
+
+def _filters(
+    ctx: click.Context, param: click.Parameter, values: tuple[str, ...]
+) -> dict[str, list[str]] | None:
+    filters: dict[str, list[str]] = {}
+    for value in values:
+        name, separator, wanted = value.partition("=")
+        if not separator:
+            raise click.BadParameter(f'"{value}" is not NAME=VALUE', ctx, param)
+        filters.setdefault(name.strip().lower(), []).append(wanted.strip())
+    return filters or None
+
+
+def arguments(least: int, most: int | None, metavar: str) -> Callable[[F], F]:
+    """The positional arguments as one tuple ``names``, their number checked in docker's words."""
+
+    def check(ctx: click.Context, param: click.Parameter, names: tuple[str, ...]) -> tuple[str, ...]:
+        if len(names) < least or (most is not None and len(names) > most):
+            raise WrongArguments(f"'{ctx.command_path}' {_requirement(least, most)}", ctx)
+        return names
+
+    return click.argument("names", nargs=-1, metavar=metavar, callback=check)
+
+
+def _requirement(least: int, most: int | None) -> str:
+    if most == 0:
+        return "accepts no arguments"
+    if most == 1 and least == 0:
+        return "accepts at most 1 argument"
+    plural = "" if least == 1 else "s"
+    return f"requires {'at least ' if most is None else ''}{least} argument{plural}"

@@ -1,0 +1,92 @@
+"""What commands print: docker's tables, ``--format`` templates and JSON."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import click
+
+from linwin.cli import failures
+
+SHORT_ID = 12
+_GAP = 3
+_MINIMUM_WIDTH = 10
+
+
+class Listing:
+    """What a listing command can show.
+
+    ``headers`` names the heading of every field, ``columns`` those of the
+    default table in order, and ``quiet`` the field that ``-q`` prints alone.
+    """
+
+    def __init__(self, headers: Mapping[str, str], columns: Sequence[str], quiet: str) -> None:
+        self.headers = headers
+        self.columns = columns
+        self.quiet = quiet
+
+    def show(self, rows: Iterable[Mapping[str, Any]], form: str | None, *, quiet: bool = False) -> None:
+        """Print rows (field → value) as ``--format`` and ``--quiet`` ask.
+
+        ``form`` is None or ``table``, ``table TEMPLATE``, ``json``, or a template.
+        """
+        if quiet:
+            if form:
+                failures.say("--format is ignored, because --quiet is given")
+            write_lines(str(row[self.quiet]) for row in rows)
+        elif form is None or form == "table":
+            cells = [[str(row[name]) for name in self.columns] for row in rows]
+            write_lines(table([[self.headers[name] for name in self.columns], *cells]))
+        elif form.startswith("table "):
+            render = _template(form.removeprefix("table "))
+            lines = [render(value).split("\t") for value in (self.headers, *rows)]
+            write_lines(table(lines))
+        else:
+            render = _template("{{json .}}" if form == "json" else form)
+            write_lines(render(row) for row in rows)
+
+
+def table(rows: Sequence[Sequence[str]]) -> Iterable[str]:
+    """Align cells as docker does: columns of at least 10, three blanks between, the last one ragged."""
+    columns = max(map(len, rows))
+    widths = [
+        max(_MINIMUM_WIDTH, *(len(row[column]) + _GAP for row in rows if column < len(row) - 1))
+        for column in range(columns - 1)
+    ]
+    for row in rows:
+        *padded, last = row
+        yield "".join(cell.ljust(width) for cell, width in zip(padded, widths, strict=False)) + last
+
+
+def write_lines(lines: Iterable[str]) -> None:
+    """Print to stdout, in one write."""
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
+
+
+def show_objects(objects: Sequence[Any], form: str | None) -> None:
+    """Print what ``inspect`` found: an indented JSON array, or each through a template."""
+    if form is None:
+        import json
+
+        click.echo(json.dumps(objects, indent=4, ensure_ascii=False))
+        return
+    render = _template("{{json .}}" if form == "json" else form)
+    write_lines(render(value) for value in objects)
+
+
+def _template(text: str) -> Any:
+    from linwin.cli.gotemplate import compile_template
+
+    return compile_template(text)
+
+
+def short_id(identity: str, *, full: bool = False) -> str:
+    """Twelve digits without ``sha256:``, or the id as it is when ``full``."""
+    return identity if full else identity.removeprefix("sha256:")[:SHORT_ID]
+
+
+def ellipsis(text: str, width: int) -> str:
+    """Cut to ``width`` characters, the last being ``…`` where something was cut."""
+    return text if len(text) <= width else text[: width - 1] + "…"

@@ -1,0 +1,88 @@
+"""``python -m linwin.cli.reference`` prints docs/cli.md, the reference made from the commands themselves."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+import click
+
+from linwin.cli.main import linwin
+
+PREFACE = """\
+# linwin's commands
+
+Made from the commands by `python -m linwin.cli.reference`; a test compares.
+Words, columns and exit codes are docker's. Every command starts the daemon
+when none runs. Only the answer is on stdout; progress, warnings and errors
+are on stderr.
+
+| exit code | meaning |
+|---|---|
+| 0 | done |
+| 1 | the daemon refused, or one of several objects failed |
+| 125 | the command line cannot be read, or `run` could not run the container |
+| 126 | `run`: the entrypoint cannot be run |
+| 127 | `run`: the entrypoint does not exist |
+| 130 | interrupted |
+| any | `run`, `attach`, `start -a`: the container's own |
+
+A Windows exit code has 32 bits and a Linux one has 8: the low 8 bits are
+given, or 255 where they would make a failure read as 0. `wait` prints all 32.
+
+| setting | meaning | default |
+|---|---|---|
+| `LINWIN_HOST` | the daemon's address | `unix:///run/linwin/linwin.sock` |
+| `LINWIN_ROOT` | where the daemon keeps everything | `/var/lib/linwin` |
+
+## linwin
+"""
+
+
+def reference() -> str:
+    """The whole of docs/cli.md."""
+    return "\n".join([PREFACE, *_group(linwin, click.Context(linwin, info_name="linwin"))])
+
+
+def _group(group: click.Group, context: click.Context) -> Iterator[str]:
+    yield from _options(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        yield from _command(command, click.Context(command, info_name=name, parent=context))
+
+
+def _command(command: click.Command, context: click.Context) -> Iterator[str]:
+    if isinstance(command, click.Group):
+        yield from _group(command, context)
+        return
+    arguments = [str(param.metavar) for param in command.params if isinstance(param, click.Argument)]
+    usage = " ".join(filter(None, [context.command_path, "[OPTIONS]" if _rows(command) else "", *arguments]))
+    yield f"## {context.command_path}\n"
+    yield f"    {usage}\n"
+    yield _paragraphs(command.help or "")
+    yield from _options(command)
+
+
+def _paragraphs(text: str) -> str:
+    return "\n".join(line.strip() for line in text.strip().splitlines()) + "\n"
+
+
+def _options(command: click.Command) -> Iterator[str]:
+    if rows := _rows(command):
+        yield "| option | meaning |\n|---|---|"
+        yield "\n".join(rows) + "\n"
+
+
+def _rows(command: click.Command) -> list[str]:
+    return [_row(param) for param in command.params if isinstance(param, click.Option)]
+
+
+def _row(option: click.Option) -> str:
+    names = ", ".join([*option.opts, *option.secondary_opts])
+    value = "" if option.is_flag else f" {option.metavar}"
+    return f"| `{names}{value}` | {option.help} |"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(reference())

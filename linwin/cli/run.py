@@ -1,0 +1,55 @@
+"""``linwin run``: create a container, start it, and be its terminal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from linwin.cli import failures
+from linwin.cli.connect import connect
+from linwin.cli.container_body import streams_to_attach
+from linwin.cli.container_options import container_options
+from linwin.cli.creation import create_container
+from linwin.cli.session import run_attached
+from linwin.cli.template_notice import tell_template
+from linwin.client import Client, quote
+from linwin.errors import LinwinError
+
+
+@click.command(context_settings={"allow_interspersed_args": False})
+@click.option("-d", "--detach", is_flag=True, help="Leave it running in the background and print its id.")
+@click.option(
+    "--sig-proxy/--no-sig-proxy", default=True, show_default=True, help="Forward SIGINT and SIGTERM."
+)
+@container_options
+def run(detach: bool, sig_proxy: bool, **options: Any) -> int:
+    """Create and run a new container from an image.
+
+    The exit code is the container's; 125 when it could not be run, 126 and 127
+    when its entrypoint could not be run or does not exist.
+    """
+    if detach and options["attached"]:
+        raise click.UsageError("-a cannot be given with -d")
+    try:
+        return _run(connect(), options, detach=detach, forward=sig_proxy)
+    except LinwinError as error:
+        return failures.refused(error)
+
+
+def _run(client: Client, options: dict[str, Any], *, detach: bool, forward: bool) -> int:
+    attach = streams_to_attach(options, detach=detach)
+    container = create_container(client, options, attach=attach)
+    tell_template(client, container)
+
+    def start() -> None:
+        client.post(f"/containers/{quote(container)}/start")
+
+    if detach:
+        start()
+        click.echo(container)
+        return 0
+    if not attach & {"stdout", "stderr"}:
+        click.echo(container)
+    condition = "removed" if options["auto_remove"] else "next-exit"
+    return run_attached(client, container, attach, condition=condition, start=start, forward=forward)

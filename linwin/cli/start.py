@@ -1,0 +1,45 @@
+"""``linwin start``: start containers that do not run."""
+
+from __future__ import annotations
+
+import click
+
+from linwin.cli.connect import connect
+from linwin.cli.each import for_each
+from linwin.cli.failures import WrongArguments
+from linwin.cli.options import arguments
+from linwin.cli.session import run_attached
+from linwin.cli.template_notice import tell_template
+from linwin.client import quote
+
+
+@click.command()
+@click.option("-a", "--attach", is_flag=True, help="Connect to its output and forward signals.")
+@click.option("-i", "--interactive", is_flag=True, help="Connect standard input too.")
+@arguments(1, None, "CONTAINER [CONTAINER...]")
+@click.pass_context
+def start(ctx: click.Context, attach: bool, interactive: bool, names: tuple[str, ...]) -> int:
+    """Start stopped containers. With -a or -i the exit code is the container's."""
+    client = connect()
+
+    def start_one(name: str) -> None:
+        tell_template(client, name)
+        client.post(f"/containers/{quote(name)}/start")
+
+    def start_and_name(name: str) -> str:
+        start_one(name)
+        return name
+
+    if not attach and not interactive:
+        return for_each(names, start_and_name)
+    if len(names) > 1:
+        raise WrongArguments("only one container can be started with -a or -i", ctx)
+    (name,) = names
+    container = client.get(f"/containers/{quote(name)}/json")
+    streams = {"stdout", "stderr"} | (
+        {"stdin"} if interactive and container["Config"]["OpenStdin"] else set()
+    )
+    condition = "removed" if container["HostConfig"].get("AutoRemove") else "next-exit"
+    return run_attached(
+        client, container["Id"], frozenset(streams), condition=condition, start=lambda: start_one(name)
+    )

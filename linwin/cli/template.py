@@ -1,0 +1,93 @@
+"""``linwin template``: the guests that stand in for base images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from linwin.cli.connect import connect
+from linwin.cli.each import for_each
+from linwin.cli.groups import Group
+from linwin.cli.options import arguments, listing_format, object_format
+from linwin.cli.output import Listing, short_id, show_objects
+from linwin.cli.progress import Progress
+from linwin.cli.units import human_size
+from linwin.client import quote
+
+LISTING = Listing(
+    headers={
+        "Name": "NAME",
+        "Kind": "KIND",
+        "Digest": "DIGEST",
+        "Size": "SIZE",
+        "Provides": "PROVIDES",
+        "Created": "CREATED AT",
+        "Summary": "SUMMARY",
+    },
+    columns=("Name", "Kind", "Digest", "Size", "Summary"),
+    quiet="Name",
+)
+
+
+@click.group(cls=Group)
+def template() -> None:
+    """Manage templates, the guests that containers run in."""
+
+
+@template.command()
+@click.option("-q", "--quiet", is_flag=True, help="Do not show progress.")
+@arguments(1, 1, "NAME")
+def build(quiet: bool, names: tuple[str, ...]) -> None:
+    """Build and install a template from its recipe, and print its name."""
+    (name,) = names
+    with Progress(quiet=quiet) as progress:
+        for line in connect().lines("POST", f"/linwin/templates/{quote(name)}/build"):
+            progress.show(line)
+    click.echo(name)
+
+
+@template.command()
+@listing_format()
+@click.option("--no-trunc", is_flag=True, help="Do not cut long values.")
+@click.option("-q", "--quiet", is_flag=True, help="Show names only.")
+@arguments(0, 0, "")
+def ls(form: str | None, no_trunc: bool, quiet: bool, names: tuple[str, ...]) -> None:
+    """List installed templates."""
+    LISTING.show([_row(item, no_trunc) for item in connect().get("/linwin/templates")], form, quiet=quiet)
+
+
+def _row(item: Mapping[str, Any], full: bool) -> dict[str, Any]:
+    provided = [reference for base in item["Provides"] for reference in base["References"]]
+    return {
+        "Name": item["Name"],
+        "Kind": item["Kind"],
+        "Digest": short_id(item["Digest"], full=full),
+        "Size": human_size(item["Size"]),
+        "Provides": ", ".join(provided),
+        "Created": item["Created"],
+        "Summary": item["Summary"],
+    }
+
+
+@template.command()
+@object_format()
+@arguments(1, None, "NAME [NAME...]")
+def inspect(form: str | None, names: tuple[str, ...]) -> None:
+    """Show everything about templates."""
+    client = connect()
+    show_objects([client.get(f"/linwin/templates/{quote(name)}") for name in names], form)
+
+
+@template.command()
+@arguments(1, None, "NAME [NAME...]")
+def rm(names: tuple[str, ...]) -> int:
+    """Remove installed templates that no container uses."""
+    client = connect()
+
+    def remove(name: str) -> str:
+        client.delete(f"/linwin/templates/{quote(name)}")
+        return name
+
+    return for_each(names, remove)
