@@ -1,0 +1,10 @@
+"""The Docker Engine API (v1.24 to v1.50) over the engine, and linwin's small extension of it.
+
+One file a noun: :mod:`system`, :mod:`images`, :mod:`containers` (with their
+streams in :mod:`streams`) and :mod:`templates`. A handler parses (:mod:`query`,
+:mod:`wire`), calls one verb of the engine, and renders (:mod:`render`).
+"""
+
+from linwin.api.server import make_app, serve
+
+__all__ = ["make_app", "serve"]

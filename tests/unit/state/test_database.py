@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -108,8 +109,6 @@ async def test_a_legal_move_is_kept_with_its_changes(database: Database) -> None
 @pytest.mark.parametrize("current", list(LEGAL))
 @pytest.mark.parametrize("target", list(LEGAL))
 async def test_exactly_the_legal_moves_are_possible(database: Database, current: str, target: str) -> None:
-    import dataclasses
-
     await database.add(dataclasses.replace(container("aa", "web"), status=current))  # type: ignore[arg-type]
     if target in LEGAL[current]:  # type: ignore[index]
         assert (await database.advance("web", target)).status == target  # type: ignore[arg-type]

@@ -14,6 +14,8 @@ from linwin.errors import Internal
 from linwin.model.container import LogQuery
 from linwin.state.log import JsonFileLog
 
+EVERYTHING = LogQuery()
+
 
 async def begun(path: Path) -> JsonFileLog:
     log = JsonFileLog(path)
@@ -21,7 +23,7 @@ async def begun(path: Path) -> JsonFileLog:
     return log
 
 
-async def text(log: JsonFileLog, query: LogQuery = LogQuery()) -> bytes:
+async def text(log: JsonFileLog, query: LogQuery = EVERYTHING) -> bytes:
     return b"".join([record.data async for record in log.read(query)])
 
 

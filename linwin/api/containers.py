@@ -1,0 +1,147 @@
+"""``/containers``: the verbs that have one answer. Those that stream are in :mod:`streams`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from linwin.api import filters, query, render, wire
+from linwin.api.context import LIFETIME, PATHS, answer, engine_of
+from linwin.api.fields import body_of
+from linwin.errors import InvalidRequest, NotFound
+from linwin.model.container import Container
+
+
+async def create(request: web.Request) -> web.Response:
+    """``POST /containers/create``: 201 with the id, and warnings about what was ignored."""
+    _check_platform(request)
+    spec, warnings = wire.container_spec(await body_of(request))
+    name = request.query.get("name") or None
+    created = await request.app[LIFETIME].complete(engine_of(request).create(spec, name))
+    return answer({"Id": created.id, "Warnings": [*created.warnings, *warnings]}, status=201)
+
+
+def _check_platform(request: web.Request) -> None:
+    platform = request.query.get("platform", "")
+    system, _, architecture = platform.partition("/")
+    if system.lower() not in ("", "windows") or architecture.lower() not in ("", "amd64", "x86_64"):
+        raise InvalidRequest(
+            f"the platform {platform} is not supported", hint="linwin runs windows/amd64 images."
+        )
+
+
+async def start(request: web.Request) -> web.Response:
+    """``POST /containers/{id}/start``: 204, or 304 when it was running."""
+    changed = await request.app[LIFETIME].complete(engine_of(request).start(_id(request)))
+    return web.Response(status=204 if changed else 304)
+
+
+async def stop(request: web.Request) -> web.Response:
+    """``POST /containers/{id}/stop``: 204 once it is at rest, or 304 when it was."""
+    timeout, signal = query.number(request, "t"), request.query.get("signal", "")
+    verb = engine_of(request).stop(_id(request), timeout=timeout, signal=signal)
+    return web.Response(status=204 if await request.app[LIFETIME].complete(verb) else 304)
+
+
+async def kill(request: web.Request) -> web.Response:
+    """``POST /containers/{id}/kill``: 204; docker's default is KILL."""
+    signal = request.query.get("signal") or "SIGKILL"
+    await request.app[LIFETIME].complete(engine_of(request).kill(_id(request), signal))
+    return web.Response(status=204)
+
+
+async def remove(request: web.Request) -> web.Response:
+    """``DELETE /containers/{id}``: 204."""
+    if query.flag(request, "link"):
+        raise InvalidRequest("linwin has no links to remove", hint="Leave out --link.")
+    force, volumes = query.flag(request, "force"), query.flag(request, "v")
+    await request.app[LIFETIME].complete(
+        engine_of(request).remove(_id(request), force=force, volumes=volumes)
+    )
+    return web.Response(status=204)
+
+
+async def resize(request: web.Request) -> web.Response:
+    """Accepted and without effect: no container has a terminal, and clients resize by routine."""
+    if query.number(request, "h") is None or query.number(request, "w") is None:
+        raise InvalidRequest("a terminal's size needs h and w", hint="Use resize?h=HEIGHT&w=WIDTH.")
+    await engine_of(request).inspect(_id(request))
+    return web.Response(status=200)
+
+
+async def inspect(request: web.Request) -> web.Response:
+    """``GET /containers/{id}/json``, with ``size`` what its files take."""
+    container = await engine_of(request).inspect(_id(request))
+    sizes = await _sizes(request, container) if query.flag(request, "size") else {}
+    return answer({**render.inspection(container), **sizes})
+
+
+async def list_some(request: web.Request) -> web.Response:
+    """``GET /containers/json``: filtered, newest first."""
+    engine = engine_of(request)
+    wanted = query.filters(request, filters.CONTAINER_FILTERS)
+    found = filters.containers(
+        await engine.list(),
+        wanted,
+        everything=query.flag(request, "all"),
+        limit=query.number(request, "limit") or 0,
+        ancestors=await _image_ids(request, wanted.get("ancestor", ())),
+        before=await _one(request, wanted, "before"),
+        since=await _one(request, wanted, "since"),
+    )
+    with_size = query.flag(request, "size")
+    return answer([{**render.summary(c), **(await _sizes(request, c) if with_size else {})} for c in found])
+
+
+async def _one(request: web.Request, wanted: query.Filters, key: str) -> Container | None:
+    names = wanted.get(key, ())
+    if len(names) > 1:
+        raise InvalidRequest(f"invalid filter '{key}'", hint="It takes one container.")
+    return await engine_of(request).inspect(names[0]) if names else None
+
+
+async def _image_ids(request: web.Request, references: tuple[str, ...]) -> frozenset[str]:
+    """The ids of those images that exist; nothing descends from one that does not."""
+    found = set()
+    for reference in references:
+        try:
+            found.add((await engine_of(request).image(reference)).id)
+        except NotFound:
+            continue
+    return frozenset(found)
+
+
+async def _sizes(request: web.Request, container: Container) -> dict[str, Any]:
+    """``SizeRw``: bytes that the container's own overlay takes; ``SizeRootFs``: with its image's layers."""
+    own = _allocated(request.app[PATHS].overlay(container.id))
+    try:
+        below = (await engine_of(request).image(container.image_id)).size
+    except NotFound:  # an image removed by force
+        below = 0
+    return {"SizeRw": own, "SizeRootFs": own + below}
+
+
+def _allocated(path: Path) -> int:
+    try:
+        return os.stat(path).st_blocks * 512
+    except FileNotFoundError:
+        return 0
+
+
+def _id(request: web.Request) -> str:
+    return request.match_info["id"]
+
+
+ROUTES = (
+    ("GET", "/containers/json", list_some),
+    ("POST", "/containers/create", create),
+    ("GET", "/containers/{id}/json", inspect),
+    ("POST", "/containers/{id}/start", start),
+    ("POST", "/containers/{id}/stop", stop),
+    ("POST", "/containers/{id}/kill", kill),
+    ("POST", "/containers/{id}/resize", resize),
+    ("DELETE", "/containers/{id}", remove),
+)

@@ -1,0 +1,143 @@
+"""Which containers and images a listing shows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from fnmatch import fnmatchcase
+
+from linwin.api.query import Filters, boolean_filter
+from linwin.api.render import STATES, familiar, unix_seconds
+from linwin.errors import InvalidRequest
+from linwin.model.container import Container
+from linwin.model.image import Image
+
+CONTAINER_FILTERS = frozenset({"id", "name", "status", "label", "ancestor", "exited", "before", "since"})
+IMAGE_FILTERS = frozenset({"reference", "label", "dangling", "before", "since"})
+
+_STATUSES = frozenset({*STATES.values(), "paused", "restarting"})
+_LONGEST_PATTERN = 1000
+
+
+def containers(
+    found: Iterable[Container],
+    wanted: Filters,
+    *,
+    everything: bool,
+    limit: int,
+    ancestors: frozenset[str],
+    before: Container | None,
+    since: Container | None,
+) -> list[Container]:
+    """Filter a list that is newest first, as docker's ``ps`` does.
+
+    Stopped ones are shown with ``everything``, a limit or a status filter. The
+    values of one filter are alternatives, except labels, which must all be
+    there. ``ancestors`` are image ids; a ``limit`` of 0 or less is none.
+    """
+    statuses = _statuses(wanted)
+    show = _container_test(wanted, ancestors)
+    chosen = [
+        container
+        for container in found
+        if (everything or limit > 0 or statuses or STATES[container.status] == "running")
+        and (not statuses or STATES[container.status] in statuses)
+        and (before is None or _age(container) < _age(before))
+        and (since is None or _age(container) > _age(since))
+        and show(container)
+    ]
+    return chosen[:limit] if limit > 0 else chosen
+
+
+def _age(container: Container) -> tuple[int, str]:
+    return container.created_at, container.id
+
+
+def _statuses(wanted: Filters) -> frozenset[str]:
+    for status in wanted.get("status", ()):
+        if status not in _STATUSES:
+            raise InvalidRequest(
+                f"invalid filter 'status={status}'", hint=f"Use one of: {', '.join(sorted(_STATUSES))}."
+            )
+    return frozenset(wanted.get("status", ()))
+
+
+def _container_test(wanted: Filters, ancestors: frozenset[str]) -> Callable[[Container], bool]:
+    ids = [_pattern("id", text) for text in wanted.get("id", ())]
+    names = [_pattern("name", text) for text in wanted.get("name", ())]
+    codes = {_exit_code(text) for text in wanted.get("exited", ())}
+
+    def test(container: Container) -> bool:
+        return (
+            (not ids or any(pattern.search(container.id) for pattern in ids))
+            and (not names or any(_names(pattern, container.name) for pattern in names))
+            and (not codes or (STATES[container.status] == "exited" and container.exit_code in codes))
+            and ("ancestor" not in wanted or container.image_id in ancestors)
+            and labelled(container.labels, wanted.get("label", ()))
+        )
+
+    return test
+
+
+def _names(pattern: re.Pattern[str], name: str) -> bool:
+    return bool(pattern.search(name) or pattern.search(f"/{name}"))
+
+
+def _pattern(key: str, text: str) -> re.Pattern[str]:
+    """Docker's id and name filters are regular expressions that may match anywhere."""
+    if len(text) > _LONGEST_PATTERN:
+        raise InvalidRequest(f"invalid filter '{key}'", hint=f"At most {_LONGEST_PATTERN} characters.")
+    try:
+        return re.compile(text)
+    except re.error as error:
+        raise InvalidRequest(
+            f"invalid filter '{key}={text}'", hint=f"Not a regular expression: {error}."
+        ) from error
+
+
+def _exit_code(text: str) -> int:
+    if not re.fullmatch(r"-?\d{1,10}", text):
+        raise InvalidRequest(f"invalid filter 'exited={text}'", hint="Use an exit code.")
+    return int(text)
+
+
+def labelled(labels: Mapping[str, str], wanted: Iterable[str]) -> bool:
+    """Whether all of ``key`` or ``key=value`` are among ``labels``."""
+    for text in wanted:
+        key, equals, value = text.partition("=")
+        if key not in labels or (equals and labels[key] != value):
+            return False
+    return True
+
+
+def images(
+    found: Iterable[Image], wanted: Filters, *, before: Image | None, since: Image | None
+) -> list[Image]:
+    """Filter images; ``reference`` patterns are shell's, where ``*`` stops at a slash."""
+    dangling = boolean_filter(wanted, "dangling")
+    patterns = wanted.get("reference", ())
+    return [
+        image
+        for image in found
+        if (dangling is None or dangling is not bool(image.references))
+        and (not patterns or any(_refers(reference, patterns) for reference in image.references))
+        and labelled(image.config.labels, wanted.get("label", ()))
+        and (before is None or unix_seconds(image.created) < unix_seconds(before.created))
+        and (since is None or unix_seconds(image.created) > unix_seconds(since.created))
+    ]
+
+
+def _refers(reference: str, patterns: Iterable[str]) -> bool:
+    shown = familiar(reference)
+    names = {shown, reference, *map(_without_tag, (shown, reference))}
+    return any(_matches(name, pattern) for pattern in patterns for name in names)
+
+
+def _without_tag(reference: str) -> str:
+    folder, slash, last = reference.rpartition("/")
+    return folder + slash + last.partition(":")[0]
+
+
+def _matches(name: str, pattern: str) -> bool:
+    parts, patterns = name.split("/"), pattern.split("/")
+    return len(parts) == len(patterns) and all(map(fnmatchcase, parts, patterns))

@@ -1,0 +1,180 @@
+"""Docker's HostConfig: what linwin does with each field.
+
+Fields that would change what a container means, were they ignored, are refused
+by name; knobs of Linux's scheduler, which schedulers send by routine, are
+ignored with a warning; the few that linwin honours are in :class:`HostConfig`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from linwin.api.fields import Fields
+from linwin.errors import InvalidRequest, NotFound, Unsupported
+
+NETWORKS = frozenset({"", "default", "nat", "none"})
+
+REFUSED = {
+    "Binds": ("bind mounts and volumes", "Put the files into an image layer and load that: linwin load."),
+    "Mounts": ("mounts", "Put the files into an image layer and load that: linwin load."),
+    "VolumesFrom": (
+        "volumes of other containers",
+        "Put the files into an image layer and load that: linwin load.",
+    ),
+    "Tmpfs": ("tmpfs mounts", "Windows has none; leave out --tmpfs."),
+    "PortBindings": ("published ports", "Leave out -p; containers have no network yet."),
+    "PublishAllPorts": ("published ports", "Leave out -P; containers have no network yet."),
+    "Links": ("links", "Leave out --link; containers have no network yet."),
+    "ExtraHosts": ("extra hosts", "Leave out --add-host; containers have no network yet."),
+    "Dns": ("DNS settings", "Leave out --dns; containers have no network yet."),
+    "DnsSearch": ("DNS settings", "Leave out --dns-search; containers have no network yet."),
+    "Devices": ("devices", "Leave out --device."),
+    "DeviceRequests": ("device requests", "Leave out --gpus."),
+    "Privileged": ("privileged containers", "Leave out --privileged; a guest VM has no more rights to give."),
+    "ReadonlyRootfs": ("read-only root file systems", "Leave out --read-only."),
+    "SecurityOpt": ("security options", "Leave out --security-opt."),
+    "Sysctls": ("sysctls", "Windows has none; leave out --sysctl."),
+    "StorageOpt": ("storage options", "Leave out --storage-opt."),
+}
+
+IGNORED = (
+    "BlkioWeight",
+    "BlkioWeightDevice",
+    "BlkioDeviceReadBps",
+    "BlkioDeviceReadIOps",
+    "BlkioDeviceWriteBps",
+    "BlkioDeviceWriteIOps",
+    "CapAdd",
+    "CapDrop",
+    "CgroupParent",
+    "CpuPercent",
+    "CpuPeriod",
+    "CpuQuota",
+    "CpuRealtimePeriod",
+    "CpuRealtimeRuntime",
+    "CpuShares",
+    "CpusetCpus",
+    "CpusetMems",
+    "GroupAdd",
+    "IOMaximumBandwidth",
+    "IOMaximumIOps",
+    "Init",
+    "KernelMemory",
+    "MemoryReservation",
+    "MemorySwap",
+    "OomKillDisable",
+    "OomScoreAdj",
+    "PidsLimit",
+    "ShmSize",
+    "Ulimits",
+)
+
+_RESTART_POLICIES = ("always", "unless-stopped", "on-failure")
+
+
+@dataclass(frozen=True, slots=True)
+class HostConfig:
+    """The honoured fields; ``memory`` in bytes, ``cpus`` a count, 0 for the defaults."""
+
+    auto_remove: bool
+    memory: int
+    cpus: int
+    console_size: tuple[int, int]
+    warnings: tuple[str, ...]
+
+
+def parse(fields: Fields) -> HostConfig:
+    """Read a HostConfig. Raises Unsupported or InvalidRequest, naming the field."""
+    for name, (what, hint) in REFUSED.items():
+        if fields.given(name):
+            raise Unsupported(f"linwin does not support {what} ({name})", hint=hint)
+    _check_restart_policy(fields.object("RestartPolicy"))
+    _check_log_driver(fields.object("LogConfig").text("Type"))
+    _check_isolation(fields.text("Isolation"))
+    _check_namespaces(fields)
+    check_network(fields.text("NetworkMode"))
+    return HostConfig(
+        auto_remove=fields.flag("AutoRemove"),
+        memory=_not_negative(fields, "Memory"),
+        cpus=_cpus(fields),
+        console_size=_console_size(fields),
+        warnings=_warnings(fields),
+    )
+
+
+def check_network(name: str) -> None:
+    """Raise NotFound, in docker's words, for a network other than the default and none."""
+    if name in ("host", "bridge") or name.startswith("container:"):
+        raise Unsupported(
+            f"linwin does not support the network mode {name}", hint="Use nat (the default) or none."
+        )
+    if name not in NETWORKS:
+        raise NotFound(f"network {name} not found", hint="Use nat (the default) or none.")
+
+
+def _check_restart_policy(policy: Fields) -> None:
+    name = policy.text("Name")
+    if name in _RESTART_POLICIES:
+        raise Unsupported(
+            f"linwin does not support the restart policy {name} (RestartPolicy)",
+            hint="Leave out --restart, and let a supervisor of the host start the container again.",
+        )
+    if name not in ("", "no"):
+        raise InvalidRequest(f"invalid restart policy: unknown policy '{name}'", hint="Use no.")
+
+
+def _check_log_driver(name: str) -> None:
+    if name not in ("", "json-file"):
+        raise Unsupported(f"linwin does not support the log driver {name} (LogConfig)", hint="Use json-file.")
+
+
+def _check_isolation(name: str) -> None:
+    if name.lower() not in ("", "default", "hyperv"):
+        raise Unsupported(
+            f"linwin does not support the isolation {name} (Isolation)",
+            hint="Every container runs in a guest VM of its own, which is what docker calls hyperv.",
+        )
+
+
+def _check_namespaces(fields: Fields) -> None:
+    for name in ("PidMode", "IpcMode", "UTSMode", "UsernsMode", "CgroupnsMode"):
+        mode = fields.text(name)
+        if mode not in ("", "private"):
+            raise Unsupported(
+                f"linwin does not support {name} {mode}", hint="Every container is a VM of its own."
+            )
+
+
+def _not_negative(fields: Fields, name: str) -> int:
+    value = fields.integer(name) or 0
+    if value < 0:
+        raise InvalidRequest(f"{name} must not be negative")
+    return value
+
+
+def _cpus(fields: Fields) -> int:
+    """``CpuCount``, or ``NanoCpus`` rounded up to whole CPUs, which is what a VM has."""
+    nano = _not_negative(fields, "NanoCpus")
+    return _not_negative(fields, "CpuCount") or -(-nano // 10**9)
+
+
+def _console_size(fields: Fields) -> tuple[int, int]:
+    size = fields.raw().get("ConsoleSize")
+    if size is None:
+        return 0, 0
+    if (
+        not isinstance(size, list)
+        or len(size) != 2
+        or not all(type(n) is int and 0 <= n < 2**16 for n in size)
+    ):
+        raise InvalidRequest("invalid JSON: ConsoleSize must be two whole numbers, height and width")
+    return size[0], size[1]
+
+
+def _warnings(fields: Fields) -> tuple[str, ...]:
+    ignored = [name for name in IGNORED if fields.given(name)]
+    if "MemorySwap" in ignored and fields.integer("MemorySwap") in (-1, fields.integer("Memory")):
+        ignored.remove("MemorySwap")  # no swap, or no limit on it: guests have no swap
+    if "PidsLimit" in ignored and fields.integer("PidsLimit") == -1:
+        ignored.remove("PidsLimit")  # no limit
+    return tuple(f"{name} has no meaning for a Windows container and is ignored" for name in ignored)

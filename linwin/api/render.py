@@ -1,0 +1,246 @@
+"""Containers → docker's JSON."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+from linwin.model.container import Container, Status
+
+NEVER = "0001-01-01T00:00:00Z"  # the zero of Go's time.Time, which clients test for
+
+STATES: dict[Status, str] = {
+    "created": "created",
+    "starting": "created",
+    "running": "running",
+    "stopping": "running",
+    "exited": "exited",
+    "removing": "removing",
+    "dead": "dead",
+}
+"""linwin's states in docker's words."""
+
+
+def rfc3339(time_ns: int) -> str:
+    """Nanoseconds since the epoch as docker writes times; 0 is never."""
+    if not time_ns:
+        return NEVER
+    seconds, nanoseconds = divmod(time_ns, 10**9)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{nanoseconds:09d}Z"
+
+
+def unix_seconds(text: str) -> int:
+    """An RFC 3339 time as seconds since the epoch; 0 where an image's author wrote something else."""
+    try:
+        return int(datetime.fromisoformat(text).timestamp())
+    except (ValueError, OverflowError):
+        return 0
+
+
+def familiar(reference: str) -> str:
+    """A canonical reference as docker shows it: without Docker Hub's name and its ``library/``."""
+    if not reference.startswith("docker.io/"):
+        return reference
+    short = reference.removeprefix("docker.io/")
+    if short.startswith("library/") and short.count("/") == 1:
+        return short.removeprefix("library/")
+    first = short.partition("/")[0]
+    # docker.io/foo.bar/x must keep its domain: foo.bar/x would name a registry.
+    return reference if "." in first or ":" in first or first == "localhost" else short
+
+
+def duration(seconds: float) -> str:
+    """A duration in words, rounded as docker's listings round it."""
+    minutes, hours = int(seconds / 60), int(seconds / 3600 + 0.5)
+    if seconds < 60:
+        whole = int(seconds)
+        return "Less than a second" if whole < 1 else "1 second" if whole == 1 else f"{whole} seconds"
+    if minutes < 60:
+        return "About a minute" if minutes == 1 else f"{minutes} minutes"
+    if hours == 1:
+        return "About an hour"
+    for limit, unit, name in (
+        (48, 1, "hours"),
+        (336, 24, "days"),
+        (1440, 168, "weeks"),
+        (17520, 720, "months"),
+    ):
+        if hours < limit:
+            return f"{hours // unit} {name}"
+    return f"{hours // 8760} years"
+
+
+def status_text(container: Container, now_ns: int) -> str:
+    """The STATUS column of ``ps``."""
+    state = STATES[container.status]
+    if state == "running":
+        return f"Up {duration((now_ns - container.started_at) / 1e9)}"
+    if state == "exited":
+        return f"Exited ({container.exit_code}) {duration((now_ns - container.finished_at) / 1e9)} ago"
+    return {"created": "Created", "removing": "Removal In Progress", "dead": "Dead"}[state]
+
+
+def summary(container: Container) -> dict[str, Any]:
+    """One element of ``/containers/json``. ``Linwin`` is linwin's own: the template it runs on."""
+    return {
+        "Id": container.id,
+        "Names": [f"/{container.name}"],
+        "Image": container.spec.image,
+        "ImageID": container.image_id,
+        "Command": container.command_line or " ".join(container.argv),
+        "Created": container.created_at // 10**9,
+        "Ports": [],
+        "Labels": dict(container.labels),
+        "State": STATES[container.status],
+        "Status": status_text(container, time.time_ns()),
+        "HostConfig": {"NetworkMode": _network(container)},
+        "NetworkSettings": {"Networks": _networks(container)},
+        "Mounts": [],
+        "Linwin": {"Template": container.template},
+    }
+
+
+def inspection(container: Container) -> dict[str, Any]:
+    """The answer of ``/containers/{id}/json``."""
+    return {
+        "Id": container.id,
+        "Created": rfc3339(container.created_at),
+        "Path": container.argv[0] if container.argv else "",
+        "Args": list(container.argv[1:]),
+        "State": _state(container),
+        "Image": container.image_id,
+        "ResolvConfPath": "",
+        "HostnamePath": "",
+        "HostsPath": "",
+        "LogPath": "",
+        "Name": f"/{container.name}",
+        "RestartCount": 0,
+        "Driver": "qcow2",
+        "Platform": "windows",
+        "MountLabel": "",
+        "ProcessLabel": "",
+        "AppArmorProfile": "",
+        "ExecIDs": [],
+        "HostConfig": _host_config(container),
+        "GraphDriver": {"Name": "qcow2", "Data": {"ChainId": container.chain_id}},
+        "Mounts": [],
+        "Config": _config(container),
+        "NetworkSettings": {
+            "Bridge": "",
+            "SandboxID": "",
+            "SandboxKey": "",
+            "Ports": {},
+            "Networks": _networks(container),
+        },
+        "Linwin": {
+            "Template": container.template,
+            "ChainId": container.chain_id,
+            "CommandLine": container.command_line,
+        },
+    }
+
+
+def _state(container: Container) -> dict[str, Any]:
+    state = STATES[container.status]
+    return {
+        "Status": state,
+        "Running": state == "running",
+        "Paused": False,
+        "Restarting": False,
+        "OOMKilled": False,
+        "Dead": state == "dead",
+        "Pid": container.pid,
+        "ExitCode": container.exit_code,
+        "Error": container.error,
+        "StartedAt": rfc3339(container.started_at),
+        "FinishedAt": rfc3339(container.finished_at),
+    }
+
+
+def _config(container: Container) -> dict[str, Any]:
+    """The configuration the container runs with: the user's over the image's."""
+    spec = container.spec
+    entrypoint, cmd = _command(container)
+    return {
+        "Hostname": spec.hostname or container.short_id,
+        "Domainname": spec.domainname,
+        "User": container.user,
+        "AttachStdin": spec.attach_stdin,
+        "AttachStdout": spec.attach_stdout,
+        "AttachStderr": spec.attach_stderr,
+        "ExposedPorts": {port: {} for port in spec.exposed_ports},
+        "Tty": spec.tty,
+        "OpenStdin": spec.open_stdin,
+        "StdinOnce": spec.stdin_once,
+        "Env": list(container.env),
+        "Cmd": cmd,
+        "Image": spec.image,
+        "Volumes": {path: {} for path in spec.volumes},
+        "WorkingDir": container.cwd,
+        "Entrypoint": entrypoint,
+        "Labels": dict(container.labels),
+        "StopSignal": spec.stop_signal or None,
+        "StopTimeout": spec.stop_timeout,
+    }
+
+
+def _command(container: Container) -> tuple[list[str] | None, list[str] | None]:
+    """Entrypoint and command, the image's where the user gave none; what is all the image's is a command."""
+    spec, argv = container.spec, list(container.argv)
+    if spec.entrypoint is not None:
+        return list(spec.entrypoint), list(spec.cmd or ())
+    given = len(spec.cmd or ())
+    return (argv[:-given] or None, argv[-given:]) if given else (None, argv)
+
+
+def _host_config(container: Container) -> dict[str, Any]:
+    """What the client sent over docker's defaults; LogConfig and NetworkMode by their real names."""
+    spec = container.spec
+    defaults: dict[str, Any] = {
+        "Binds": [],
+        "ContainerIDFile": "",
+        "PortBindings": {},
+        "RestartPolicy": {"Name": "no", "MaximumRetryCount": 0},
+        "VolumeDriver": "",
+        "VolumesFrom": [],
+        "Dns": [],
+        "DnsOptions": [],
+        "DnsSearch": [],
+        "ExtraHosts": [],
+        "Devices": [],
+        "PublishAllPorts": False,
+        "Privileged": False,
+        "ReadonlyRootfs": False,
+        "CpuShares": 0,
+        "CpuPercent": 0,
+        "NanoCpus": 0,
+    }
+    effective = {
+        "AutoRemove": spec.auto_remove,
+        "Memory": spec.memory,
+        "CpuCount": spec.cpus,
+        "ConsoleSize": list(spec.console_size),
+        "Isolation": "hyperv",
+        "LogConfig": {"Type": "json-file", "Config": {}},
+        "NetworkMode": _network(container),
+    }
+    return {**defaults, **spec.host_config, **effective}
+
+
+def _network(container: Container) -> str:
+    """``nat`` is what docker on Windows calls the default."""
+    asked = container.spec.host_config.get("NetworkMode")
+    return "none" if asked == "none" else "nat"
+
+
+def _networks(container: Container) -> dict[str, Any]:
+    return {
+        _network(container): {
+            "NetworkID": "",
+            "EndpointID": "",
+            "Gateway": "",
+            "IPAddress": "",
+            "IPPrefixLen": 0,
+        }
+    }

@@ -1,0 +1,168 @@
+"""``/containers/{id}/attach``, ``logs`` and ``wait``: the verbs whose answers take their time."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
+from typing import get_args
+
+from aiohttp import web
+
+from linwin.api import mux, query
+from linwin.api.context import engine_of, identity, version_of
+from linwin.api.hijack import Connection, Hijacked, hijack
+from linwin.api.outbox import send_all
+from linwin.api.render import rfc3339
+from linwin.engine.streams import Attachment
+from linwin.errors import InvalidRequest, LinwinError
+from linwin.model.container import LogQuery, LogRecord, WaitCondition
+
+logger = logging.getLogger(__name__)
+
+DELIVERY = 5.0
+"""Seconds in which a container must take the input of a client that has hung up."""
+
+
+async def attach(request: web.Request) -> web.StreamResponse:
+    """``POST /containers/{id}/attach``: the container's streams, which may not have begun yet."""
+    engine, reference = engine_of(request), request.match_info["id"]
+    container = await engine.inspect(reference)
+    stdin = query.flag(request, "stdin")
+    attachment = await engine.attach(
+        container.id,
+        stdin=stdin,
+        stdout=query.flag(request, "stdout"),
+        stderr=query.flag(request, "stderr"),
+        logs=query.flag(request, "logs"),
+        stream=query.flag(request, "stream"),
+    )
+    try:
+        kind = mux.content_type(tty=container.spec.tty, version=version_of(request))
+        connection = await hijack(request, identity(), kind)
+        feeding = _feed(connection, attachment, once=container.spec.stdin_once) if stdin else None
+        try:
+            await _exchange(attachment, connection, feeding, framed=not container.spec.tty)
+        except ConnectionError:
+            raise
+        except Exception:  # an error response would land in the middle of the stream
+            logger.exception("the streams of container %s were cut off", container.short_id)
+            connection.abort()
+    finally:
+        await attachment.detach()
+    return Hijacked()
+
+
+async def _exchange(
+    attachment: Attachment,
+    connection: Connection,
+    feeding: Coroutine[None, None, None] | None,
+    *,
+    framed: bool,
+) -> None:
+    """Copy both ways until the output ends or the client hangs up; then what it had sent is delivered."""
+    feeder = asyncio.create_task(feeding) if feeding is not None else None
+    if feeder is None:
+        connection.discard_input()
+    try:
+        async for stream, data in attachment:
+            await connection.send(mux.frame(stream, data) if framed else data)
+        await connection.finish()
+    except (asyncio.CancelledError, ConnectionError):
+        await attachment.detach()
+        if feeder is not None:
+            await asyncio.wait([feeder], timeout=DELIVERY)
+        raise
+    finally:
+        if feeder is not None:
+            feeder.cancel()
+            await asyncio.wait([feeder])
+
+
+async def _feed(connection: Connection, attachment: Attachment, *, once: bool) -> None:
+    """Pass input on. Its end closes a stdin that was opened for one client, and else detaches this one."""
+    try:
+        while data := await connection.receive():
+            await attachment.write(data)
+        await (attachment.close_stdin() if once else attachment.detach())
+    except LinwinError as error:  # the guest is lost, which ends the output too
+        logger.info("input ended: %s", error)
+
+
+async def logs(request: web.Request) -> web.StreamResponse:
+    """``GET /containers/{id}/logs``: what was logged, and with ``follow`` what will be."""
+    wanted = LogQuery(
+        stdout=query.flag(request, "stdout"),
+        stderr=query.flag(request, "stderr"),
+        follow=query.flag(request, "follow"),
+        timestamps=query.flag(request, "timestamps"),
+        tail=query.tail(request),
+        since=query.time_ns(request, "since"),
+        until=query.time_ns(request, "until"),
+    )
+    if not (wanted.stdout or wanted.stderr):
+        raise InvalidRequest(
+            "Bad parameters: you must choose at least one stream", hint="Set stdout=1, stderr=1 or both."
+        )
+    engine = engine_of(request)
+    container = await engine.inspect(request.match_info["id"])
+    records = await engine.logs(container.id, wanted)
+    response = web.StreamResponse()
+    response.content_type = mux.content_type(tty=container.spec.tty, version=version_of(request))
+    response.enable_chunked_encoding()
+    await response.prepare(request)
+    framed = not container.spec.tty
+    try:
+        await send_all(_rendered(records, stamped=wanted.timestamps, framed=framed), response.write)
+    except LinwinError as error:
+        logger.warning("reading the log of %s: %s", container.short_id, error)
+        await response.write(mux.frame("error", str(error).encode()))
+    await response.write_eof()
+    return response
+
+
+async def _rendered(
+    records: AsyncIterator[LogRecord], *, stamped: bool, framed: bool
+) -> AsyncGenerator[bytes, None]:
+    """Logged lines as they are sent; of one that was logged in pieces only the first gets its time."""
+    unfinished = {"stdout": False, "stderr": False}
+    async for record in records:
+        data = record.data
+        if stamped and not unfinished[record.stream]:
+            data = f"{rfc3339(record.time_ns)} ".encode() + data
+        unfinished[record.stream] = not record.data.endswith(b"\n")
+        yield mux.frame(record.stream, data) if framed else data
+
+
+async def wait(request: web.Request) -> web.StreamResponse:
+    """The head goes out once the wait is registered: ``docker run`` starts the container only then."""
+    condition = _condition(request.query.get("condition") or "not-running")
+    future = await engine_of(request).wait(request.match_info["id"], condition)
+    response = web.StreamResponse()
+    response.content_type = "application/json"
+    response.enable_chunked_encoding()
+    try:
+        await response.prepare(request)
+        exit_ = await future
+    finally:
+        future.cancel()
+    answer = {"StatusCode": exit_.code, **({"Error": {"Message": exit_.error}} if exit_.error else {})}
+    await response.write(json.dumps(answer).encode() + b"\n")
+    await response.write_eof()
+    return response
+
+
+def _condition(text: str) -> WaitCondition:
+    for condition in get_args(WaitCondition):
+        if text == condition:
+            found: WaitCondition = condition
+            return found
+    raise InvalidRequest(f'invalid condition: "{text}"', hint="Use not-running, next-exit or removed.")
+
+
+ROUTES = (
+    ("POST", "/containers/{id}/attach", attach),
+    ("GET", "/containers/{id}/logs", logs),
+    ("POST", "/containers/{id}/wait", wait),
+)

@@ -1,0 +1,55 @@
+"""Docker's routes that linwin does not serve, so that a refusal names what was asked for.
+
+Routes that are in no table answer "page not found", as docker's do.
+"""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from linwin.api.context import Handler
+from linwin.errors import Unsupported
+
+_STOP_AND_START = "Stop the container, then start it."
+_LATER = "This version of linwin does not have it."
+
+_REFUSALS = (
+    ("POST", "/containers/{id}/restart", "docker restart", _STOP_AND_START),
+    ("POST", "/containers/{id}/pause", "docker pause", _LATER),
+    ("POST", "/containers/{id}/unpause", "docker unpause", _LATER),
+    ("POST", "/containers/{id}/rename", "docker rename", _LATER),
+    ("POST", "/containers/{id}/update", "docker update", _LATER),
+    ("POST", "/containers/{id}/exec", "docker exec", _LATER),
+    ("GET", "/containers/{id}/top", "docker top", _LATER),
+    ("GET", "/containers/{id}/stats", "docker stats", _LATER),
+    ("GET", "/containers/{id}/changes", "docker diff", _LATER),
+    ("GET", "/containers/{id}/export", "docker export", _LATER),
+    ("HEAD", "/containers/{id}/archive", "docker cp", _LATER),
+    ("GET", "/containers/{id}/archive", "docker cp", _LATER),
+    ("PUT", "/containers/{id}/archive", "docker cp", _LATER),
+    ("POST", "/containers/prune", "docker container prune", "Remove containers by name: docker rm."),
+    ("POST", "/images/prune", "docker image prune", "Remove images by name: docker rmi."),
+    ("POST", "/images/{name:.+}/push", "docker push", _LATER),
+    ("GET", "/images/search", "docker search", _LATER),
+    ("GET", "/images/get", "docker save", _LATER),
+    ("GET", "/images/{name:.+}/get", "docker save", _LATER),
+    ("POST", "/build", "docker build", "Build the image elsewhere and load it: linwin load."),
+    ("POST", "/commit", "docker commit", _LATER),
+    ("GET", "/events", "docker events", _LATER),
+    ("GET", "/system/df", "docker system df", _LATER),
+    ("POST", "/auth", "docker login", _LATER),
+    ("GET", "/volumes", "volumes", _LATER),
+    ("POST", "/volumes/create", "volumes", _LATER),
+    ("GET", "/networks", "networks", _LATER),
+    ("POST", "/networks/create", "networks", _LATER),
+)
+
+
+def _refusing(what: str, hint: str) -> Handler:
+    async def refuse(_: web.Request) -> web.StreamResponse:
+        raise Unsupported(f"linwin does not support {what}", hint=hint)
+
+    return refuse
+
+
+ROUTES = tuple((method, path, _refusing(what, hint)) for method, path, what, hint in _REFUSALS)

@@ -1,0 +1,99 @@
+"""The body of a create request → :class:`ContainerSpec`."""
+
+from __future__ import annotations
+
+import re
+
+from linwin.api import hostconfig
+from linwin.api.fields import Fields
+from linwin.errors import InvalidRequest, Unsupported
+from linwin.model.container import ContainerSpec
+
+_PORT = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?(?:/(tcp|udp|sctp))?", re.IGNORECASE)
+
+
+def container_spec(body: Fields) -> tuple[ContainerSpec, tuple[str, ...]]:
+    """What the client asked for, and docker's warnings about what was ignored.
+
+    Raises InvalidRequest for malformed fields, Unsupported for those that
+    linwin cannot honour and must not ignore.
+    """
+    _refuse_what_would_be_lost(body)
+    host = hostconfig.parse(body.object("HostConfig"))
+    for network in body.object("NetworkingConfig").keys("EndpointsConfig"):
+        hostconfig.check_network(network)
+    spec = ContainerSpec(
+        image=_image(body),
+        entrypoint=body.words("Entrypoint"),
+        cmd=body.words("Cmd") or None,
+        env=_environment(body),
+        working_dir=body.text("WorkingDir"),
+        user=body.text("User"),
+        hostname=body.text("Hostname"),
+        domainname=body.text("Domainname"),
+        labels=body.mapping("Labels"),
+        exposed_ports=_ports(body),
+        open_stdin=body.flag("OpenStdin"),
+        stdin_once=body.flag("StdinOnce"),
+        attach_stdin=body.flag("AttachStdin"),
+        attach_stdout=body.flag("AttachStdout"),
+        attach_stderr=body.flag("AttachStderr"),
+        stop_signal=body.text("StopSignal"),
+        stop_timeout=body.integer("StopTimeout"),
+        auto_remove=host.auto_remove,
+        memory=host.memory,
+        cpus=host.cpus,
+        console_size=host.console_size,
+        host_config=body.object("HostConfig").raw(),
+    )
+    return spec, host.warnings + _warnings(body)
+
+
+def _refuse_what_would_be_lost(body: Fields) -> None:
+    if body.flag("Tty"):
+        raise Unsupported(
+            "linwin does not give containers a terminal (Tty)", hint="Leave out -t; -i alone passes input on."
+        )
+    if body.keys("Volumes"):
+        raise Unsupported(
+            "linwin does not support volumes (Volumes)",
+            hint="Leave out -v; what a container writes stays on its own C: until it is removed.",
+        )
+
+
+def _warnings(body: Fields) -> tuple[str, ...]:
+    check = body.object("Healthcheck").texts("Test") or ()
+    warnings = []
+    if check and check != ("NONE",):
+        warnings.append("linwin runs no health checks; Healthcheck is ignored")
+    if body.text("MacAddress"):
+        warnings.append("linwin does not set MAC addresses; MacAddress is ignored")
+    return tuple(warnings)
+
+
+def _image(body: Fields) -> str:
+    image = body.text("Image")
+    if not image:
+        raise InvalidRequest(
+            "no image was named", hint="Set Image to a reference such as microsoft/nanoserver."
+        )
+    return image
+
+
+def _environment(body: Fields) -> tuple[str, ...]:
+    variables = body.texts("Env") or ()
+    for variable in variables:
+        if not variable or variable.startswith("="):
+            raise InvalidRequest(f"invalid environment variable: {variable}", hint="Use NAME=value.")
+    return variables
+
+
+def _ports(body: Fields) -> tuple[str, ...]:
+    return tuple(_port(text) for text in body.keys("ExposedPorts"))
+
+
+def _port(text: str) -> str:
+    match = _PORT.fullmatch(text)
+    if not match or not all(0 < int(number) < 2**16 for number in match.group(1, 2) if number):
+        raise InvalidRequest(f"invalid port {text!r} in ExposedPorts", hint="Use NUMBER/tcp or NUMBER/udp.")
+    return text.lower() if match.group(3) else f"{text}/tcp"

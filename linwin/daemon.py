@@ -1,0 +1,134 @@
+"""The daemon: builds the rooms, injects them into the engine, serves the API.
+
+Run as ``python -m linwin.daemon``; ``linwin daemon run`` is its usual name.
+Settings come from the environment (see :mod:`linwin.paths`). A parent that
+wants to know when the socket listens passes the write end of a pipe as
+``LINWIN_READY_FD`` and reads ``ready`` or ``error: …`` from it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import shutil
+import signal
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+from linwin.api import serve
+from linwin.disks import ChainDisks
+from linwin.engine.engine import Engine
+from linwin.engine.interfaces import Rooms
+from linwin.errors import Conflict, LinwinError, Unavailable
+from linwin.guest import AgentGuests
+from linwin.host.locks import try_lock
+from linwin.images import ImageStore
+from linwin.machine import QemuMachines
+from linwin.paths import Paths
+from linwin.state import Database
+from linwin.templates import InstalledTemplates
+
+logger = logging.getLogger("linwin.daemon")
+
+
+def build_rooms(paths: Paths, state: Database) -> Rooms:
+    """The real rooms; the scenario tests build fakes instead."""
+    return Rooms(
+        images=ImageStore(paths),
+        disks=ChainDisks(paths),
+        machine=QemuMachines(paths),
+        guest=AgentGuests(),
+        templates=InstalledTemplates(paths),
+        state=state,
+    )
+
+
+def prepare_root(paths: Paths) -> None:
+    """Create the folders of a root, and empty its scratch folder."""
+    try:
+        for folder in (paths.root, paths.containers, paths.chains, paths.templates):
+            # Machines run as users of their own: they pass through, and list nothing.
+            folder.mkdir(mode=0o711, parents=True, exist_ok=True)
+        for folder in (paths.blobs, paths.image_records, paths.cache):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if paths.scratch.exists():
+            shutil.rmtree(paths.scratch)
+        paths.scratch.mkdir(mode=0o711)
+        paths.socket.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    except OSError as error:
+        raise Unavailable(
+            f"cannot prepare {paths.root}: {error.strerror}: {error.filename}",
+            hint="Run as root, or set LINWIN_ROOT and LINWIN_HOST to places you may write.",
+        ) from error
+
+
+@contextmanager
+def held_root(paths: Paths) -> Iterator[None]:
+    """Be the one daemon of this root, and say so on disk."""
+    lock = try_lock(paths.daemon_lock)
+    if lock is None:
+        raise Conflict(
+            f"another daemon already serves {paths.root}",
+            hint="Use it, stop it with linwin daemon stop, or set another LINWIN_ROOT.",
+        )
+    try:
+        paths.daemon_pid.write_text(f"{os.getpid()}\n")
+        yield
+    finally:
+        paths.daemon_pid.unlink(missing_ok=True)
+        lock.release()
+
+
+@asynccontextmanager
+async def opened(paths: Paths) -> AsyncIterator[Engine]:
+    """An engine on the root's own state, recovered on entry and at rest on exit."""
+    state = Database(paths)
+    await state.open()
+    try:
+        engine = Engine(build_rooms(paths, state), paths)
+        await engine.open()
+        try:
+            yield engine
+        finally:
+            await engine.close()
+    finally:
+        await state.close()
+
+
+async def run(paths: Paths) -> None:
+    """Serve until SIGTERM or SIGINT, then stop all containers."""
+    stopped = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    async with opened(paths) as engine, serve(engine, paths.socket):
+        logger.info("listening on %s, state in %s", paths.socket, paths.root)
+        announce("ready")
+        await stopped.wait()
+        logger.info("stopping")
+
+
+def announce(line: str) -> None:
+    """Tell a waiting parent, where there is one, how the start went."""
+    fd = os.environ.pop("LINWIN_READY_FD", None)
+    if fd is not None:
+        with os.fdopen(int(fd), "w") as pipe:
+            pipe.write(line + "\n")
+
+
+def main() -> None:
+    """Entry point: one daemon a root, its pid on disk while it lives."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    paths = Paths.from_environment()
+    try:
+        prepare_root(paths)
+        with held_root(paths):
+            asyncio.run(run(paths))
+    except LinwinError as error:
+        announce(f"error: {error}")
+        sys.exit(f"linwin: {error}")
+
+
+if __name__ == "__main__":
+    main()

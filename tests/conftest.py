@@ -1,0 +1,50 @@
+"""What all tests share: orphans come to us, and nothing may be left when a session ends."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PR_SET_CHILD_SUBREAPER = 36
+
+
+def children() -> dict[int, str]:
+    """Our children, adopted orphans included, each with its command line; zombies are reaped first."""
+    for pid in _child_pids():
+        stat = Path(f"/proc/{pid}/stat").read_text()
+        if stat.rpartition(")")[2].split()[0] == "Z":
+            os.waitpid(pid, 0)
+    return {
+        pid: Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        for pid in _child_pids()
+    }
+
+
+def _child_pids() -> list[int]:
+    threads = Path(f"/proc/{os.getpid()}/task").iterdir()
+    return [int(pid) for thread in threads for pid in (thread / "children").read_text().split()]
+
+
+def mounts() -> set[str]:
+    return {line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()}
+
+
+def links() -> set[str]:
+    return {entry.name for entry in Path("/sys/class/net").iterdir()}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_left_behind() -> Iterator[None]:
+    """No process, mount or network link outlives the tests that made it."""
+    if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl")
+    before = (children().keys(), mounts(), links())
+    yield
+    left = {pid: line for pid, line in children().items() if pid not in before[0]}
+    assert left == {}
+    assert mounts() - before[1] == set()
+    assert links() - before[2] == set()

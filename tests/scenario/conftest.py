@@ -1,0 +1,48 @@
+"""A daemon in the test's own process: the real engine and API over a real socket, with fake rooms."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.scenario.fakes import Fakes
+from tests.scenario.harness import Daemon, Docker, make_root, served
+from tests.scenario.raw_http import RawConnection
+
+
+@pytest.fixture
+def short_folder() -> Iterator[Path]:
+    """A folder whose path is short enough for any client's socket address."""
+    folder = Path(tempfile.mkdtemp(prefix="linwin-"))
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+async def daemon(short_folder: Path) -> AsyncIterator[Daemon]:
+    paths = make_root(short_folder)
+    fakes = Fakes()
+    async with served(fakes, paths) as daemon:
+        yield daemon
+        for container in await daemon.engine.list():
+            await daemon.engine.remove(container.id, force=True)
+    assert not fakes.machines.running, "a machine was left running"
+
+
+@pytest.fixture
+def docker(daemon: Daemon, short_folder: Path) -> Docker:
+    program = shutil.which("docker")
+    if program is None:
+        pytest.skip("there is no docker client on PATH")
+    return Docker(program, daemon.host, short_folder)
+
+
+@pytest.fixture
+async def connection(daemon: Daemon) -> AsyncIterator[RawConnection]:
+    opened = await RawConnection.open(daemon.paths.socket)
+    yield opened
+    await opened.close()

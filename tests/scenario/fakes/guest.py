@@ -1,0 +1,181 @@
+"""A guest that runs the programs of :mod:`fakes.programs`, with the flow control of a real one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+
+from linwin.engine.interfaces import Machine
+from linwin.errors import CommandNotExecutable, CommandNotFound, Unavailable
+from linwin.model.guest import Chunk, Preparation, ProcessSpec, StreamName
+from tests.scenario.fakes.machine import FakeMachine
+from tests.scenario.fakes.programs import KILLED, PROGRAMS, resolve
+
+WINDOW = 256 * 1024
+"""Bytes of one stream that may be unacknowledged."""
+PIECE = 32 * 1024
+
+
+class GuestLost(Exception):
+    """Raised by a program to take its guest down with it."""
+
+
+class FakeProcess:
+    """Implements :class:`linwin.engine.interfaces.Process`, and is what a program sees of its guest."""
+
+    def __init__(self, guest: FakeGuest, spec: ProcessSpec) -> None:
+        self.spec = spec
+        self._guest = guest
+        self._chunks: asyncio.Queue[Chunk | None] = asyncio.Queue()
+        self._printed: dict[StreamName, int] = {"stdout": 0, "stderr": 0}
+        self._acknowledged: dict[StreamName, int] = {"stdout": 0, "stderr": 0}
+        self._input: deque[bytes] = deque()
+        self._input_ended = not spec.stdin
+        self._changed = asyncio.Condition()
+        self.signals: asyncio.Queue[str] = asyncio.Queue()
+        self._exit: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._task = asyncio.create_task(self._run())
+        self.largest_backlog = 0
+
+    # What a program does
+
+    async def print(self, data: bytes, stream: StreamName = "stdout") -> None:
+        for start in range(0, len(data), PIECE):
+            piece = data[start : start + PIECE]
+            async with self._changed:
+                await self._changed.wait_for(lambda: self._backlog(stream) + PIECE <= WINDOW)
+            self._printed[stream] += len(piece)
+            self.largest_backlog = max(self.largest_backlog, self._backlog(stream))
+            self._chunks.put_nowait(Chunk(stream, piece, self._printed[stream]))
+
+    def _backlog(self, stream: StreamName) -> int:
+        return self._printed[stream] - self._acknowledged[stream]
+
+    async def read(self) -> bytes:
+        """Some input; empty at its end."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: self._input or self._input_ended)
+            data = self._input.popleft() if self._input else b""
+            self._changed.notify_all()
+            return data
+
+    async def _run(self) -> None:
+        program = PROGRAMS[resolve(self.spec.argv)[0]]
+        try:
+            code = await program(self)
+        except asyncio.CancelledError:
+            code = KILLED
+        except GuestLost:
+            self._guest.machine.end(-6)
+            self._exit.set_exception(Unavailable("the guest was lost", hint="This is a fake."))
+            self._exit.exception()  # it may be that nobody waits
+        else:
+            self._exit.set_result(code)
+        if not self._exit.done():
+            self._exit.set_result(KILLED)
+        self._chunks.put_nowait(None)
+
+    # What the engine asks
+
+    async def output(self) -> AsyncIterator[Chunk]:
+        while (chunk := await self._chunks.get()) is not None:
+            yield chunk
+
+    async def acknowledge(self, chunk: Chunk) -> None:
+        async with self._changed:
+            self._acknowledged[chunk.stream] = chunk.end
+            self._changed.notify_all()
+
+    async def write(self, data: bytes) -> None:
+        async with self._changed:
+            await self._changed.wait_for(lambda: len(self._input) < 8 or self._exit.done())
+            if not self._exit.done():
+                self._input.append(data)
+                self._changed.notify_all()
+
+    async def close_stdin(self) -> None:
+        async with self._changed:
+            self._input_ended = True
+            self._changed.notify_all()
+
+    async def wait(self) -> int:
+        return await asyncio.shield(self._exit)
+
+    async def signal(self, name: str) -> None:
+        if name == "KILL":
+            self._task.cancel()
+        else:
+            self.signals.put_nowait(name)
+
+    async def end(self) -> None:
+        """The guest is going away and takes the process along."""
+        self._task.cancel()
+        await asyncio.wait([self._task])
+
+
+class FakeGuest:
+    def __init__(self, machine: FakeMachine) -> None:
+        self.machine = machine
+        self.prepared: Preparation | None = None
+        self.processes: dict[str, FakeProcess] = {}
+        machine.exited.add_done_callback(lambda _: self._end_all())
+        self._ending: set[asyncio.Task[None]] = set()
+
+    async def prepare(self, preparation: Preparation) -> None:
+        assert preparation.c_serial in self.machine.plugged, "C: is prepared before it was plugged"
+        self.prepared = preparation
+
+    async def spawn(self, process_id: str, spec: ProcessSpec) -> FakeProcess:
+        program = resolve(spec.argv)[0]
+        if program == "denied":
+            raise CommandNotExecutable(f'exec: "{program}": permission denied')
+        if program not in PROGRAMS:
+            raise CommandNotFound(
+                f"container encountered an error during CreateProcess: {program}: "
+                "The system cannot find the file specified.",
+                hint="Check the path and the spelling.",
+            )
+        process = FakeProcess(self, spec)
+        self.processes[process_id] = process
+        return process
+
+    async def adopt(self, process_id: str, *, stdout: int, stderr: int) -> FakeProcess | None:
+        return self.processes.get(process_id)
+
+    async def shutdown(self, *, timeout: float) -> None:
+        for process in self.processes.values():
+            await process.end()
+
+    async def close(self) -> None:
+        return None
+
+    def _end_all(self) -> None:
+        for process in self.processes.values():
+            task = asyncio.ensure_future(process.end())
+            self._ending.add(task)
+            task.add_done_callback(self._ending.discard)
+
+
+class FakeGuests:
+    """``silent`` makes guests that never say hello. A guest outlives the sessions with it."""
+
+    def __init__(self) -> None:
+        self.silent = False
+        self._guests: dict[FakeMachine, FakeGuest] = {}
+
+    async def connect(self, machine: Machine, *, timeout: float) -> FakeGuest:
+        assert isinstance(machine, FakeMachine)
+        if self.silent:
+            raise Unavailable(
+                f"the guest's agent did not say hello within {timeout:.0f} s",
+                hint="The last line on its console was: Kernel panic: this is a fake",
+            )
+        if machine not in self._guests:
+            self._guests[machine] = FakeGuest(machine)
+        return self._guests[machine]
+
+    @property
+    def last(self) -> FakeProcess:
+        """The process that was started last."""
+        return list(list(self._guests.values())[-1].processes.values())[-1]

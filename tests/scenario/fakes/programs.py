@@ -1,0 +1,123 @@
+"""What can be run in a fake guest.
+
+A program is a coroutine over its :class:`fakes.guest.FakeProcess` that returns
+its exit code. ``cmd /c`` in front of a program is taken off, as far as the
+tests go that a person would also type against a real guest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.scenario.fakes.guest import FakeProcess
+
+KILLED = 137
+CONTROL_C = 0xC000013A
+"""STATUS_CONTROL_C_EXIT, what a Windows program returns that Ctrl-C ended."""
+
+
+def resolve(argv: Sequence[str]) -> list[str]:
+    """The words of the program to run."""
+    if [word.lower() for word in argv[:2]] == ["cmd", "/c"]:
+        return " ".join(argv[2:]).split()
+    return list(argv)
+
+
+def flood_bytes(count: int) -> bytes:
+    """``count`` bytes that tell where a copy of them went wrong: a period that no buffer size shares."""
+    period = bytes(n % 251 for n in range(251 * 263))
+    return (period * (count // len(period) + 1))[:count]
+
+
+def _arguments(process: FakeProcess) -> list[str]:
+    return resolve(process.spec.argv)[1:]
+
+
+async def echo(process: FakeProcess) -> int:
+    await process.print(" ".join(_arguments(process)).encode() + b"\n")
+    return 0
+
+
+async def complain(process: FakeProcess) -> int:
+    """Print to stdout and to stderr."""
+    await process.print(b"to stdout\n")
+    await process.print(b"to stderr\n", "stderr")
+    return 3
+
+
+async def environment(process: FakeProcess) -> int:
+    lines = [f"{name}={value}\n" for name, value in sorted(process.spec.env.items())]
+    await process.print("".join(lines).encode())
+    return 0
+
+
+async def leave(process: FakeProcess) -> int:
+    return int(_arguments(process)[0])
+
+
+async def cat(process: FakeProcess) -> int:
+    while data := await process.read():
+        await process.print(data)
+    return 0
+
+
+async def sort(process: FakeProcess) -> int:
+    data = b""
+    while piece := await process.read():
+        data += piece
+    await process.print(b"".join(sorted(data.splitlines(keepends=True))))
+    return 0
+
+
+async def flood(process: FakeProcess) -> int:
+    """``flood COUNT [STREAM]``"""
+    count, *rest = _arguments(process)
+    await process.print(flood_bytes(int(count)), "stderr" if rest == ["stderr"] else "stdout")
+    return 0
+
+
+async def lines(process: FakeProcess) -> int:
+    """``lines COUNT``: numbered lines, in turn on stdout and stderr."""
+    for number in range(int(_arguments(process)[0])):
+        await process.print(f"line {number}\n".encode(), "stderr" if number % 2 else "stdout")
+    return 0
+
+
+async def hang(process: FakeProcess) -> int:
+    """Wait for a signal, say which, and end."""
+    await process.print(b"hanging\n")
+    name = await process.signals.get()
+    await process.print(f"got {name}\n".encode())
+    return CONTROL_C
+
+
+async def stubborn(process: FakeProcess) -> int:
+    """Hear no signal but KILL, which it cannot hear."""
+    await process.print(b"hanging\n")
+    await asyncio.get_running_loop().create_future()
+    return 0
+
+
+async def crash(process: FakeProcess) -> int:
+    from tests.scenario.fakes.guest import GuestLost
+
+    await process.print(b"before the end\n")
+    raise GuestLost
+
+
+PROGRAMS: dict[str, Callable[[FakeProcess], Awaitable[int]]] = {
+    "cat": cat,
+    "complain": complain,
+    "crash": crash,
+    "echo": echo,
+    "exit": leave,
+    "flood": flood,
+    "hang": hang,
+    "lines": lines,
+    "set": environment,
+    "sort": sort,
+    "stubborn": stubborn,
+}

@@ -1,0 +1,120 @@
+"""Containers in a dictionary, with the real rules about what may follow what."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import time
+from collections.abc import AsyncIterator
+
+from linwin.errors import Conflict, InvalidRequest, NotFound
+from linwin.model.container import Container, LogQuery, LogRecord, Status
+from linwin.model.guest import StreamName
+from linwin.state.transitions import check_move
+
+
+class FakeLog:
+    def __init__(self) -> None:
+        self._records: list[LogRecord] = []
+        self._open = False
+        self._changed = asyncio.Condition()
+
+    @property
+    def size(self) -> int:
+        return len(self._records)
+
+    async def begin(self) -> None:
+        self._open = True
+
+    async def append(self, stream: StreamName, data: bytes) -> None:
+        async with self._changed:
+            for line in data.splitlines(keepends=True) if len(data) < 4096 else [data]:
+                self._records.append(LogRecord(stream, time.time_ns(), line))
+            self._changed.notify_all()
+
+    async def lengths(self, offset: int) -> dict[StreamName, int]:
+        totals: dict[StreamName, int] = {"stdout": 0, "stderr": 0}
+        for record in self._records[offset:]:
+            totals[record.stream] += len(record.data)
+        return totals
+
+    async def read(self, query: LogQuery) -> AsyncIterator[LogRecord]:
+        chosen = [index for index, record in enumerate(self._records) if _matches(query, record)]
+        position = len(self._records)
+        for index in chosen if query.tail is None else chosen[len(chosen) - min(query.tail, len(chosen)) :]:
+            yield self._records[index]
+        while query.follow:
+            await self._grown(position)
+            if len(self._records) == position:
+                return
+            fresh = self._records[position:]
+            position += len(fresh)
+            for record in fresh:
+                if _matches(query, record):
+                    yield record
+
+    async def _grown(self, size: int) -> None:
+        async with self._changed:
+            await self._changed.wait_for(lambda: len(self._records) > size or not self._open)
+
+    async def finish(self) -> None:
+        async with self._changed:
+            self._open = False
+            self._changed.notify_all()
+
+
+def _matches(query: LogQuery, record: LogRecord) -> bool:
+    return (
+        (query.stdout if record.stream == "stdout" else query.stderr)
+        and record.time_ns >= query.since
+        and (not query.until or record.time_ns <= query.until)
+    )
+
+
+class FakeState:
+    """``containers`` is by id."""
+
+    def __init__(self) -> None:
+        self.containers: dict[str, Container] = {}
+        self._logs: dict[str, FakeLog] = {}
+
+    async def add(self, container: Container) -> None:
+        for other in self.containers.values():
+            if other.name == container.name:
+                raise Conflict(
+                    f'Conflict. The container name "/{container.name}" is already in use by container '
+                    f'"{other.id}". You have to remove (or rename) that container to be able to reuse '
+                    "that name."
+                )
+        self.containers[container.id] = container
+
+    async def get(self, reference: str) -> Container:
+        wanted = reference.removeprefix("/")
+        if wanted in self.containers:
+            return self.containers[wanted]
+        for container in self.containers.values():
+            if container.name == wanted:
+                return container
+        found = [container for key, container in self.containers.items() if wanted and key.startswith(wanted)]
+        if not found:
+            raise NotFound(f"No such container: {reference}")
+        if len(found) > 1:
+            raise InvalidRequest(f"Multiple IDs found with provided prefix: {reference}")
+        return found[0]
+
+    async def list(self) -> list[Container]:
+        return sorted(self.containers.values(), key=lambda container: container.created_at, reverse=True)
+
+    async def advance(self, container_id: str, status: Status, **changes: object) -> Container:
+        current = self.containers[container_id]
+        check_move(container_id, current.status, status)
+        moved = dataclasses.replace(current, status=status, **changes)  # type: ignore[arg-type]
+        self.containers[container_id] = moved
+        return moved
+
+    async def delete(self, container_id: str) -> None:
+        self.containers.pop(container_id, None)
+        self._logs.pop(container_id, None)
+
+    def log(self, container_id: str) -> FakeLog:
+        return self._logs.setdefault(container_id, FakeLog())

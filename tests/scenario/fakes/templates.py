@@ -1,0 +1,73 @@
+"""Templates that boot nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from linwin.errors import NotFound, Unavailable
+from linwin.model.progress import Progress, Report
+from linwin.model.template import BaseImage, Template
+
+
+def wine(folder: Path) -> Template:
+    return Template(
+        name="wine",
+        kind="wine",
+        digest="sha256:" + "a" * 64,
+        kernel=folder / "vmlinuz",
+        initrd=folder / "initrd",
+        cmdline="quiet",
+        root_disk=folder / "root.erofs",
+        c_disk=folder / "c.qcow2",
+        minimum_memory=384,
+        serves_any_build=True,
+        provides=(
+            BaseImage(
+                references=(
+                    "docker.io/microsoft/nanoserver:latest",
+                    "mcr.microsoft.com/windows/nanoserver:latest",
+                ),
+                os_version="10.0.14393.2363",
+                user="ContainerAdministrator",
+            ),
+        ),
+        left_out=(("powershell", "The wine template has no PowerShell; use a windows template."),),
+        summary="Console programs under Wine",
+        size=123_456_789,
+    )
+
+
+class FakeTemplates:
+    """``wine`` is installed; ``slow`` never finishes building, ``broken`` fails half-way."""
+
+    def __init__(self) -> None:
+        self.installed = {"wine": wine(Path("/nowhere"))}
+        self.building: set[str] = set()
+
+    async def list(self) -> list[Template]:
+        return list(self.installed.values())
+
+    async def get(self, name: str) -> Template:
+        if name not in self.installed:
+            raise NotFound(f"No such template: {name}", hint=f"Build it first: linwin template build {name}")
+        return self.installed[name]
+
+    async def build(self, name: str, report: Report) -> Template:
+        if name not in ("wine", "slow", "broken"):
+            raise NotFound(f"No such template: {name}", hint="Templates that can be built: wine")
+        self.building.add(name)
+        try:
+            report(Progress("Fetching packages", "packages", 1, 2))
+            await asyncio.sleep(0)
+            if name == "broken":
+                raise Unavailable("the package mirror did not answer", hint="Try again later.")
+            if name == "slow":
+                await asyncio.get_running_loop().create_future()
+        finally:
+            self.building.discard(name)
+        return self.installed["wine"]
+
+    async def remove(self, name: str) -> None:
+        await self.get(name)
+        del self.installed[name]

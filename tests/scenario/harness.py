@@ -1,0 +1,117 @@
+"""What scenario tests hold in their hands: a daemon, and docker's own client."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from linwin.api import serve
+from linwin.client import Client
+from linwin.engine.engine import Engine
+from linwin.paths import Paths
+from tests.scenario.fakes import Fakes
+
+IMAGE = "microsoft/nanoserver"
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What a client's process left."""
+
+    code: int
+    out: bytes
+    err: bytes
+
+
+@dataclass(frozen=True)
+class Daemon:
+    """A served engine and its fakes."""
+
+    engine: Engine
+    paths: Paths
+    fakes: Fakes
+
+    @property
+    def host(self) -> str:
+        return f"unix://{self.paths.socket}"
+
+    @property
+    def client(self) -> Client:
+        return Client(self.host, timeout=30)
+
+    async def settled(self) -> None:
+        """Return when no container runs any more."""
+        await asyncio.gather(*(task for task in self.engine.watching() if not task.done()))
+
+    def idle_connections(self) -> set[asyncio.Task[Any]]:
+        """aiohttp's tasks of connections without a request, which end when their clients close them."""
+        return {task for task in asyncio.all_tasks() if "RequestHandler.start" in repr(task.get_coro())}
+
+    async def nothing_left(self) -> bool:
+        """No machine, no container, no file of one, no half-done upload."""
+        files = [*self.paths.containers.iterdir(), *self.paths.scratch.iterdir()]
+        return not (files or self.fakes.machines.running or await self.engine.list())
+
+
+def make_root(folder: Path) -> Paths:
+    """A root with the folders that a daemon makes before it opens its rooms."""
+    paths = Paths(folder / "root", folder / "linwin.sock")
+    for made in (paths.root, paths.containers, paths.templates, paths.scratch):
+        made.mkdir(parents=True)
+    return paths
+
+
+@asynccontextmanager
+async def served(fakes: Fakes, paths: Paths) -> AsyncIterator[Daemon]:
+    """An engine over ``fakes``, opened, served, and closed at the end."""
+    engine = Engine(fakes.rooms, paths)
+    await engine.open()
+    async with serve(engine, paths.socket):
+        yield Daemon(engine, paths, fakes)
+    await engine.close()
+
+
+@dataclass(frozen=True)
+class Docker:
+    """docker's own command line, pointed at the daemon."""
+
+    program: str
+    host: str
+    home: Path
+    api_version: str = ""
+
+    @asynccontextmanager
+    async def started(self, *arguments: str, stdin: int = DEVNULL) -> AsyncIterator[Process]:
+        """A client that runs; it is killed, where it has not ended, when the context ends."""
+        process = await asyncio.create_subprocess_exec(
+            self.program,
+            *arguments,
+            stdin=stdin,
+            stdout=PIPE,
+            stderr=PIPE,
+            env={
+                "PATH": os.environ["PATH"],
+                "HOME": str(self.home),
+                "DOCKER_HOST": self.host,
+                "DOCKER_API_VERSION": self.api_version,
+            },
+        )
+        try:
+            yield process
+        finally:
+            if process.returncode is None:
+                process.kill()
+            await process.communicate()
+
+    async def __call__(self, *arguments: str, stdin: bytes | None = None, timeout: float = 30) -> Finished:
+        """Run to the end; ``stdin`` None is /dev/null."""
+        async with self.started(*arguments, stdin=DEVNULL if stdin is None else PIPE) as process:
+            out, err = await asyncio.wait_for(process.communicate(stdin), timeout)
+        assert process.returncode is not None
+        return Finished(process.returncode, out, err)

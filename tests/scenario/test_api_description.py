@@ -1,0 +1,129 @@
+"""Every JSON answer fits docker's own description of its API."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import jsonschema
+import pytest
+
+from tests.scenario import api_description
+from tests.scenario.fakes.images import archive
+from tests.scenario.harness import IMAGE, Daemon
+from tests.scenario.raw_http import Answer, RawConnection
+
+
+@pytest.fixture(scope="session")
+def description() -> api_description.Description:
+    path = api_description.find()
+    if path is None:
+        pytest.skip("docker's API description is not here; set LINWIN_API_SPEC to v1.50.yaml")
+    return api_description.Description(path)
+
+
+class Checked:
+    """A connection whose answers are checked."""
+
+    def __init__(self, description: api_description.Description, connection: RawConnection) -> None:
+        self._description = description
+        self._connection = connection
+
+    async def __call__(
+        self,
+        method: str,
+        described: str,
+        status: int,
+        *,
+        name: str = "",
+        query: str = "",
+        body: object = None,
+    ) -> Any:
+        path = described.replace("{id}", name).replace("{name}", name)
+        answer: Answer = await self._connection.request(method, f"/v1.50{path}?{query}", body)
+        assert answer.status == status, answer.body
+        self._description.check(method, described, status, answer.json)
+        return answer.json
+
+
+@pytest.fixture
+async def checked(daemon: Daemon, description: api_description.Description) -> AsyncIterator[Checked]:
+    connection = await RawConnection.open(daemon.paths.socket)
+    yield Checked(description, connection)
+    await connection.close()
+
+
+async def test_system(checked: Checked) -> None:
+    await checked("GET", "/version", 200)
+    await checked("GET", "/info", 200)
+
+
+async def test_containers(checked: Checked, daemon: Daemon) -> None:
+    body = {
+        "Image": IMAGE,
+        "Cmd": ["exit", "3"],
+        "Env": ["A=b"],
+        "Labels": {"k": "v"},
+        "ExposedPorts": {"80/tcp": {}},
+        "StopTimeout": 3,
+        "HostConfig": {
+            "CpuShares": 7,
+            "Memory": 1 << 30,
+            "Binds": None,
+            "LogConfig": {"Type": "", "Config": {}},
+        },
+    }
+    created = await checked("POST", "/containers/create", 201, query="name=one", body=body)
+    assert created["Warnings"] == ["CpuShares has no meaning for a Windows container and is ignored"]
+    for status in ("created", "exited"):
+        inspected = await checked("GET", "/containers/{id}/json", 200, name="one", query="size=1")
+        assert inspected["State"]["Status"] == status
+        listed = await checked("GET", "/containers/json", 200, query="all=1&size=1")
+        assert (listed[0]["State"], listed[0]["Id"]) == (status, created["Id"])
+        if status == "created":
+            await daemon.engine.start("one")
+            await checked("POST", "/containers/{id}/wait", 200, name="one", query="condition=not-running")
+    assert inspected["State"]["ExitCode"] == 3
+    assert inspected["SizeRw"] == 8192
+
+
+async def test_images(checked: Checked, daemon: Daemon) -> None:
+    upload = daemon.paths.scratch / "archive"
+    upload.write_bytes(archive("team/app:1"))
+    await daemon.engine.load(upload, daemon.engine.unreported)
+    upload.unlink()
+    listed = await checked("GET", "/images/json", 200)
+    assert len(listed) == 2
+    inspected = await checked("GET", "/images/{name}/json", 200, name="team/app:1")
+    assert inspected["ContainerConfig"] == {}
+    history = await checked("GET", "/images/{name}/history", 200, name="team/app:1")
+    assert [line["CreatedBy"] for line in history] == ["CMD echo", "Apply image"]
+    removed = await checked("DELETE", "/images/{name}", 200, name="team/app:1")
+    assert removed == [{"Untagged": "team/app:1"}, {"Deleted": inspected["Id"]}]
+
+
+@pytest.mark.parametrize(
+    ("method", "described", "status", "name"),
+    [
+        ("GET", "/containers/{id}/json", 404, "nobody"),
+        ("POST", "/containers/{id}/start", 404, "nobody"),
+        ("POST", "/containers/{id}/stop", 404, "nobody"),
+        ("POST", "/containers/{id}/kill", 404, "nobody"),
+        ("POST", "/containers/{id}/wait", 404, "nobody"),
+        ("POST", "/containers/{id}/attach", 404, "nobody"),
+        ("DELETE", "/containers/{id}", 404, "nobody"),
+        ("GET", "/images/{name}/json", 404, "no/body"),
+        ("POST", "/images/{name}/tag", 400, "no/body"),
+        ("DELETE", "/images/{name}", 404, "no/body"),
+        ("POST", "/containers/create", 400, ""),
+    ],
+)
+async def test_errors(checked: Checked, method: str, described: str, status: int, name: str) -> None:
+    await checked(method, described, status, name=name)
+
+
+def test_the_check_can_fail(description: api_description.Description) -> None:
+    with pytest.raises(jsonschema.ValidationError):
+        description.check("GET", "/version", 200, {"ApiVersion": 1.5})
+    with pytest.raises(jsonschema.ValidationError):
+        description.check("POST", "/containers/create", 201, {"Id": "x"})

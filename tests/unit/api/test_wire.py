@@ -1,0 +1,225 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from linwin.api.fields import Fields
+from linwin.api.hostconfig import IGNORED, REFUSED
+from linwin.api.wire import container_spec
+from linwin.errors import InvalidRequest, LinwinError, NotFound, Unsupported
+from linwin.model.container import ContainerSpec
+
+
+def parsed(**body: Any) -> tuple[ContainerSpec, tuple[str, ...]]:
+    return container_spec(Fields({"Image": "x", **body}, "the request's body"))
+
+
+def spec(**body: Any) -> ContainerSpec:
+    return parsed(**body)[0]
+
+
+def test_an_empty_request() -> None:
+    assert parsed() == (ContainerSpec(image="x"), ())
+
+
+def test_null_is_absent() -> None:
+    names = (
+        "Entrypoint",
+        "Cmd",
+        "Env",
+        "Labels",
+        "HostConfig",
+        "Tty",
+        "StopTimeout",
+        "ExposedPorts",
+        "Volumes",
+    )
+    assert spec(**dict.fromkeys(names)) == ContainerSpec(image="x")
+
+
+def test_everything_honoured() -> None:
+    host = {"AutoRemove": True, "Memory": 1 << 30, "NanoCpus": 1_500_000_000, "ConsoleSize": [24, 80]}
+    assert spec(
+        Entrypoint=["a"],
+        Cmd=["b", "c"],
+        Env=["A=b=c", "GONE"],
+        WorkingDir="C:\\w",
+        User="u",
+        Hostname="h",
+        Domainname="d",
+        Labels={"l": ""},
+        ExposedPorts={"80": {}, "53/UDP": {}},
+        OpenStdin=True,
+        StdinOnce=True,
+        AttachStdin=True,
+        AttachStdout=True,
+        AttachStderr=True,
+        StopSignal="SIGINT",
+        StopTimeout=5,
+        HostConfig=host,
+        Unknown={"ignored": True},
+    ) == ContainerSpec(
+        image="x",
+        entrypoint=("a",),
+        cmd=("b", "c"),
+        env=("A=b=c", "GONE"),
+        working_dir="C:\\w",
+        user="u",
+        hostname="h",
+        domainname="d",
+        labels={"l": ""},
+        exposed_ports=("80/tcp", "53/udp"),
+        open_stdin=True,
+        stdin_once=True,
+        attach_stdin=True,
+        attach_stdout=True,
+        attach_stderr=True,
+        stop_signal="SIGINT",
+        stop_timeout=5,
+        auto_remove=True,
+        memory=1 << 30,
+        cpus=2,
+        console_size=(24, 80),
+        host_config=host,
+    )
+
+
+@pytest.mark.parametrize(
+    ("sent", "understood"), [(None, None), ([], ()), ([""], ("",)), ("", ("",)), ("a b", ("a b",))]
+)
+def test_entrypoints(sent: object, understood: object) -> None:
+    assert spec(Entrypoint=sent).entrypoint == understood
+
+
+@pytest.mark.parametrize(
+    ("sent", "understood"), [(None, None), ([], None), ("a b", ("a b",)), (["a"], ("a",))]
+)
+def test_commands(sent: object, understood: object) -> None:
+    assert spec(Cmd=sent).cmd == understood
+
+
+@pytest.mark.parametrize(
+    ("host", "cpus"),
+    [({"NanoCpus": 1}, 1), ({"NanoCpus": 2 * 10**9}, 2), ({"CpuCount": 3, "NanoCpus": 1}, 3)],
+)
+def test_cpus_are_whole(host: dict[str, int], cpus: int) -> None:
+    assert spec(HostConfig=host).cpus == cpus
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_would_change_meaning_is_refused(name: str) -> None:
+    with pytest.raises(Unsupported) as caught:
+        spec(HostConfig={name: ["x"]})
+    assert caught.value.message == f"linwin does not support {REFUSED[name][0]} ({name})"
+    assert caught.value.hint == REFUSED[name][1]
+
+
+@pytest.mark.parametrize("name", REFUSED)
+@pytest.mark.parametrize("empty", [None, [], {}, False, ""])
+def test_what_is_empty_is_not_refused(name: str, empty: object) -> None:
+    assert parsed(HostConfig={name: empty})[1] == ()
+
+
+@pytest.mark.parametrize("name", IGNORED)
+def test_what_is_harmless_is_warned_about(name: str) -> None:
+    assert parsed(HostConfig={name: 7})[1] == (
+        f"{name} has no meaning for a Windows container and is ignored",
+    )
+
+
+@pytest.mark.parametrize(
+    "host", [{"MemorySwap": -1}, {"Memory": 5, "MemorySwap": 5}, {"PidsLimit": -1}, {"MemorySwappiness": -1}]
+)
+def test_what_means_no_limit_is_not_warned_about(host: dict[str, int]) -> None:
+    assert parsed(HostConfig=host)[1] == ()
+
+
+def test_other_warnings() -> None:
+    assert parsed(Healthcheck={"Test": ["CMD", "x"]}, MacAddress="02:00:00:00:00:01")[1] == (
+        "linwin runs no health checks; Healthcheck is ignored",
+        "linwin does not set MAC addresses; MacAddress is ignored",
+    )
+    assert parsed(Healthcheck={"Test": ["NONE"]})[1] == ()
+
+
+@pytest.mark.parametrize("name", ["", "default", "nat", "none"])
+def test_networks_that_exist(name: str) -> None:
+    spec(HostConfig={"NetworkMode": name}, NetworkingConfig={"EndpointsConfig": {name: {}}})
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "message"),
+    [
+        ({"HostConfig": {"NetworkMode": "mine"}}, NotFound, "network mine not found"),
+        ({"NetworkingConfig": {"EndpointsConfig": {"mine": None}}}, NotFound, "network mine not found"),
+        (
+            {"HostConfig": {"NetworkMode": "container:x"}},
+            Unsupported,
+            "linwin does not support the network mode container:x",
+        ),
+        (
+            {"HostConfig": {"RestartPolicy": {"Name": "always"}}},
+            Unsupported,
+            "linwin does not support the restart policy always (RestartPolicy)",
+        ),
+        (
+            {"HostConfig": {"RestartPolicy": {"Name": "often"}}},
+            InvalidRequest,
+            "invalid restart policy: unknown policy 'often'",
+        ),
+        (
+            {"HostConfig": {"LogConfig": {"Type": "syslog"}}},
+            Unsupported,
+            "linwin does not support the log driver syslog (LogConfig)",
+        ),
+        ({"HostConfig": {"PidMode": "host"}}, Unsupported, "linwin does not support PidMode host"),
+        ({"Tty": True}, Unsupported, "linwin does not give containers a terminal (Tty)"),
+        ({"Volumes": {"C:\\data": {}}}, Unsupported, "linwin does not support volumes (Volumes)"),
+        ({"ExposedPorts": {"http": {}}}, InvalidRequest, "invalid port 'http' in ExposedPorts"),
+        ({"ExposedPorts": {"99999/tcp": {}}}, InvalidRequest, "invalid port '99999/tcp' in ExposedPorts"),
+        ({"Env": ["A\0=b"]}, InvalidRequest, "invalid JSON: Env holds a zero character"),
+        (
+            {"HostConfig": {"ConsoleSize": [1]}},
+            InvalidRequest,
+            "invalid JSON: ConsoleSize must be two whole numbers, height and width",
+        ),
+        ({"HostConfig": []}, InvalidRequest, "invalid JSON: HostConfig must be an object"),
+        ({"StopTimeout": True}, InvalidRequest, "invalid JSON: StopTimeout must be a whole number"),
+    ],
+)
+def test_refusals(body: dict[str, Any], kind: type[LinwinError], message: str) -> None:
+    with pytest.raises(kind) as caught:
+        spec(**body)
+    assert caught.value.message == message
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+NAMES = st.sampled_from(
+    [
+        *REFUSED,
+        *IGNORED,
+        "Image",
+        "Cmd",
+        "Env",
+        "Labels",
+        "HostConfig",
+        "ExposedPorts",
+        "ConsoleSize",
+        "Healthcheck",
+    ]
+)
+
+
+@given(st.dictionaries(NAMES, JSON, max_size=5), st.dictionaries(NAMES, JSON, max_size=5))
+def test_any_json_is_parsed_or_refused(body: dict[str, Any], host: dict[str, Any]) -> None:
+    try:
+        container_spec(Fields({"HostConfig": host, **body}, "the request's body"))
+    except LinwinError:
+        return

@@ -1,0 +1,176 @@
+"""One daemon, with a root of its own, for all tests that boot real guests."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+BIN = Path(sys.executable).parent
+REPOSITORY = Path(__file__).parents[2]
+GUEST_TIMEOUT = 420
+"""Seconds one container may take from start to end under software emulation on a busy machine."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "tests/vm/" in item.nodeid:
+            item.add_marker(pytest.mark.vm)
+            item.add_marker(pytest.mark.slow)
+            item.add_marker(pytest.mark.root)
+
+
+class Linwin:
+    """The linwin command, bound to one root and socket."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.socket = root / "linwin.sock"
+        self.environment = {
+            **os.environ,
+            "LINWIN_ROOT": str(root),
+            "LINWIN_HOST": f"unix://{self.socket}",
+            "DOCKER_HOST": f"unix://{self.socket}",
+            "PATH": f"{BIN}:{os.environ['PATH']}",
+        }
+
+    def __call__(
+        self, *words: str, input: bytes = b"", code: int = 0, timeout: float = GUEST_TIMEOUT
+    ) -> subprocess.CompletedProcess[bytes]:
+        """Run a command, insist on its exit code, return what it printed."""
+        done = subprocess.run(
+            ["linwin", *words], input=input, capture_output=True, timeout=timeout, env=self.environment
+        )
+        assert done.returncode == code, f"exit {done.returncode}: {done.stderr.decode(errors='replace')}"
+        return done
+
+    def text(self, *words: str, **options: Any) -> str:
+        """What a command printed on stdout, with Windows' line ends folded."""
+        return self(*words, **options).stdout.decode().replace("\r\n", "\n")
+
+    def start(self, *words: str, **options: Any) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(["linwin", *words], env=self.environment, **options)
+
+    def inspect(self, reference: str) -> dict[str, Any]:
+        (shown,) = json.loads(self("inspect", reference).stdout)
+        assert isinstance(shown, dict)
+        return shown
+
+    def containers(self) -> list[str]:
+        return self.text("ps", "-aq", "--no-trunc").split()
+
+    def folders(self) -> list[str]:
+        return sorted(entry.name for entry in (self.root / "containers").iterdir())
+
+    def qemus(self) -> dict[int, str]:
+        """The QEMU processes of this root, by pid."""
+        found = {}
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdigit():
+                try:
+                    line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                except (FileNotFoundError, ProcessLookupError):
+                    continue  # it ended while we looked
+                if line.startswith("qemu-system") and str(self.root) in line:
+                    found[int(entry.name)] = line
+        return found
+
+
+@contextmanager
+def root_folder() -> Iterator[Path]:
+    """A root that machines, running as users of their own, can pass through."""
+    folder = Path(tempfile.mkdtemp(prefix="linwin-", dir="/var/tmp"))
+    folder.chmod(0o711)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
+
+
+@contextmanager
+def daemon() -> Iterator[Linwin]:
+    """A root with the wine template and a running daemon, stopped and deleted afterwards."""
+    with root_folder() as root:
+        linwin = Linwin(root)
+        linwin("template", "build", "wine", timeout=1800)
+        try:
+            yield linwin
+        finally:
+            linwin("daemon", "stop")
+        assert linwin.qemus() == {}
+
+
+@pytest.fixture(scope="session")
+def shared_daemon() -> Iterator[Linwin]:
+    with daemon() as linwin:
+        yield linwin
+
+
+@pytest.fixture
+def linwin(shared_daemon: Linwin) -> Iterator[Linwin]:
+    """The shared daemon; what a test leaves in it fails that test."""
+    yield shared_daemon
+    left = shared_daemon.containers()
+    if left:
+        shared_daemon("rm", "-f", *left)
+    assert left == []
+    assert shared_daemon.folders() == []
+    assert shared_daemon.qemus() == {}
+
+
+@pytest.fixture
+def own_daemon() -> Iterator[Linwin]:
+    """A daemon for one test alone, to be killed and restarted at will."""
+    with daemon() as linwin:
+        yield linwin
+
+
+@pytest.fixture(scope="session")
+def program(shared_daemon: Linwin, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Loads the image of a real Windows program (see examples/programs) once a session."""
+    loaded: dict[str, str] = {}
+    folder = tmp_path_factory.mktemp("programs")
+
+    def load(name: str) -> str:
+        if name not in loaded:
+            archive = folder / f"{name}.tar"
+            form = ["--oci"] if name in ("esbuild", "cmake") else []
+            pack = [sys.executable, str(REPOSITORY / "examples/programs/pack.py"), name, str(archive), *form]
+            subprocess.run(pack, check=True, env=shared_daemon.environment)
+            printed = shared_daemon.text("load", "-i", str(archive))
+            assert printed == f"Loaded image: example/{name}:latest\n"
+            archive.unlink()
+            loaded[name] = f"example/{name}"
+        return loaded[name]
+
+    yield load
+    for image in loaded.values():
+        shared_daemon("rmi", image)
+
+
+@pytest.fixture(scope="session")
+def docker(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The stock docker client: the one on PATH, or Debian's, unpacked into the user's cache."""
+    if found := shutil.which("docker"):
+        return found
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "linwin" / "docker-cli"
+    client = cache / "usr/bin/docker"
+    if not client.exists():
+        folder = tmp_path_factory.mktemp("docker")
+        subprocess.run(
+            ["apt-get", "-q", "download", "docker.io"], cwd=folder, check=True, capture_output=True
+        )
+        (package,) = folder.glob("*.deb")
+        subprocess.run(["dpkg-deb", "--extract", str(package), str(folder / "root")], check=True)
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(folder / "root", cache, dirs_exist_ok=True, symlinks=True)
+    return str(client)

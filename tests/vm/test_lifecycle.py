@@ -1,0 +1,127 @@
+"""Containers that stay: detached, followed, stopped, started again, killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from tests.vm.conftest import GUEST_TIMEOUT, Linwin
+
+NANOSERVER = "microsoft/nanoserver"
+FOREVER = ("cmd", "/c", "echo started & ping -n 100000 127.0.0.1 >nul")
+
+
+def until_started(linwin: Linwin, name: str) -> None:
+    """Return when the container's program has printed its first line."""
+    with linwin.start("logs", "-f", name, stdout=subprocess.PIPE) as logs:
+        assert logs.stdout is not None
+        assert logs.stdout.readline().startswith(b"started")
+        logs.terminate()
+
+
+def test_a_file_survives_stop_and_start(linwin: Linwin) -> None:
+    script = "if exist C:\\mark (type C:\\mark) else (echo kept> C:\\mark & echo first)"
+    printed = linwin.text("run", "--name", "files", NANOSERVER, "cmd", "/c", script)
+    assert printed.strip() == "first"
+    assert linwin.inspect("files")["State"]["Status"] == "exited"
+    linwin("start", "files")
+    assert linwin.text("wait", "files") == "0\n"
+    assert linwin.text("logs", "files").split() == ["first", "kept"]
+    linwin("rm", "files")
+
+
+def test_setx_survives_stop_and_start(linwin: Linwin) -> None:
+    script = "if defined KEPT (echo %KEPT%) else (reg add HKCU\\Environment /v KEPT /d value /f >nul)"
+    assert linwin.text("run", "--name", "registry", NANOSERVER, "cmd", "/c", script) == ""
+    linwin("start", "registry")
+    linwin("wait", "registry")
+    assert linwin.text("logs", "registry") == "value\n"
+    linwin("rm", "registry")
+
+
+def test_a_detached_container_is_seen_followed_and_stopped(linwin: Linwin) -> None:
+    identity = linwin.text("run", "-d", "--name", "service", NANOSERVER, *FOREVER).strip()
+    assert len(identity) == 64
+    until_started(linwin, "service")
+    header, row = linwin.text("ps").splitlines()
+    assert " ".join(header.split()) == "CONTAINER ID IMAGE COMMAND CREATED STATUS PORTS NAMES TEMPLATE"
+    assert row.startswith(identity[:12])
+    assert " Up " in row
+    assert row.split()[-2:] == ["service", "wine"]
+    assert len(linwin.qemus()) == 1
+    conflict = linwin("rm", "service", code=1)
+    assert b'cannot remove container "/service": container is running' in conflict.stderr
+    taken = linwin("run", "--name", "service", NANOSERVER, "cmd", code=125)
+    assert b'The container name "/service" is already in use by container' in taken.stderr
+    before = time.monotonic()
+    assert linwin.text("stop", "service") == "service\n"
+    assert time.monotonic() - before < 25, "TERM was ignored: stop had to kill after its 30 s"
+    state = linwin.inspect("service")["State"]
+    assert (state["Status"], state["Running"], state["ExitCode"]) == ("exited", False, 0xC000013A)
+    assert linwin.qemus() == {}
+    linwin("rm", "service")
+
+
+def test_kill_ends_at_once_and_wait_tells(linwin: Linwin) -> None:
+    linwin("run", "-d", "--name", "victim", NANOSERVER, *FOREVER)
+    until_started(linwin, "victim")
+    with linwin.start("wait", "victim", stdout=subprocess.PIPE) as waiting:
+        linwin("kill", "victim")
+        out, _ = waiting.communicate(timeout=GUEST_TIMEOUT)
+    assert out.strip() == str(linwin.inspect("victim")["State"]["ExitCode"]).encode()
+    assert out.strip() != b"0"
+    linwin("rm", "victim")
+
+
+def test_two_starts_of_one_container_start_it_once(linwin: Linwin) -> None:
+    linwin("create", "--name", "twice", NANOSERVER, *FOREVER)
+    with ThreadPoolExecutor(2) as pool:
+        for done in pool.map(lambda _: linwin("start", "twice"), range(2)):
+            assert done.stdout == b"twice\n"
+    assert len(linwin.qemus()) == 1
+    linwin("rm", "-f", "twice")
+
+
+def test_a_guest_that_dies_fails_its_container_with_a_sentence(linwin: Linwin) -> None:
+    linwin("run", "-d", "--name", "doomed", NANOSERVER, *FOREVER)
+    until_started(linwin, "doomed")
+    (pid,) = linwin.qemus()
+    os.kill(pid, signal.SIGKILL)
+    assert linwin.text("wait", "doomed") == "255\n"
+    state = linwin.inspect("doomed")["State"]
+    assert state["Status"] == "exited"
+    assert "machine" in state["Error"]
+    # The disk is repaired or replaced before it is used again.
+    linwin("start", "doomed")
+    linwin("rm", "-f", "doomed")
+
+
+def test_a_daemon_that_is_killed_loses_no_container_and_no_line(own_daemon: Linwin) -> None:
+    linwin = own_daemon
+    count = "for /l %i in (1,1,100000) do @(echo line %i & ping -n 2 127.0.0.1 >nul)"
+    linwin("run", "-d", "--name", "counter", NANOSERVER, "cmd", "/c", f"echo started & {count}")
+    until_started(linwin, "counter")
+    daemon_pid = int((linwin.root / "daemon.pid").read_text())
+    qemus = linwin.qemus()
+    os.kill(daemon_pid, signal.SIGKILL)
+    with linwin.start("logs", "-f", "counter", stdout=subprocess.PIPE) as logs:
+        assert logs.stdout is not None
+        lines = [logs.stdout.readline().decode().strip() for _ in range(8)]
+        logs.terminate()
+    assert lines == ["started", *(f"line {i}" for i in range(1, 8))]
+    assert linwin.qemus().keys() == qemus.keys()
+    linwin("stop", "-t", "5", "counter")
+    linwin("rm", "counter")
+    assert linwin.folders() == []
+
+
+def test_rm_force_of_a_running_container_leaves_nothing(linwin: Linwin) -> None:
+    linwin("run", "-d", "--name", "gone", NANOSERVER, *FOREVER)
+    assert linwin.text("rm", "-f", "gone") == "gone\n"
+    assert linwin.folders() == []
+    assert linwin.qemus() == {}
+    missing = linwin("inspect", "gone", code=1)
+    assert b"gone" in missing.stderr
