@@ -1,0 +1,59 @@
+//go:build linux
+
+package main
+
+import (
+	"log"
+	"time"
+
+	"linwin/agent/boot"
+	"linwin/agent/device"
+	"linwin/agent/job"
+	"linwin/agent/port"
+	"linwin/agent/process"
+	"linwin/agent/session"
+	"linwin/agent/wine"
+)
+
+const (
+	portName    = "org.linwin.agent.0"
+	portTimeout = 30 * time.Second
+)
+
+// runAsInit is the guest's first process. It ends by the machine's power-off.
+func runAsInit() {
+	err := serveGuest()
+	log.Printf("fatal: %v", err)
+	log.Fatalf("power off: %v", boot.PowerOff())
+}
+
+func serveGuest() error {
+	if err := boot.Root(); err != nil {
+		return err
+	}
+	if err := boot.Loopback(); err != nil {
+		return err
+	}
+	reaper, err := job.NewReaper()
+	if err != nil {
+		return err
+	}
+	hello, err := greeting("wine")
+	if err != nil {
+		return err
+	}
+	node, err := device.Port(portName, portTimeout)
+	if err != nil {
+		return err
+	}
+	link, err := port.OpenVirtio(node)
+	if err != nil {
+		return err
+	}
+	log.Printf("ready on %s", node)
+	kind := &wine.Kind{Spawner: &job.Spawner{Reaper: reaper, Root: "/sys/fs/cgroup"}}
+	server := session.Server{
+		Link: link, Hello: hello, Table: process.NewTable(kind), Guest: &wine.Guest{Reaper: reaper},
+	}
+	return server.Run()
+}

@@ -1,0 +1,3 @@
+module linwin/agent
+
+go 1.24

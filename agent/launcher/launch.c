@@ -1,0 +1,241 @@
+/*
+ * linwin-launch: starts one Windows program for the agent of a wine guest.
+ *
+ * Started as a Unix process, a Windows program would get a command line rebuilt
+ * by Wine, an environment without the caller's variables, and an exit code cut
+ * to eight bits. This launcher stands between: it reads what to start from a
+ * file, starts it with the standard handles it was given itself, and reports.
+ *
+ *   linwin-launch.exe FOLDER
+ *
+ * Without an argument it does nothing, which starts Wine and its services.
+ * FOLDER is a Unix folder that holds
+ *   request   UTF-16LE, five or more strings, each closed by a NUL: "1" (the
+ *             format), the current directory, the command line, then name and
+ *             value of each variable to set
+ *   report    a FIFO to which this program writes lines: "started",
+ *             "error WHERE CODE" with WHERE one of request, cwd, start and CODE
+ *             a Win32 error, or "exit CODE"; all numbers are decimal
+ *   control   a FIFO from which it reads bytes, each the number of a console
+ *             control event to raise in the program, as a decimal digit
+ *
+ * Only kernel32 is used and there is no C runtime, since every DLL costs time.
+ */
+#define WIN32_LEAN_AND_MEAN
+#include <windows.h>
+
+#define MAX_REQUEST (4 << 20)
+
+static const WCHAR unix_root[] = L"\\\\?\\unix";
+static WCHAR folder[MAX_PATH];
+static HANDLE report = INVALID_HANDLE_VALUE;
+static HANDLE child, child_thread;
+static HANDLE shutdown_thread; /* of the child, handling CTRL_SHUTDOWN_EVENT */
+
+static WCHAR *append(WCHAR *to, const WCHAR *from)
+{
+    while ((*to = *from++))
+        to++;
+    return to;
+}
+
+static char *append_text(char *to, const char *from)
+{
+    while ((*to = *from++))
+        to++;
+    return to;
+}
+
+static char *append_number(char *to, DWORD number)
+{
+    char digits[10];
+    int count = 0;
+
+    do
+        digits[count++] = '0' + number % 10;
+    while (number /= 10);
+    while (count)
+        *to++ = digits[--count];
+    *to = 0;
+    return to;
+}
+
+static HANDLE open_file(const WCHAR *name, DWORD access)
+{
+    WCHAR path[MAX_PATH + 32];
+
+    append(append(append(path, folder), L"\\"), name);
+    return CreateFileW(path, access, FILE_SHARE_READ | FILE_SHARE_WRITE, NULL, OPEN_EXISTING, 0, NULL);
+}
+
+/* Writes one line. Lines are shorter than PIPE_BUF, so they arrive whole. */
+static void tell(const char *what, const char *where, BOOL numbered, DWORD number)
+{
+    char line[64], *end = append_text(append_text(line, what), where);
+    DWORD written;
+
+    if (numbered)
+        end = append_number(append_text(end, " "), number);
+    end = append_text(end, "\n");
+    WriteFile(report, line, (DWORD)(end - line), &written, NULL);
+}
+
+static void fail(const char *where, DWORD error)
+{
+    tell("error ", where, TRUE, error);
+    ExitProcess(1);
+}
+
+/* The folder is the only argument and holds no spaces: what follows the last one. */
+static void find_folder(void)
+{
+    const WCHAR *p, *argument = GetCommandLineW();
+    WCHAR *to;
+
+    for (p = argument; *p; p++)
+        if (*p == ' ')
+            argument = p + 1;
+    if (argument == GetCommandLineW())
+        ExitProcess(0);
+    if (p - argument >= MAX_PATH - 16)
+        ExitProcess(2);
+    to = append(folder, unix_root);
+    for (; *argument; argument++)
+        if (*argument != '"')
+            *to++ = *argument == '/' ? '\\' : *argument;
+    *to = 0;
+}
+
+static WCHAR *read_request(DWORD *units)
+{
+    HANDLE file = open_file(L"request", GENERIC_READ);
+    DWORD size, done = 0, count;
+    WCHAR *text;
+
+    if (file == INVALID_HANDLE_VALUE)
+        fail("request", GetLastError());
+    size = GetFileSize(file, NULL);
+    if (size < sizeof(WCHAR) || size > MAX_REQUEST || !(text = VirtualAlloc(NULL, size, MEM_COMMIT, PAGE_READWRITE)))
+        fail("request", ERROR_INVALID_DATA);
+    for (; done < size; done += count)
+        if (!ReadFile(file, (char *)text + done, size - done, &count, NULL) || !count)
+            fail("request", ERROR_HANDLE_EOF);
+    CloseHandle(file);
+    *units = size / sizeof(WCHAR);
+    if (text[*units - 1])
+        fail("request", ERROR_INVALID_DATA);
+    return text;
+}
+
+/* The string behind this one, or an empty one at the end. */
+static WCHAR *next(WCHAR *string, const WCHAR *last)
+{
+    while (*string)
+        string++;
+    return string < last ? string + 1 : string;
+}
+
+static DWORD WINAPI raise_events(void *unused)
+{
+    HANDLE control = open_file(L"control", GENERIC_READ);
+    LPTHREAD_START_ROUTINE routine =
+        (LPTHREAD_START_ROUTINE)(void *)GetProcAddress(GetModuleHandleW(L"kernelbase.dll"), "CtrlRoutine");
+    DWORD count;
+    char event;
+
+    (void)unused;
+    while (control != INVALID_HANDLE_VALUE && ReadFile(control, &event, 1, &count, NULL) && count)
+    {
+        HANDLE thread = CreateRemoteThread(child, NULL, 0, routine, (void *)(ULONG_PTR)(event - '0'), 0, NULL);
+        if (!thread)
+            continue;
+        if (event - '0' == CTRL_SHUTDOWN_EVENT && !shutdown_thread)
+            shutdown_thread = thread;
+        else
+            CloseHandle(thread);
+    }
+    return 0;
+}
+
+static BOOL start(WCHAR *command_line, PROCESS_INFORMATION *process)
+{
+    STARTUPINFOW startup;
+    char *byte = (char *)&startup;
+
+    while (byte < (char *)(&startup + 1))
+        *byte++ = 0;
+    startup.cb = sizeof(startup);
+    startup.dwFlags = STARTF_USESTDHANDLES;
+    startup.hStdInput = GetStdHandle(STD_INPUT_HANDLE);
+    startup.hStdOutput = GetStdHandle(STD_OUTPUT_HANDLE);
+    startup.hStdError = GetStdHandle(STD_ERROR_HANDLE);
+    SetHandleInformation(startup.hStdInput, HANDLE_FLAG_INHERIT, HANDLE_FLAG_INHERIT);
+    SetHandleInformation(startup.hStdOutput, HANDLE_FLAG_INHERIT, HANDLE_FLAG_INHERIT);
+    SetHandleInformation(startup.hStdError, HANDLE_FLAG_INHERIT, HANDLE_FLAG_INHERIT);
+    return CreateProcessW(NULL, command_line, NULL, NULL, TRUE, 0, NULL, NULL, &startup, process);
+}
+
+static ULONGLONG died(HANDLE thread)
+{
+    FILETIME created, exited, kernel, user;
+
+    if (!GetThreadTimes(thread, &created, &exited, &kernel, &user))
+        return 0;
+    return (ULONGLONG)exited.dwHighDateTime << 32 | exited.dwLowDateTime;
+}
+
+/*
+ * Windows ends a program that does not handle CTRL_SHUTDOWN_EVENT with
+ * STATUS_CONTROL_C_EXIT, Wine's last handler with 0. That handler ran if the
+ * thread that the event was raised in was the one to end the process: then it
+ * outlived the main thread.
+ */
+static DWORD exit_code(void)
+{
+    DWORD code;
+
+    GetExitCodeProcess(child, &code);
+    if (!code && shutdown_thread && died(shutdown_thread) > died(child_thread))
+        return STATUS_CONTROL_C_EXIT;
+    return code;
+}
+
+void entry(void)
+{
+    WCHAR *text, *last, *cwd, *command_line, *name, *value;
+    PROCESS_INFORMATION process;
+    DWORD units;
+
+    find_folder();
+    report = open_file(L"report", GENERIC_WRITE);
+    if (report == INVALID_HANDLE_VALUE)
+        ExitProcess(3);
+    text = read_request(&units);
+    last = text + units - 1;
+    if (text[0] != '1' || text[1])
+        fail("request", ERROR_REVISION_MISMATCH);
+    cwd = next(text, last);
+    command_line = next(cwd, last);
+    /* Meant for Wine's Unix side, which keeps its own copies. */
+    SetEnvironmentVariableW(L"WINEDEBUG", NULL);
+    SetEnvironmentVariableW(L"WINEPREFIX", NULL);
+    SetEnvironmentVariableW(L"WINESERVER", NULL);
+    SetEnvironmentVariableW(L"LC_ALL", NULL);
+    for (name = next(command_line, last); *name; name = next(value, last))
+    {
+        value = next(name, last);
+        SetEnvironmentVariableW(name, value);
+    }
+    /* Here and not in CreateProcess, so that the program is searched from here. */
+    if (*cwd && !SetCurrentDirectoryW(cwd))
+        fail("cwd", GetLastError());
+    if (!start(command_line, &process))
+        fail("start", GetLastError());
+    child = process.hProcess;
+    child_thread = process.hThread;
+    tell("started", "", FALSE, 0);
+    CloseHandle(CreateThread(NULL, 0, raise_events, NULL, 0, NULL));
+    WaitForSingleObject(child, INFINITE);
+    tell("exit", "", TRUE, exit_code());
+    ExitProcess(0);
+}

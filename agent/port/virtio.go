@@ -1,0 +1,73 @@
+//go:build linux
+
+package port
+
+import (
+	"fmt"
+	"os"
+	"syscall"
+	"time"
+
+	"linwin/agent/session"
+)
+
+// Virtio is an opened virtio-serial port.
+type Virtio struct {
+	file   *os.File
+	raw    syscall.RawConn
+	hungUp bool // the last Read said so
+}
+
+var _ session.Link = (*Virtio)(nil)
+
+// OpenVirtio opens a port's device node.
+func OpenVirtio(path string) (*Virtio, error) {
+	file, err := os.OpenFile(path, os.O_RDWR|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, fmt.Errorf("open the port: %w", err)
+	}
+	raw, err := file.SyscallConn()
+	if err != nil {
+		return nil, fmt.Errorf("open the port: %w", err)
+	}
+	return &Virtio{file: file, raw: raw}, nil
+}
+
+// Read implements session.Link. The port reads as ended while no host holds the
+// other side; the poller is edge-triggered, so waiting for the next edge waits
+// for the next host without spinning.
+func (v *Virtio) Read(p []byte) (n int, err error) {
+	waitErr := v.raw.Read(func(fd uintptr) bool {
+		for {
+			n, err = syscall.Read(int(fd), p)
+			switch {
+			case err == syscall.EINTR:
+				continue
+			case err == syscall.EAGAIN:
+				return false
+			case err == nil && n == 0:
+				// Said once; then an edge means that a host has come.
+				return !v.hungUp
+			}
+			return true
+		}
+	})
+	switch {
+	case waitErr != nil:
+		return 0, waitErr
+	case err != nil:
+		return 0, fmt.Errorf("read the port: %w", err)
+	case n == 0:
+		v.hungUp = true
+		return 0, session.ErrHangup
+	}
+	v.hungUp = false
+	return n, nil
+}
+
+// Write implements session.Link. It waits while no host is there, or the host
+// does not read.
+func (v *Virtio) Write(p []byte) (int, error) { return v.file.Write(p) }
+
+// SetWriteDeadline implements session.Link.
+func (v *Virtio) SetWriteDeadline(t time.Time) error { return v.file.SetWriteDeadline(t) }

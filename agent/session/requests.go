@@ -1,0 +1,200 @@
+package session
+
+import (
+	"log"
+	"maps"
+	"slices"
+
+	"linwin/agent/frame"
+	"linwin/agent/process"
+	"linwin/agent/wire"
+)
+
+// operation answers one request. It runs on a goroutine of its own, so that it
+// may take its time.
+type operation func(*Server, call) (any, error)
+
+// operations are the requests that this agent knows, by name.
+var operations = map[string]operation{
+	"ping":     func(*Server, call) (any, error) { return nil, nil },
+	"prepare":  prepare,
+	"exec":     execute,
+	"adopt":    adopt,
+	"signal":   signal,
+	"wait":     wait,
+	"shutdown": shutdown,
+}
+
+// call is one request under way.
+type call struct {
+	id      uint32
+	session uint64
+	payload []byte
+}
+
+// request starts the operation that the host asks for. Requests that touch
+// streams are ordered by the host: it waits for the answer before it uses them.
+func (s *Server) request(id uint32, payload []byte) error {
+	s.mu.Lock()
+	c := call{id, s.number, append([]byte(nil), payload...)}
+	s.requests++
+	tooMany := s.requests > maxRequests
+	s.mu.Unlock()
+	if tooMany {
+		return wire.Errorf(wire.Invalid, "more than %d requests under way", maxRequests)
+	}
+	go s.serve(c)
+	return nil
+}
+
+func (s *Server) serve(c call) {
+	var request wire.Request
+	result, err := any(nil), wire.Decode(c.payload, &request)
+	if err == nil {
+		if run := operations[request.Op]; run != nil {
+			result, err = run(s, c)
+		} else {
+			err = wire.Errorf(wire.Invalid, "unknown request: %q", request.Op)
+		}
+	}
+	s.answer(c, wire.Respond(result, err))
+}
+
+// answer sends a response if its session is still the current one.
+func (s *Server) answer(c call, response wire.Response) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c.session != s.number {
+		return
+	}
+	s.requests--
+	payload := encode(response)
+	if len(payload) > frame.MaxPayload {
+		payload = encode(wire.Respond(nil, wire.Errorf(wire.Internal, "the answer is longer than a frame")))
+	}
+	s.send(c.session, frame.Append(nil, frame.Response, c.id, payload))
+}
+
+func prepare(s *Server, c call) (any, error) {
+	var p wire.Preparation
+	if err := wire.Decode(c.payload, &p); err != nil {
+		return nil, err
+	}
+	return nil, s.Guest.Prepare(p)
+}
+
+func execute(s *Server, c call) (any, error) {
+	var e wire.Exec
+	if err := wire.Decode(c.payload, &e); err != nil {
+		return nil, err
+	}
+	attached := false
+	_, err := s.Table.Start(e, func(p *process.Process) error {
+		err := s.attach(c, p, e.Streams, 0, 0)
+		attached = err == nil
+		return err
+	})
+	if err != nil && attached {
+		s.detach(c, e.Streams)
+	}
+	return nil, err
+}
+
+func adopt(s *Server, c call) (any, error) {
+	var a wire.Adopt
+	if err := wire.Decode(c.payload, &a); err != nil {
+		return nil, err
+	}
+	p, err := s.Table.Get(a.Process)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.attach(c, p, a.Streams, a.Stdout, a.Stderr); err != nil {
+		return nil, err
+	}
+	if p.Stdin == nil {
+		return wire.Adopted{}, nil
+	}
+	received := p.Stdin.Received()
+	return wire.Adopted{Stdin: &received}, nil
+}
+
+// attach connects a process's streams to the session that asked for it.
+func (s *Server) attach(c call, p *process.Process, n wire.Streams, stdout, stderr uint64) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c.session != s.number {
+		return wire.Errorf(wire.Unavailable, "the session is over")
+	}
+	if n.Stdout == 0 || n.Stderr == 0 || n.Stdout == n.Stderr || s.outputs[n.Stdout] != nil || s.outputs[n.Stderr] != nil {
+		return wire.Errorf(wire.Invalid, "stream numbers are missing or taken")
+	}
+	if err := p.Stdout.Attach(stdout, n.Window, s.writer.wake); err != nil {
+		return err
+	}
+	if err := p.Stderr.Attach(stderr, n.Window, s.writer.wake); err != nil {
+		p.Stdout.Detach()
+		return err
+	}
+	s.outputs[n.Stdout], s.outputs[n.Stderr] = p.Stdout, p.Stderr
+	s.writer.add(n.Stdout, p.Stdout)
+	s.writer.add(n.Stderr, p.Stderr)
+	if p.Stdin != nil && n.Stdin != 0 {
+		s.inputs[n.Stdin] = p.Stdin
+		p.Stdin.Attach(func(acked uint64, window uint32) {
+			s.send(c.session, frame.AppendCredit(nil, n.Stdin, acked, window))
+		})
+	}
+	return nil
+}
+
+// detach frees the stream numbers of a process that did not start.
+func (s *Server) detach(c call, n wire.Streams) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c.session != s.number {
+		return
+	}
+	s.writer.drop(s.outputs[n.Stdout], s.outputs[n.Stderr])
+	delete(s.outputs, n.Stdout)
+	delete(s.outputs, n.Stderr)
+	delete(s.inputs, n.Stdin)
+}
+
+func signal(s *Server, c call) (any, error) {
+	var request wire.Signal
+	if err := wire.Decode(c.payload, &request); err != nil {
+		return nil, err
+	}
+	p, err := s.Table.Get(request.Process)
+	if err != nil {
+		return nil, err
+	}
+	return nil, p.Signal(request.Name)
+}
+
+func wait(s *Server, c call) (any, error) {
+	var request wire.Wait
+	if err := wire.Decode(c.payload, &request); err != nil {
+		return nil, err
+	}
+	p, err := s.Table.Get(request.Process)
+	if err != nil {
+		return nil, err
+	}
+	<-p.Done()
+	return p.Exit(), nil
+}
+
+func shutdown(s *Server, c call) (any, error) {
+	log.Print("shutting down")
+	if err := s.Table.Close(); err != nil {
+		return nil, err
+	}
+	return nil, s.Guest.Shutdown()
+}
+
+// Capabilities are the names of the requests, for the hello.
+func Capabilities() []string {
+	return slices.Sorted(maps.Keys(operations))
+}

@@ -1,0 +1,256 @@
+//go:build linux
+
+// Package wine is the guest kind "wine": Windows programs under Wine, with C: an
+// NTFS disk of the container and the registry kept on it.
+package wine
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"linwin/agent/device"
+	"linwin/agent/job"
+	"linwin/agent/session"
+	"linwin/agent/wire"
+)
+
+// What the root disk holds, and where the agent puts things.
+const (
+	wineLoader   = "/usr/lib/wine/wine64"
+	wineServer   = "/usr/lib/wine/wineserver64"
+	launcher     = "/usr/lib/linwin/linwin-launch.exe"
+	frozenPrefix = "/usr/share/linwin/prefix"
+	utf8Locale   = "/usr/lib/locale/C.utf8" // of Debian's libc-bin
+	prefix       = "/run/prefix"
+	cMount       = "/run/c"
+	execFolder   = "/run/linwin/exec"
+	// hiveFolder is where C: keeps the registry between runs, in any case.
+	hiveFolder = "Windows/System32/config/linwin"
+)
+
+var hives = []string{"system.reg", "user.reg", "userdef.reg"}
+
+const (
+	diskTimeout = 60 * time.Second
+	endTimeout  = 30 * time.Second
+)
+
+// Guest prepares and shuts down a wine guest.
+type Guest struct {
+	Reaper *job.Reaper
+	server int // wineserver's pid, 0 before Prepare
+}
+
+var _ session.Guest = (*Guest)(nil)
+
+// environment is the Unix side's. The locale makes file names UTF-8: Wine cannot
+// make or find others than ASCII ones without.
+func environment() []string {
+	return []string{
+		"PATH=/usr/lib/wine:/usr/bin:/bin", "HOME=/root", "LC_ALL=C.UTF-8",
+		"WINEPREFIX=" + prefix, "WINESERVER=" + wineServer, "WINEDEBUG=-all",
+	}
+}
+
+// Prepare implements session.Guest.
+func (g *Guest) Prepare(p wire.Preparation) error {
+	if g.server != 0 {
+		return wire.Errorf(wire.Invalid, "the guest is prepared already")
+	}
+	if _, err := os.Stat(utf8Locale); err != nil {
+		log.Printf("the root disk lacks a UTF-8 locale, only ASCII file names will work: %v", err)
+	}
+	if err := identify(p); err != nil {
+		return err
+	}
+	if err := mountC(p.CSerial); err != nil {
+		return err
+	}
+	if err := makePrefix(); err != nil {
+		return fmt.Errorf("make the Wine prefix: %w", err)
+	}
+	return g.startWine()
+}
+
+func identify(p wire.Preparation) error {
+	if err := syscall.Sethostname([]byte(p.Hostname)); err != nil {
+		return wire.Errorf(wire.Invalid, "set the host name to %q: %v", p.Hostname, err)
+	}
+	now := syscall.NsecToTimeval(p.TimeNS)
+	if err := syscall.Settimeofday(&now); err != nil {
+		return wire.Errorf(wire.Invalid, "set the clock: %v", err)
+	}
+	return nil
+}
+
+// mountC mounts the plugged disk. windows_names, because ntfs3 would make a
+// file out of the name of a stream or a device. No nocase, since in 6.12 each
+// look-up in another case than the file's fails and marks the volume dirty; Wine
+// finds names in any case by itself. No force: a dirty volume is the host's to
+// repair. sparse, prealloc and acl would change what files look like.
+func mountC(serial string) error {
+	disk, err := device.Disk(serial, diskTimeout)
+	if err != nil {
+		return wire.Errorf(wire.Unavailable, "find the C: disk: %v", err)
+	}
+	if err := os.MkdirAll(cMount, 0o755); err != nil {
+		return err
+	}
+	options := "iocharset=utf8,windows_names,discard"
+	if err := syscall.Mount(disk, cMount, "ntfs3", syscall.MS_NOATIME, options); err != nil {
+		return wire.Errorf(wire.Unavailable, "mount C: from %s: %v", disk, err)
+	}
+	log.Printf("C: is %s (%s)", disk, serial)
+	return nil
+}
+
+// makePrefix lays out a Wine prefix in memory, with the registry of C:.
+func makePrefix() error {
+	if err := os.MkdirAll(prefix+"/dosdevices", 0o755); err != nil {
+		return err
+	}
+	folder, err := onC(hiveFolder)
+	if err != nil {
+		return err
+	}
+	for _, hive := range hives {
+		err := copyFile(filepath.Join(folder, hive), filepath.Join(prefix, hive))
+		if errors.Is(err, fs.ErrNotExist) {
+			log.Printf("C: has no %s, the template's is taken", hive)
+			err = copyFile(filepath.Join(frozenPrefix, hive), filepath.Join(prefix, hive))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	// Equal to wine.inf's time stamp, or Wine would set the whole prefix up again.
+	if err := copyFile(frozenPrefix+"/.update-timestamp", prefix+"/.update-timestamp"); err != nil {
+		return err
+	}
+	return os.Symlink(cMount, prefix+"/dosdevices/c:")
+}
+
+// startWine starts a wineserver that stays, and Wine's services, with no claim
+// on any program's streams.
+func (g *Guest) startWine() error {
+	began := time.Now()
+	pid, err := g.background(wineServer, "wineserver64", "--foreground", "--persistent=-1")
+	if err != nil {
+		return fmt.Errorf("start wineserver: %w", err)
+	}
+	g.server = pid
+	warm, err := g.background(wineLoader, "wine64", launcher)
+	if err != nil {
+		return fmt.Errorf("start Wine: %w", err)
+	}
+	if status := g.Reaper.Wait(warm); status.ExitStatus() != 0 {
+		return fmt.Errorf("start Wine: exit code %d", job.ExitCode(status))
+	}
+	log.Printf("wine is up after %v", time.Since(began).Round(time.Millisecond))
+	return nil
+}
+
+func (g *Guest) background(path string, argv ...string) (int, error) {
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		return 0, err
+	}
+	defer null.Close()
+	return g.Reaper.Start(path, argv, &syscall.ProcAttr{
+		Dir: cMount, Env: environment(), Files: []uintptr{null.Fd(), null.Fd(), null.Fd()},
+		Sys: &syscall.SysProcAttr{Setsid: true},
+	})
+}
+
+// Shutdown implements session.Guest: the registry goes back to C:, and C: is
+// unmounted clean.
+func (g *Guest) Shutdown() error {
+	if g.server == 0 {
+		return nil // nothing was mounted
+	}
+	// On SIGINT wineserver ends its programs and writes the registry.
+	if err := g.Reaper.Kill(g.server, syscall.SIGINT); err != nil {
+		return err
+	}
+	if err := g.Reaper.WaitTimeout(g.server, endTimeout); err != nil {
+		return fmt.Errorf("end wineserver: %w", err)
+	}
+	g.server = 0
+	if err := saveHives(); err != nil {
+		return fmt.Errorf("save the registry: %w", err)
+	}
+	if err := g.Reaper.KillAll(endTimeout); err != nil {
+		return err
+	}
+	syscall.Sync()
+	if err := syscall.Unmount(cMount, 0); err != nil {
+		return fmt.Errorf("unmount C: %w", err)
+	}
+	syscall.Sync()
+	log.Print("C: is unmounted")
+	return nil
+}
+
+func saveHives() error {
+	folder, err := onC(hiveFolder)
+	if err != nil {
+		return err
+	}
+	for _, hive := range hives {
+		if err := replaceFile(filepath.Join(prefix, hive), filepath.Join(folder, hive)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// onC finds a folder on C: whatever the case of its names, which is Windows' or
+// Wine's, and makes what is missing.
+func onC(path string) (string, error) {
+	found := cMount
+	for _, name := range strings.Split(path, "/") {
+		entries, err := os.ReadDir(found)
+		if err != nil {
+			return "", err
+		}
+		i := slices.IndexFunc(entries, func(e os.DirEntry) bool { return strings.EqualFold(e.Name(), name) })
+		if i >= 0 {
+			name = entries[i].Name()
+		} else if err := os.Mkdir(filepath.Join(found, name), 0o755); err != nil {
+			return "", err
+		}
+		found = filepath.Join(found, name)
+	}
+	return found, nil
+}
+
+// replaceFile copies over a file so that after a crash either is there, whole.
+func replaceFile(from, to string) error {
+	if err := copyFile(from, to+".new"); err != nil {
+		return err
+	}
+	return os.Rename(to+".new", to)
+}
+
+func copyFile(from, to string) error {
+	source, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer source.Close()
+	target, err := os.Create(to)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(target, source)
+	return errors.Join(err, target.Sync(), target.Close())
+}

@@ -1,0 +1,259 @@
+//go:build linux
+
+package wine
+
+import (
+	"bufio"
+	"fmt"
+	"log"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"unicode/utf16"
+
+	"linwin/agent/job"
+	"linwin/agent/process"
+	"linwin/agent/wire"
+)
+
+// Kind starts Windows programs through linwin-launch.exe; agent/launcher says
+// what is in the folder that the two share.
+type Kind struct {
+	Spawner *job.Spawner
+	count   atomic.Uint64
+}
+
+var _ process.Kind = (*Kind)(nil)
+
+// running is a launcher and the program that it started.
+type running struct {
+	job     *job.Job
+	name    string // of the program, for errors
+	cwd     string
+	folder  string
+	report  *os.File
+	control *os.File
+	lines   *bufio.Scanner
+}
+
+// Start implements process.Kind.
+func (k *Kind) Start(spec wire.Exec, stdin, stdout, stderr *os.File) (process.Job, error) {
+	line, err := commandLine(spec)
+	if err != nil {
+		return nil, err
+	}
+	r := &running{folder: fmt.Sprintf("%s/%d", execFolder, k.count.Add(1)), cwd: spec.Cwd, name: programName(spec, line)}
+	if err := r.open(request(line, spec.Cwd, spec.Env)); err != nil {
+		r.close()
+		return nil, err
+	}
+	r.job, err = k.Spawner.Start(job.Program{
+		Path: wineLoader, Argv: []string{"wine64", launcher, r.folder}, Env: environment(), Dir: cMount,
+		Stdin: stdin, Stdout: stdout, Stderr: stderr,
+	})
+	if err != nil {
+		r.close()
+		return nil, fmt.Errorf("start the launcher: %w", err)
+	}
+	ended := make(chan syscall.WaitStatus, 1)
+	go r.followLauncher(ended)
+	if err := r.awaitStart(ended); err != nil {
+		r.close()
+		return nil, err
+	}
+	return &started{running: r, ended: ended}, nil
+}
+
+func commandLine(spec wire.Exec) (string, error) {
+	switch strings.ToLower(spec.User) {
+	case "", "containeradministrator", "containeruser":
+	default:
+		return "", wire.Errorf(wire.Invalid, "unable to find user %s: no matching entries in the guest", spec.User)
+	}
+	line := CommandLine(spec.Argv)
+	if spec.CommandLine != nil {
+		line = *spec.CommandLine
+	}
+	if strings.TrimSpace(line) == "" {
+		return "", wire.Errorf(wire.Invalid, "no command specified")
+	}
+	return line, nil
+}
+
+// programName is what the user called the program: the first word.
+func programName(spec wire.Exec, line string) string {
+	if spec.CommandLine == nil {
+		return spec.Argv[0]
+	}
+	if rest, ok := strings.CutPrefix(line, `"`); ok {
+		name, _, _ := strings.Cut(rest, `"`)
+		return name
+	}
+	name, _, _ := strings.Cut(strings.TrimSpace(line), " ")
+	return name
+}
+
+// request is the launcher's input file.
+func request(line, cwd string, env map[string]string) []byte {
+	fields := []string{"1", cwd, line}
+	for name, value := range env {
+		if name != "" {
+			fields = append(fields, name, value)
+		}
+	}
+	var encoded []byte
+	for _, field := range fields {
+		for _, unit := range utf16.Encode([]rune(strings.ReplaceAll(field, "\x00", ""))) {
+			encoded = append(encoded, byte(unit), byte(unit>>8))
+		}
+		encoded = append(encoded, 0, 0)
+	}
+	return encoded
+}
+
+// open makes the shared folder. Both FIFOs are opened for reading and writing,
+// so that neither side ever waits for the other or sees an end.
+func (r *running) open(request []byte) (err error) {
+	if err = os.MkdirAll(r.folder, 0o700); err != nil {
+		return err
+	}
+	if err = os.WriteFile(filepath.Join(r.folder, "request"), request, 0o600); err != nil {
+		return err
+	}
+	if r.report, err = openFIFO(filepath.Join(r.folder, "report")); err != nil {
+		return err
+	}
+	r.control, err = openFIFO(filepath.Join(r.folder, "control"))
+	r.lines = bufio.NewScanner(r.report)
+	return err
+}
+
+func openFIFO(path string) (*os.File, error) {
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		return nil, fmt.Errorf("make a FIFO: %w", err)
+	}
+	return os.OpenFile(path, os.O_RDWR|syscall.O_NONBLOCK, 0)
+}
+
+func (r *running) close() {
+	for _, file := range []*os.File{r.report, r.control} {
+		if file != nil {
+			file.Close()
+		}
+	}
+	if err := os.RemoveAll(r.folder); err != nil {
+		log.Printf("exec: %v", err)
+	}
+}
+
+const endOfReport = "end"
+
+// followLauncher adds a last line to the report when the launcher has ended.
+func (r *running) followLauncher(ended chan<- syscall.WaitStatus) {
+	ended <- r.job.Status()
+	if _, err := r.report.WriteString(endOfReport + "\n"); err != nil {
+		log.Printf("exec: %v", err)
+	}
+}
+
+// awaitStart reads the report's first line.
+func (r *running) awaitStart(ended <-chan syscall.WaitStatus) error {
+	word, rest := r.next()
+	switch word {
+	case "started":
+		return nil
+	case "error":
+		for word != endOfReport {
+			word, _ = r.next()
+		}
+		where, code, _ := strings.Cut(rest, " ")
+		number, err := strconv.ParseUint(code, 10, 32)
+		if err != nil {
+			return fmt.Errorf("the launcher reported %q", rest)
+		}
+		return startError(r.name, r.cwd, where, number)
+	}
+	return fmt.Errorf("the launcher ended before it reported: %v", job.ExitCode(<-ended))
+}
+
+func (r *running) next() (word, rest string) {
+	if !r.lines.Scan() {
+		return endOfReport, ""
+	}
+	word, rest, _ = strings.Cut(r.lines.Text(), " ")
+	return word, rest
+}
+
+// The Win32 errors (winerror.h) that a user can cause.
+const (
+	errorFileNotFound   = 2
+	errorPathNotFound   = 3
+	errorAccessDenied   = 5
+	errorInvalidName    = 123
+	errorBadExeFormat   = 193
+	errorMachineTypeBad = 216
+)
+
+// startError says in docker's words why a program did not start.
+func startError(name, cwd, where string, code uint64) error {
+	if where == "cwd" {
+		return wire.Errorf(wire.Invalid, "the working directory %q is invalid: The directory name is invalid.", cwd)
+	}
+	if where != "start" {
+		return fmt.Errorf("the launcher could not read its %s: Win32 error %d", where, code)
+	}
+	switch code {
+	case errorFileNotFound, errorPathNotFound, errorInvalidName:
+		return wire.Errorf(wire.NotFound,
+			"exec: %q: executable file not found in %%PATH%%: The system cannot find the file specified.", name)
+	case errorAccessDenied:
+		return wire.Errorf(wire.NotExecutable, "exec: %q: Access is denied.", name)
+	case errorBadExeFormat, errorMachineTypeBad:
+		return wire.Errorf(wire.NotExecutable, "exec: %q: %%1 is not a valid Win32 application.", name)
+	}
+	return wire.Errorf(wire.NotExecutable, "exec: %q: CreateProcess failed with Win32 error %d", name, code)
+}
+
+// started implements process.Job for a program that runs.
+type started struct {
+	*running
+	ended <-chan syscall.WaitStatus
+}
+
+// Wait implements process.Job. A program that is killed takes its launcher with
+// it, and the launcher's own end then tells the code.
+func (s *started) Wait() uint32 {
+	code, reported := uint64(0), false
+	for word, rest := s.next(); word != endOfReport; word, rest = s.next() {
+		if word == "exit" {
+			var err error
+			code, err = strconv.ParseUint(rest, 10, 32)
+			reported = err == nil
+		}
+	}
+	status := <-s.ended
+	s.close()
+	if reported {
+		return uint32(code)
+	}
+	return job.ExitCode(status)
+}
+
+// Console control events (wincon.h) for docker's signals on Windows.
+var events = map[string]string{"INT": "0", "BREAK": "1", "TERM": "6"}
+
+// Signal implements process.Job.
+func (s *started) Signal(name string) error {
+	if name == "KILL" {
+		return s.job.Kill()
+	}
+	event, ok := events[name]
+	if !ok {
+		return wire.Errorf(wire.Invalid, "unknown signal: %s", name)
+	}
+	_, err := s.control.WriteString(event)
+	return err
+}

@@ -1,0 +1,143 @@
+// Package wire holds the JSON that control frames carry. protocol/README.md is
+// the specification; unknown fields are ignored on both sides.
+package wire
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+)
+
+// Version is the protocol version that this agent speaks.
+const Version = 1
+
+// Hello opens a session. The host chooses Session and the agent echoes it; an
+// agent that has just started says hello unasked, with an empty Session.
+type Hello struct {
+	Session      string   `json:"session"`
+	Version      int      `json:"version"`
+	Capabilities []string `json:"capabilities,omitempty"`
+	Agent        string   `json:"agent,omitempty"`
+	Kind         string   `json:"kind,omitempty"`
+	BootID       string   `json:"boot_id,omitempty"`
+}
+
+// Kind classifies an error for the host.
+type Kind string
+
+// The error kinds.
+const (
+	NotFound      Kind = "not-found"
+	NotExecutable Kind = "not-executable"
+	Invalid       Kind = "invalid"
+	Unavailable   Kind = "unavailable"
+	Internal      Kind = "internal"
+)
+
+// Error is a failure that the host is told about.
+type Error struct {
+	Kind    Kind   `json:"kind"`
+	Message string `json:"message"`
+}
+
+func (e *Error) Error() string { return e.Message }
+
+// Errorf makes an Error.
+func Errorf(kind Kind, format string, arguments ...any) *Error {
+	return &Error{kind, fmt.Sprintf(format, arguments...)}
+}
+
+// Response answers a request: one of its fields is set.
+type Response struct {
+	OK    any    `json:"ok,omitempty"`
+	Error *Error `json:"error,omitempty"`
+}
+
+// Respond makes the response for a handler's result. An error without a kind is
+// a defect of the agent or its guest and travels as internal.
+func Respond(result any, err error) Response {
+	if err == nil {
+		if result == nil {
+			result = struct{}{}
+		}
+		return Response{OK: result}
+	}
+	var known *Error
+	if !errors.As(err, &known) {
+		known = Errorf(Internal, "%v", err)
+	}
+	return Response{Error: known}
+}
+
+// Request is the part that all requests share.
+type Request struct {
+	Op string `json:"op"`
+}
+
+// Preparation makes a booted guest into one container.
+type Preparation struct {
+	Hostname string `json:"hostname"`
+	CSerial  string `json:"c_serial"`
+	TimeNS   int64  `json:"time_ns"`
+}
+
+// Streams names the session's streams of one process. Stdin is 0 for none.
+// Window is the credit that stdout and stderr start with, in bytes.
+type Streams struct {
+	Stdin  uint32 `json:"stdin"`
+	Stdout uint32 `json:"stdout"`
+	Stderr uint32 `json:"stderr"`
+	Window uint32 `json:"window"`
+}
+
+// Exec starts a process. CommandLine, where present, is passed on verbatim.
+type Exec struct {
+	Process     string            `json:"process"`
+	Argv        []string          `json:"argv"`
+	CommandLine *string           `json:"command_line"`
+	Env         map[string]string `json:"env"`
+	Cwd         string            `json:"cwd"`
+	User        string            `json:"user"`
+	Streams     Streams           `json:"streams"`
+}
+
+// Adopt attaches a new session to a process of an earlier one. Stdout and Stderr
+// are the offsets from which the host wants output.
+type Adopt struct {
+	Process string  `json:"process"`
+	Stdout  uint64  `json:"stdout"`
+	Stderr  uint64  `json:"stderr"`
+	Streams Streams `json:"streams"`
+}
+
+// Adopted tells how many bytes of stdin have been received, unless the process
+// was started without.
+type Adopted struct {
+	Stdin *uint64 `json:"stdin,omitempty"`
+}
+
+// Wait asks for a process's end.
+type Wait struct {
+	Process string `json:"process"`
+}
+
+// Exit tells how a process ended and how long its streams are.
+type Exit struct {
+	ExitCode uint32 `json:"exit_code"`
+	Stdout   uint64 `json:"stdout"`
+	Stderr   uint64 `json:"stderr"`
+}
+
+// Signal sends TERM, KILL, INT or BREAK.
+type Signal struct {
+	Process string `json:"process"`
+	Name    string `json:"name"`
+}
+
+// Decode parses a control payload into v.
+func Decode(payload []byte, v any) error {
+	if err := json.Unmarshal(payload, v); err != nil {
+		return Errorf(Invalid, "malformed request: %v", err)
+	}
+	return nil
+}

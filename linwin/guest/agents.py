@@ -1,0 +1,153 @@
+"""Finds the agent in a booted machine and says hello: the room's door."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+from pathlib import Path
+from typing import Any, Protocol
+
+from linwin.errors import Unavailable
+from linwin.guest import frames
+from linwin.guest.frames import Frame, FrameDecoder, FrameType, Torn
+from linwin.guest.messages import VERSION, Failure, Hello, Malformed, parse_hello
+from linwin.guest.process import GuestProcess
+from linwin.guest.session import READ_SIZE, Session
+from linwin.host import sockets
+from linwin.model.guest import Preparation, ProcessSpec
+from linwin.model.machine import MachineExit
+
+PREPARE_TIMEOUT = 300.0
+"""Seconds: Wine's own start takes 25 under software emulation on an idle host, and more on a busy one."""
+REBUILD = "rebuild its template: linwin template build NAME"
+
+
+class Machine(Protocol):
+    """What this room needs of :class:`linwin.engine.interfaces.Machine`."""
+
+    @property
+    def agent_socket(self) -> Path: ...
+    @property
+    def exited(self) -> asyncio.Future[MachineExit]: ...
+    async def console_tail(self, lines: int = 20) -> tuple[str, ...]: ...
+
+
+class AgentGuest:
+    """Implements :class:`linwin.engine.interfaces.Guest`."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    @property
+    def hello(self) -> Hello:
+        """What the agent said of itself."""
+        return self._session.hello
+
+    async def prepare(self, preparation: Preparation) -> None:
+        answer = await self._session.request(
+            "prepare",
+            timeout=PREPARE_TIMEOUT,
+            hostname=preparation.hostname,
+            c_serial=preparation.c_serial,
+            time_ns=preparation.time_ns,
+        )
+        if isinstance(answer, Failure):
+            raise answer.error()
+
+    async def spawn(self, process_id: str, spec: ProcessSpec) -> GuestProcess:
+        process = GuestProcess(self._session, process_id, stdin=spec.stdin)
+        await process.exec(spec)
+        return process
+
+    async def adopt(self, process_id: str, *, stdout: int, stderr: int) -> GuestProcess | None:
+        process = GuestProcess(self._session, process_id, stdin=True, stdout=stdout, stderr=stderr)
+        return process if await process.adopt(stdout=stdout, stderr=stderr) else None
+
+    async def shutdown(self, *, timeout: float) -> None:
+        answer = await self._session.request("shutdown", timeout=timeout)
+        if isinstance(answer, Failure):
+            raise answer.error()
+
+    async def close(self) -> None:
+        await self._session.close()
+
+
+class AgentGuests:
+    """Implements :class:`linwin.engine.interfaces.Guests`."""
+
+    async def connect(self, machine: Machine, *, timeout: float) -> AgentGuest:
+        hello = asyncio.create_task(open_session(machine.agent_socket), name="agent hello")
+        race: set[asyncio.Future[Any]] = {hello, machine.exited}
+        try:
+            await asyncio.wait(race, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+            if hello.done():
+                return AgentGuest(hello.result())
+        finally:
+            hello.cancel()
+            await asyncio.gather(hello, return_exceptions=True)
+        if machine.exited.done():
+            sentence = "the machine ended before its agent said hello"
+        else:
+            sentence = f"agent did not say hello within {timeout:g} s"
+        tail = await machine.console_tail()
+        raise Unavailable(f"{sentence}; last console lines: {' | '.join(tail) or '(none)'}")
+
+
+async def open_session(path: Path) -> Session:
+    """Connect to the agent's socket and exchange hellos, however long it takes.
+
+    Raises Unavailable when nobody listens, or the agent speaks another version.
+    """
+    try:
+        connection = sockets.connect(path)
+    except OSError as error:
+        raise Unavailable(f"cannot connect to the guest's agent: {error.strerror}") from error
+    reader, writer = await asyncio.open_unix_connection(sock=connection)
+    try:
+        return await _say_hello(reader, writer)
+    except BaseException as error:
+        writer.transport.abort()
+        if isinstance(error, Malformed):
+            raise Unavailable(f"the guest's agent broke the protocol: {error}", hint=REBUILD) from error
+        if isinstance(error, OSError):
+            raise Unavailable(f"the connection to the guest broke: {error.strerror}") from error
+        raise
+
+
+async def _say_hello(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Session:
+    """Send a hello and drop everything until it comes back."""
+    session = secrets.token_hex(16)
+    hello = json.dumps({"session": session, "version": VERSION}).encode()
+    opening = frames.RESYNC + frames.encode(FrameType.HELLO, 0, hello)
+    writer.write(opening)
+    decoder = FrameDecoder()
+    while data := await reader.read(READ_SIZE):
+        found = decoder.feed(data)
+        for index, frame in enumerate(found):
+            answer = _hello(frame)
+            if answer is None:
+                continue
+            if answer.session == session:
+                _check(answer)
+                return Session(reader, writer, decoder, answer, found[index + 1 :])
+            if not answer.session:
+                await writer.drain()
+                writer.write(opening)  # the agent has just started and may have missed the first
+    # A closed connection: the machine is ending, and its own end says more than this could.
+    never: asyncio.Future[Session] = asyncio.get_running_loop().create_future()
+    return await never
+
+
+def _hello(found: Frame | Torn) -> Hello | None:
+    if isinstance(found, Frame) and found.type is FrameType.HELLO:
+        return parse_hello(found.payload)
+    return None
+
+
+def _check(hello: Hello) -> None:
+    if hello.version != VERSION:
+        raise Unavailable(
+            f"the guest's agent speaks protocol version {hello.version}, linwin speaks {VERSION}",
+            hint=REBUILD,
+        )

@@ -1,0 +1,156 @@
+"""Two peers for the session: the real agent as a process of this host, and a scripted one."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from linwin.guest import AgentGuest, AgentGuests, frames
+from linwin.guest.frames import Frame, FrameDecoder, FrameType
+from linwin.model.machine import MachineExit
+
+ROOT = Path(__file__).parents[3]
+AGENT = ROOT / "linwin" / "_agent" / "linwin-agent"
+
+
+class FakeMachine:
+    """A machine that is nothing but its agent's socket and a console."""
+
+    def __init__(self, agent_socket: Path, console: tuple[str, ...] = ("kernel: hi", "agent: ho")) -> None:
+        self.agent_socket = agent_socket
+        self.console = console
+        self.exited: asyncio.Future[MachineExit] = asyncio.get_running_loop().create_future()
+
+    async def console_tail(self, lines: int = 20) -> tuple[str, ...]:
+        return self.console[-lines:]
+
+
+class ScriptedAgent:
+    """The agent's side of one connection, driven by a test frame by frame."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self.writer = writer
+        self._decoder = FrameDecoder()
+        self._found: list[Frame] = []
+
+    async def receive(self) -> Frame:
+        while not self._found:
+            data = await self._reader.read(1 << 16)
+            assert data, "the host closed the connection"
+            self._found += [frame for frame in self._decoder.feed(data) if isinstance(frame, Frame)]
+        return self._found.pop(0)
+
+    async def request(self) -> tuple[int, dict[str, object]]:
+        """The next request, with its number; answers nothing."""
+        while (frame := await self.receive()).type is not FrameType.REQUEST:
+            pass
+        return frame.stream, json.loads(frame.payload)
+
+    def send(self, *encoded: bytes) -> None:
+        self.writer.write(b"".join(encoded))
+
+    def respond(self, number: int, body: object) -> None:
+        self.send(frames.encode(FrameType.RESPONSE, number, json.dumps(body).encode()))
+
+    def say_hello(self, session: str, *, version: int = 1, boot_id: str = "boot") -> None:
+        hello = {"session": session, "version": version, "boot_id": boot_id, "capabilities": [], "later": {}}
+        self.send(frames.RESYNC, frames.encode(FrameType.HELLO, 0, json.dumps(hello).encode()))
+
+    async def greet(self) -> None:
+        """Answer the host's hello."""
+        frame = await self.receive()
+        assert frame.type is FrameType.HELLO
+        self.say_hello(json.loads(frame.payload)["session"])
+
+    async def closed(self) -> None:
+        """Wait until the host has closed the connection."""
+        with suppress(ConnectionResetError):
+            while await self._reader.read(1 << 16):
+                pass
+
+
+class ScriptedMachine(FakeMachine):
+    """A machine whose agent the test plays."""
+
+    def __init__(self, agent_socket: Path) -> None:
+        super().__init__(agent_socket)
+        self._agents: asyncio.Queue[ScriptedAgent] = asyncio.Queue()
+        self._writers: list[asyncio.StreamWriter] = []
+
+    def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.append(writer)
+        self._agents.put_nowait(ScriptedAgent(reader, writer))
+
+    async def close(self) -> None:
+        for writer in self._writers:
+            writer.transport.abort()
+            await asyncio.gather(writer.wait_closed(), return_exceptions=True)
+
+    async def agent(self) -> ScriptedAgent:
+        return await self._agents.get()
+
+    async def connect(self) -> tuple[AgentGuest, ScriptedAgent]:
+        """A session that has said hello, and the agent's end of it."""
+        connecting = asyncio.create_task(AgentGuests().connect(self, timeout=10))
+        agent = await self.agent()
+        await agent.greet()
+        return await connecting, agent
+
+
+@pytest.fixture
+async def scripted(tmp_path: Path) -> AsyncIterator[ScriptedMachine]:
+    machine = ScriptedMachine(tmp_path / "agent.sock")
+    server = await asyncio.start_unix_server(machine.accept, machine.agent_socket)
+    yield machine
+    server.close()
+    await machine.close()
+
+
+@pytest.fixture
+def cgroup() -> Iterator[Path]:
+    """A folder of cgroup2 to make groups in."""
+    mounts = [line.split() for line in Path("/proc/self/mounts").read_text().splitlines()]
+    folders = [Path(fields[1]) for fields in mounts if fields[2] == "cgroup2"]
+    if not folders or not os.access(folders[0], os.W_OK):
+        pytest.skip("no cgroup2 file system that this user may write to")
+    folder = folders[0] / f"linwin-test-{os.getpid()}"
+    folder.mkdir()
+    yield folder
+    for group in folder.glob("linwin-*"):
+        (group / "cgroup.kill").write_text("1")
+        while "populated 1" in (group / "cgroup.events").read_text():
+            pass
+        group.rmdir()
+    folder.rmdir()
+
+
+@pytest.fixture
+async def machine(tmp_path: Path, cgroup: Path) -> AsyncIterator[FakeMachine]:
+    """The real agent, serving Linux programs on a socket."""
+    if not AGENT.exists():
+        pytest.skip("the agent is not built: scripts/build-agent")
+    path = tmp_path / "agent.sock"
+    process = await asyncio.create_subprocess_exec(
+        AGENT, "-listen", "agent.sock", "-cgroup", cgroup, cwd=tmp_path, stderr=asyncio.subprocess.PIPE
+    )
+    assert process.stderr
+    assert b"listening" in await process.stderr.readline()
+    drain = asyncio.create_task(process.stderr.read())
+    yield FakeMachine(path)
+    process.kill()
+    await process.wait()
+    await drain
+
+
+@pytest.fixture
+async def guest(machine: FakeMachine) -> AsyncIterator[AgentGuest]:
+    guest = await AgentGuests().connect(machine, timeout=10)
+    yield guest
+    await guest.close()
