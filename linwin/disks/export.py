@@ -1,0 +1,119 @@
+"""Exports an overlay that is being written as NBD, for this process alone.
+
+qemu-storage-daemon reads through the backing chain and keeps the qcow2 format's
+books; nothing is mounted and no root is needed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from linwin.disks._ntfs import lib
+from linwin.errors import LinwinError, Unavailable
+from linwin.host.process import find_program, last_words
+
+SOCKET = "nbd.sock"
+STOP_TIMEOUT = 60
+
+
+def block_devices(overlay: Path, backing: Path) -> list[str]:
+    """The ``--blockdev`` values for ``overlay`` on ``backing``.
+
+    The backing file is named here and not read from the overlay's header: the
+    header's name holds only where the overlay will end up. The host's cache is
+    not flushed on the way, since an unfinished overlay is thrown away.
+    """
+    file = {"driver": "file", "cache": {"no-flush": True}}
+    nodes = [
+        {"node-name": "file", "filename": str(overlay), **file},
+        {
+            "node-name": "overlay",
+            "driver": "qcow2",
+            "file": "file",
+            "cache": {"no-flush": True},
+            "backing": {
+                "driver": "qcow2",
+                "read-only": True,
+                "file": {"driver": "file", "filename": str(backing), "read-only": True},
+            },
+        },
+    ]
+    return [json.dumps(node) for node in nodes]
+
+
+@contextmanager
+def exported(overlay: Path, backing: Path, run_dir: Path) -> Iterator[socket.socket]:
+    """Yield a socket connected to an NBD server whose only export is the overlay.
+
+    The server ends with this process, however that ends. Leaving closes the
+    qcow2 file cleanly. Raises Unavailable, in the server's own words, when it
+    fails or cannot open the overlay.
+    """
+    server, connection = start(overlay, backing, run_dir)
+    with server, connection:
+        try:
+            yield connection
+        except Exception as error:
+            said = stop(server)
+            if said and not isinstance(error, LinwinError):
+                raise Unavailable(f"qemu-storage-daemon failed: {said}") from error
+            raise
+        if said := stop(server):
+            raise Unavailable(f"qemu-storage-daemon failed: {said}")
+
+
+def start(overlay: Path, backing: Path, run_dir: Path) -> tuple[subprocess.Popen[bytes], socket.socket]:
+    """Start the server on a socket that listens already, so that there is nothing to wait for."""
+    program = find_program("qemu-storage-daemon")
+    parent = os.getpid()
+    # Through the folder's descriptor, since a socket's path is limited to 107 bytes.
+    folder = os.open(run_dir, os.O_PATH | os.O_DIRECTORY)
+    address = f"/proc/self/fd/{folder}/{SOCKET}"
+    try:
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(address)
+            listener.listen(1)
+            connection = socket.socket(socket.AF_UNIX)
+            connection.connect(address)
+            server = subprocess.Popen(
+                [program, *arguments(overlay, backing, listener.fileno())],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                pass_fds=(listener.fileno(),),
+                preexec_fn=lambda: lib.die_with_parent(parent),
+            )
+    finally:
+        (run_dir / SOCKET).unlink(missing_ok=True)
+        os.close(folder)
+    return server, connection
+
+
+def arguments(overlay: Path, backing: Path, listener: int) -> list[str]:
+    devices = [word for node in block_devices(overlay, backing) for word in ("--blockdev", node)]
+    return [
+        *devices,
+        *("--nbd-server", f"addr.type=fd,addr.str={listener},max-connections=1"),
+        *("--export", "type=nbd,id=export,node-name=overlay,name=,writable=on"),
+    ]
+
+
+def stop(server: subprocess.Popen[bytes]) -> str:
+    """End the server in an orderly way; return what it complained about when it failed."""
+    server.send_signal(signal.SIGTERM)
+    try:
+        _, complaint = server.communicate(timeout=STOP_TIMEOUT)
+    except subprocess.TimeoutExpired:
+        server.kill()
+        return f"it did not end within {STOP_TIMEOUT} s"
+    if server.returncode == 0:
+        return ""
+    # QEMU repeats the whole --blockdev before it says what is wrong with it.
+    return last_words(complaint).rpartition("}: ")[2] or f"it ended with status {server.returncode}"

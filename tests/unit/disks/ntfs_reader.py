@@ -1,0 +1,119 @@
+"""Reads the volume at the end of a chain with dissect.ntfs, which shares no code with its writer."""
+
+from __future__ import annotations
+
+import struct
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dissect.ntfs import NTFS
+
+STANDARD_INFORMATION, FILE_NAME, DATA, REPARSE_POINT, EA = 0x10, 0x30, 0x80, 0xC0, 0xE0
+IN_USE = 1
+
+
+@dataclass(frozen=True)
+class Found:
+    """One name on the volume. Times are nanoseconds since 1970: created, modified, changed, accessed."""
+
+    path: str
+    number: int
+    is_directory: bool
+    data: bytes
+    streams: dict[str, bytes]
+    attributes: int
+    times: tuple[int, int, int, int]
+    security: bytes | None
+    reparse: bytes
+    extended: bytes
+
+
+class VolumeReader:
+    """All names below the root that are not the volume's own, by path."""
+
+    def __init__(self, disk: Path, raw: Path) -> None:
+        subprocess.run(["qemu-img", "convert", "-O", "raw", disk, raw], check=True)
+        checked = subprocess.run(["ntfsfix", "-n", raw], capture_output=True, text=True, check=False)
+        assert "was processed successfully" in checked.stdout, checked.stdout + checked.stderr
+        with raw.open("rb") as file:
+            ntfs = NTFS(file)
+            self._descriptors = descriptors(ntfs)
+            self.found = {found.path: found for found in self._walk(ntfs.mft.root, "")}
+
+    def __getitem__(self, path: str) -> Found:
+        return self.found[path]
+
+    def __contains__(self, path: str) -> bool:
+        return path in self.found
+
+    def names(self) -> set[str]:
+        return set(self.found)
+
+    def files(self) -> dict[str, bytes]:
+        return {found.path: found.data for found in self.found.values() if not found.is_directory}
+
+    def _walk(self, directory: Any, prefix: str) -> Iterator[Found]:
+        for entry in directory.iterdir():
+            name, record = entry.attribute.file_name, entry.dereference()
+            if record.segment < 24 or name == "." or not has_name(record, directory, name):
+                continue
+            path = prefix + name
+            found = self._read(path, record)
+            yield found
+            if found.is_directory and not found.reparse:
+                yield from self._walk(record, path + "/")
+
+    def _read(self, path: str, record: Any) -> Found:
+        streams = {
+            name: record.open(name).read()
+            for name in {attribute.name for attribute in record.attributes[DATA]}
+        }
+        information = record.attributes[STANDARD_INFORMATION][0].attribute
+        times = (
+            information.creation_time_ns,
+            information.last_modification_time_ns,
+            information.last_change_time_ns,
+            information.last_access_time_ns,
+        )
+        return Found(
+            path,
+            record.segment,
+            record.is_dir(),
+            streams.pop("", b""),
+            streams,
+            information.file_attributes,
+            times,
+            self._descriptors.get(information.attr.SecurityId),
+            value(record, REPARSE_POINT),
+            value(record, EA),
+        )
+
+
+def has_name(record: Any, directory: Any, name: str) -> bool:
+    """Whether a record agrees that it has this name: dissect.ntfs also lists an index's freed blocks."""
+    return bool(record.header.Flags & IN_USE) and any(
+        (names.attribute.attr.ParentDirectory.SegmentNumberLowPart, names.attribute.file_name)
+        == (directory.segment, name)
+        for names in record.attributes[FILE_NAME]
+    )
+
+
+def value(record: Any, kind: int) -> bytes:
+    return record.open("", kind).read() if record.has_stream("", kind) else b""
+
+
+def descriptors(ntfs: NTFS) -> dict[int, bytes]:
+    """All of $Secure:$SDS by id: 20 bytes of header (hash, id, offset, length) before each."""
+    data = ntfs.mft.get("$Secure").open("$SDS").read()
+    found = {}
+    at = 0
+    while at + 20 <= len(data):
+        _, number, _, length = struct.unpack_from("<IIQI", data, at)
+        if length == 0:
+            break
+        found[number] = data[at + 20 : at + length]
+        at += (length + 15) & ~15
+    return found
