@@ -4,7 +4,8 @@
  * Started as a Unix process, a Windows program would get a command line rebuilt
  * by Wine, an environment without the caller's variables, and an exit code cut
  * to eight bits. This launcher stands between: it reads what to start from a
- * file, starts it with the standard handles it was given itself, and reports.
+ * file, starts it with the standard handles it was given itself (relay.h), and
+ * reports.
  *
  *   linwin-launch.exe FOLDER
  *
@@ -22,7 +23,7 @@
  * Only kernel32 is used and there is no C runtime, since every DLL costs time.
  */
 #define WIN32_LEAN_AND_MEAN
-#include <windows.h>
+#include "relay.h"
 
 #define MAX_REQUEST (4 << 20)
 
@@ -166,12 +167,8 @@ static BOOL start(WCHAR *command_line, PROCESS_INFORMATION *process)
         *byte++ = 0;
     startup.cb = sizeof(startup);
     startup.dwFlags = STARTF_USESTDHANDLES;
-    startup.hStdInput = GetStdHandle(STD_INPUT_HANDLE);
-    startup.hStdOutput = GetStdHandle(STD_OUTPUT_HANDLE);
-    startup.hStdError = GetStdHandle(STD_ERROR_HANDLE);
-    SetHandleInformation(startup.hStdInput, HANDLE_FLAG_INHERIT, HANDLE_FLAG_INHERIT);
-    SetHandleInformation(startup.hStdOutput, HANDLE_FLAG_INHERIT, HANDLE_FLAG_INHERIT);
-    SetHandleInformation(startup.hStdError, HANDLE_FLAG_INHERIT, HANDLE_FLAG_INHERIT);
+    if (!relay_prepare(&startup))
+        return FALSE;
     return CreateProcessW(NULL, command_line, NULL, NULL, TRUE, 0, NULL, NULL, &startup, process);
 }
 
@@ -233,9 +230,11 @@ void entry(void)
         fail("start", GetLastError());
     child = process.hProcess;
     child_thread = process.hThread;
+    relay_start(child);
     tell("started", "", FALSE, 0);
     CloseHandle(CreateThread(NULL, 0, raise_events, NULL, 0, NULL));
     WaitForSingleObject(child, INFINITE);
+    relay_finish();
     tell("exit", "", TRUE, exit_code());
     ExitProcess(0);
 }

@@ -1,0 +1,239 @@
+"""Installed templates, and the cache of finished builds they come from.
+
+    LINWIN_ROOT/templates/NAME/template.json     which build is installed, by digest
+    LINWIN_ROOT/templates/NAME/HEX/…             the parts of a build, immutable
+    ~/.cache/linwin/templates/KEY/…              finished builds, by what went into them
+
+A build is installed beside earlier ones of its name and becomes current by the
+rename of one file: chains that stand on the C: of an earlier build keep it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import builtins
+import errno
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+from linwin.errors import LinwinError, NotFound, Unavailable
+from linwin.host import files, locks
+from linwin.model.progress import Progress, Report
+from linwin.model.template import Template
+from linwin.paths import Paths
+from linwin.templates import key, manifest, recipe
+from linwin.templates.manifest import PARTS, Manifest
+from linwin.templates.wine import WineBuild
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+_HEX = 16
+
+
+class InstalledTemplates:
+    """Implements :class:`linwin.engine.interfaces.Templates`.
+
+    ``recipes`` holds one folder a template, ``agents`` the guest's binaries and
+    ``cache`` finished builds; the defaults are this checkout's and the user's.
+    """
+
+    def __init__(
+        self,
+        paths: Paths,
+        *,
+        recipes: Path = _PACKAGE.parent / "vm-templates",
+        agents: Path = _PACKAGE / "_agent",
+        cache: Path | None = None,
+    ) -> None:
+        self._paths = paths
+        self._recipes = recipes
+        self._agents = agents
+        self._cache = cache or user_cache()
+
+    async def list(self) -> list[Template]:
+        """Installed templates by name. Raises Unavailable for one that is damaged."""
+        return await asyncio.to_thread(self._list)
+
+    async def get(self, name: str) -> Template:
+        found = {template.name: template for template in await self.list()}
+        if name not in found:
+            raise NotFound(f"No such template: {name}", hint=self._advice(sorted(found)))
+        return found[name]
+
+    async def build(self, name: str, report: Report) -> Template:
+        """Build and install; a build of equal inputs is taken from the cache.
+
+        Raises NotFound for an unknown recipe, InvalidRequest for a faulty one,
+        Unavailable when this host or the mirror cannot serve the build.
+        """
+        instructions = self._recipe(name)
+        with _disk_errors(f"cannot build the template {name}"):
+            wanted = await key.build_key(instructions, self._agents)
+            self._cache.mkdir(parents=True, exist_ok=True)
+            async with locks.locked(self._cache / f"{wanted}.lock"):
+                await self._fill_cache(instructions, wanted, report)
+                return await self._install(name, self._cache / wanted, report)
+
+    async def remove(self, name: str) -> None:
+        """Delete an installed template, with earlier builds of its name. Raises NotFound."""
+        await self.get(name)
+        with _disk_errors(f"cannot remove the template {name}"):
+            async with self._name_lock(name):
+                await asyncio.to_thread(self._remove, name)
+
+    def _list(self) -> builtins.list[Template]:
+        if not self._paths.templates.is_dir():
+            return []
+        folders = sorted(self._paths.templates.iterdir())
+        return [self._read(folder) for folder in folders if (folder / manifest.FILE).exists()]
+
+    def _read(self, folder: Path) -> Template:
+        record = manifest.read(folder)
+        try:
+            return record.template(folder / _short(record))
+        except OSError as error:
+            raise Unavailable(
+                f"the template {folder.name} lacks a part: {error.filename}",
+                hint=f"build it again: linwin template build {folder.name}",
+            ) from error
+
+    def _recipe(self, name: str) -> recipe.Recipe:
+        known = self._known()
+        if name not in known:
+            known_names = ", ".join(known) or "none"
+            raise NotFound(f"No recipe for a template named {name}", hint=f"recipes at hand: {known_names}")
+        return recipe.load(self._recipes / name)
+
+    def _known(self) -> builtins.list[str]:
+        return sorted(path.parent.name for path in self._recipes.glob("*/template.yaml"))
+
+    def _advice(self, installed: builtins.list[str]) -> str:
+        at_hand = f"installed: {', '.join(installed)}" if installed else "none is installed"
+        buildable = self._known()
+        return f"{at_hand}; build one with: linwin template build {'|'.join(buildable) or 'NAME'}"
+
+    async def _fill_cache(self, instructions: recipe.Recipe, wanted: str, report: Report) -> None:
+        """Make sure that the cache holds the build; one that does not match its record is made again."""
+        finished = self._cache / wanted
+        if await asyncio.to_thread(_is_whole, finished):
+            report(Progress("Using the finished build of equal inputs", id=instructions.name))
+            return
+        async with self._scratch() as scratch:
+            await WineBuild(instructions, self._agents, scratch, report).run()
+            report(Progress("Storing the build", id=instructions.name))
+            await asyncio.to_thread(_publish, scratch / "out", finished)
+
+    async def _install(self, name: str, source: Path, report: Report) -> Template:
+        record = manifest.read(source)
+        folder = self._paths.templates / name
+        async with self._name_lock(name), self._scratch() as scratch:
+            await asyncio.to_thread(_install, source, folder / _short(record), scratch / "parts")
+            files.write_atomically(folder / manifest.FILE, record.to_json(), mode=0o644)
+        report(Progress("Installed", id=name))
+        return await asyncio.to_thread(self._read, folder)
+
+    def _remove(self, name: str) -> None:
+        folder = self._paths.templates / name
+        # First the record: what is left after a crash is not a template.
+        (folder / manifest.FILE).unlink(missing_ok=True)
+        files.sync_folder(folder)
+        shutil.rmtree(folder)
+
+    @asynccontextmanager
+    async def _name_lock(self, name: str) -> AsyncIterator[None]:
+        self._paths.templates.mkdir(parents=True, exist_ok=True)
+        async with locks.locked(self._paths.templates / f".{name}.lock"):
+            yield
+
+    @asynccontextmanager
+    async def _scratch(self) -> AsyncIterator[Path]:
+        folder = _make_scratch(self._paths.scratch)
+        try:
+            yield folder
+        finally:
+            await asyncio.shield(asyncio.to_thread(shutil.rmtree, folder))
+
+
+def _make_scratch(parent: Path) -> Path:
+    parent.mkdir(parents=True, exist_ok=True)
+    return Path(tempfile.mkdtemp(prefix="template-", dir=parent))
+
+
+def user_cache() -> Path:
+    """``$XDG_CACHE_HOME/linwin/templates``, by default below ``~/.cache`` (XDG Base Directory)."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "linwin" / "templates"
+
+
+def _short(record: Manifest) -> str:
+    return record.digest.removeprefix("sha256:")[:_HEX]
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether ``folder`` holds a build whose parts are those of its record."""
+    if not (folder / manifest.FILE).exists():
+        return False
+    try:
+        return manifest.part_digests(folder) == manifest.read(folder).parts
+    except (LinwinError, OSError):
+        return False  # it is made again, whatever is wrong with it
+
+
+def _publish(parts: Path, folder: Path) -> None:
+    """Move a finished build into the cache, replacing a damaged one; it appears whole or not at all."""
+    if folder.exists():
+        shutil.rmtree(folder)
+    with tempfile.TemporaryDirectory(prefix=".new-", dir=folder.parent) as temporary:
+        staged = Path(temporary) / "parts"
+        staged.mkdir(mode=0o755)
+        for name in (*PARTS, manifest.FILE):
+            _place(parts / name, staged / name)
+        files.sync_folder(staged)
+        os.rename(staged, folder)
+    files.sync_folder(folder.parent)
+
+
+def _install(source: Path, folder: Path, staged: Path) -> None:
+    """Make the parts in ``source`` appear in ``folder``, unless they are there already."""
+    if _is_whole(folder):
+        return
+    if folder.exists():
+        shutil.rmtree(folder)
+    staged.mkdir(mode=0o755)
+    for name in (*PARTS, manifest.FILE):
+        _place(source / name, staged / name)
+    files.sync_folder(staged)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    os.rename(staged, folder)
+    files.sync_folder(folder.parent)
+
+
+def _place(source: Path, destination: Path) -> None:
+    """A hard link where one file system holds both, else a copy; on disk when this returns."""
+    try:
+        os.link(source, destination)
+    except OSError as error:
+        if error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP):
+            raise
+        shutil.copyfile(source, destination)
+        destination.chmod(0o444)
+    fd = os.open(destination, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+@contextmanager
+def _disk_errors(what: str) -> Iterator[None]:
+    """Turn the operating system's refusals into Unavailable."""
+    try:
+        yield
+    except OSError as error:
+        hint = "free some space; a build needs 2 GiB for a while" if error.errno == errno.ENOSPC else None
+        raise Unavailable(
+            f"{what}: {error.strerror}: {error.filename or ''}".rstrip(": "), hint=hint
+        ) from error

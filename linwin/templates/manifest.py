@@ -1,0 +1,117 @@
+"""The record of a finished build: ``template.json`` beside the template's parts.
+
+JSON of our own, written once and read strictly: a record that another version
+of linwin wrote, or that was damaged, is refused and not guessed at.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from linwin.errors import Unavailable
+from linwin.model.template import BaseImage, Template
+
+FILE = "template.json"
+VERSION = 1
+
+KERNEL = "vmlinuz"
+INITRD = "initrd"
+ROOT_DISK = "root.erofs"
+C_DISK = "c.qcow2"
+PARTS = (KERNEL, INITRD, ROOT_DISK, C_DISK)
+
+_BLOCK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What is known of a finished build; ``parts`` maps file names to ``sha256:…`` digests."""
+
+    name: str
+    kind: str
+    summary: str
+    cmdline: str
+    minimum_memory: int
+    serves_any_build: bool
+    provides: tuple[BaseImage, ...]
+    left_out: tuple[tuple[str, str], ...]
+    parts: tuple[tuple[str, str], ...]
+    packages: tuple[str, ...]
+    created: str
+
+    @property
+    def digest(self) -> str:
+        """``sha256:…`` over the parts' digests and names, in order of the names."""
+        lines = "".join(f"{digest} {name}\n" for name, digest in sorted(self.parts))
+        return f"sha256:{hashlib.sha256(lines.encode()).hexdigest()}"
+
+    def to_json(self) -> bytes:
+        return json.dumps({"version": VERSION, **asdict(self)}, indent=1).encode() + b"\n"
+
+    def template(self, folder: Path) -> Template:
+        """The template whose parts lie in ``folder``."""
+        return Template(
+            name=self.name,
+            kind=self.kind,
+            digest=self.digest,
+            kernel=folder / KERNEL,
+            initrd=folder / INITRD,
+            cmdline=self.cmdline,
+            root_disk=folder / ROOT_DISK,
+            c_disk=folder / C_DISK,
+            minimum_memory=self.minimum_memory,
+            serves_any_build=self.serves_any_build,
+            provides=self.provides,
+            left_out=self.left_out,
+            summary=self.summary,
+            size=sum((folder / part).stat().st_size for part in PARTS),
+            created=self.created,
+        )
+
+
+def read(folder: Path) -> Manifest:
+    """Read the record in ``folder``. Raises Unavailable when it is missing or not readable."""
+    path = folder / FILE
+    try:
+        return parse(path.read_bytes())
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise Unavailable(
+            f"the template's record {path} cannot be used: {error}",
+            hint="build the template again: linwin template build NAME",
+        ) from error
+
+
+def parse(data: bytes) -> Manifest:
+    """Raises ValueError, TypeError or KeyError for anything but what ``to_json`` wrote."""
+    fields: dict[str, Any] = json.loads(data)
+    if not isinstance(fields, Mapping) or fields.pop("version", None) != VERSION:
+        raise ValueError("it was written by another version of linwin")
+    provides = tuple(
+        BaseImage(tuple(image["references"]), image["os_version"], image["user"], tuple(image["diff_ids"]))
+        for image in fields.pop("provides")
+    )
+    pairs = {key: tuple((str(a), str(b)) for a, b in fields.pop(key)) for key in ("left_out", "parts")}
+    if sorted(name for name, _ in pairs["parts"]) != sorted(PARTS):
+        raise ValueError("it does not list the parts of a template")
+    packages = tuple(str(package) for package in fields.pop("packages"))
+    left_out, parts = pairs["left_out"], pairs["parts"]
+    return Manifest(provides=provides, left_out=left_out, parts=parts, packages=packages, **fields)
+
+
+def part_digests(folder: Path) -> tuple[tuple[str, str], ...]:
+    """Hash the parts in ``folder``. Raises OSError."""
+    return tuple((name, file_digest(folder / name)) for name in PARTS)
+
+
+def file_digest(path: Path) -> str:
+    """``sha256:…`` of a file's content. Raises OSError."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    return f"sha256:{digest.hexdigest()}"

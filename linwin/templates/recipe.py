@@ -1,0 +1,211 @@
+"""Recipes: what ``vm-templates/NAME/template.yaml`` and ``cut.yaml`` may say.
+
+Read strictly: an unknown, missing or mistyped key is an error that names the
+file and the key, since a misspelt one would otherwise change a guest silently.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from linwin.errors import InvalidRequest, NotFound
+
+_REFERENCE = re.compile(r"[a-z0-9.-]+\.[a-z]+(/[a-z0-9._-]+)+:[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
+_PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+")
+_PROGRAM = re.compile(r"[a-z0-9_-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class ProvidedImage:
+    """A base image that the template stands in for; its os.version is read from the built guest."""
+
+    references: tuple[str, ...]
+    user: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """Files of Wine that the template goes without (glob patterns), and why."""
+
+    reason: str
+    files: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """One template's recipe. ``date`` is in seconds since 1970, ``minimum_memory`` in MiB."""
+
+    name: str
+    folder: Path
+    kind: str
+    summary: str
+    serves_any_build: bool
+    minimum_memory: int
+    suite: str
+    mirror: str
+    date: int
+    kernel_package: str
+    cmdline: str
+    modules: tuple[str, ...]
+    packages: tuple[str, ...]
+    c_size_gib: int
+    c_label: str
+    provides: tuple[ProvidedImage, ...]
+    left_out: tuple[tuple[str, str], ...]
+    cuts: tuple[Cut, ...]
+
+
+def load(folder: Path) -> Recipe:
+    """Read the recipe in ``folder``. Raises NotFound or InvalidRequest."""
+    top = _Table.read(folder / "template.yaml")
+    kind = top.text("kind")
+    if kind != "wine":
+        raise top.wrong("kind", f"{kind!r} is not a kind of guest that can be built", "the kinds are: wine")
+    build, kernel, root, c_drive = (top.table(key) for key in ("build", "kernel", "root", "c_drive"))
+    recipe = Recipe(
+        name=folder.name,
+        folder=folder,
+        kind=kind,
+        summary=top.text("summary"),
+        serves_any_build=top.flag("serves_any_build"),
+        minimum_memory=top.number("minimum_memory", 64, 65536),
+        suite=build.text("suite"),
+        mirror=build.text("mirror"),
+        date=build.date("date"),
+        kernel_package=kernel.text("package", _PACKAGE),
+        cmdline=kernel.text("cmdline"),
+        modules=kernel.texts("modules"),
+        packages=root.texts("packages", _PACKAGE),
+        c_size_gib=c_drive.number("size_gib", 1, 65536),
+        c_label=c_drive.text("label"),
+        provides=tuple(_provided(table) for table in top.tables("provides")),
+        left_out=top.sentences("left_out"),
+        cuts=_load_cuts(folder / "cut.yaml"),
+    )
+    for table in (top, build, kernel, root, c_drive):
+        table.done()
+    _check_distinct(top, recipe.provides)
+    return recipe
+
+
+def _provided(table: _Table) -> ProvidedImage:
+    image = ProvidedImage(table.texts("references", _REFERENCE), table.text("user"))
+    table.done()
+    return image
+
+
+def _check_distinct(top: _Table, provides: tuple[ProvidedImage, ...]) -> None:
+    seen: set[str] = set()
+    for reference in (reference for image in provides for reference in image.references):
+        if reference in seen:
+            raise top.wrong("provides", f"{reference} is provided twice")
+        seen.add(reference)
+
+
+def _load_cuts(path: Path) -> tuple[Cut, ...]:
+    cuts = []
+    for index, value in enumerate(_list(path, _read_yaml(path))):
+        table = _Table(path, f"[{index}]", value)
+        cuts.append(Cut(table.text("reason"), table.texts("files")))
+        table.done()
+    return tuple(cuts)
+
+
+def _read_yaml(path: Path) -> object:
+    try:
+        return yaml.safe_load(path.read_bytes())
+    except FileNotFoundError as error:
+        raise NotFound(f"the recipe {path} does not exist") from error
+    except OSError as error:
+        raise InvalidRequest(f"cannot read {path}: {error.strerror}") from error
+    except yaml.YAMLError as error:
+        raise InvalidRequest(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+
+
+def _list(path: Path, value: object) -> list[object]:
+    if not isinstance(value, list):
+        raise InvalidRequest(f"{path}: must be a list")
+    return value
+
+
+class _Table:
+    """One mapping of a recipe; each key is taken once, with its type, and none may be left."""
+
+    def __init__(self, path: Path, place: str, value: object) -> None:
+        self._path = path
+        self._place = place
+        if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+            where = f"{place}: " if place else ""
+            raise InvalidRequest(f"{path}: {where}must be a mapping of names")
+        self._left: dict[str, Any] = dict(value)
+
+    @classmethod
+    def read(cls, path: Path) -> _Table:
+        return cls(path, "", _read_yaml(path))
+
+    def text(self, key: str, pattern: re.Pattern[str] | None = None) -> str:
+        return self._checked(key, self._take(key), pattern)
+
+    def texts(self, key: str, pattern: re.Pattern[str] | None = None) -> tuple[str, ...]:
+        value = self._take(key)
+        if not isinstance(value, list) or not value:
+            raise self.wrong(key, "must be a list with at least one entry")
+        return tuple(self._checked(key, item, pattern) for item in value)
+
+    def number(self, key: str, low: int, high: int) -> int:
+        value = self._take(key)
+        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+            raise self.wrong(key, f"must be a whole number from {low} to {high}")
+        return value
+
+    def flag(self, key: str) -> bool:
+        value = self._take(key)
+        if not isinstance(value, bool):
+            raise self.wrong(key, "must be true or false")
+        return value
+
+    def date(self, key: str) -> int:
+        value = self._take(key)
+        if not isinstance(value, datetime) or value.tzinfo is None:
+            raise self.wrong(key, "must be a date and time in UTC, as 2025-01-01T00:00:00Z")
+        return int(value.astimezone(UTC).timestamp())
+
+    def sentences(self, key: str) -> tuple[tuple[str, str], ...]:
+        table = self.table(key)
+        return tuple((table._checked(name, name, _PROGRAM), table.text(name)) for name in list(table._left))
+
+    def table(self, key: str) -> _Table:
+        return _Table(self._path, f"{self._place}.{key}".lstrip("."), self._take(key))
+
+    def tables(self, key: str) -> list[_Table]:
+        value = self._take(key)
+        if not isinstance(value, list) or not value:
+            raise self.wrong(key, "must be a list with at least one entry")
+        return [_Table(self._path, f"{key}[{index}]", item) for index, item in enumerate(value)]
+
+    def done(self) -> None:
+        """Raise InvalidRequest for keys that nobody asked for."""
+        if self._left:
+            raise self.wrong(min(self._left), "is not known here")
+
+    def wrong(self, key: str, what: str, hint: str | None = None) -> InvalidRequest:
+        return InvalidRequest(f"{self._path}: {f'{self._place}.{key}'.lstrip('.')}: {what}", hint=hint)
+
+    def _take(self, key: str) -> object:
+        if key not in self._left:
+            raise self.wrong(key, "is missing")
+        return self._left.pop(key)
+
+    def _checked(self, key: str, value: object, pattern: re.Pattern[str] | None) -> str:
+        if not isinstance(value, str) or not value.strip():
+            raise self.wrong(key, "must be text")
+        if pattern is not None and not pattern.fullmatch(value):
+            raise self.wrong(key, f"{value!r} is not well-formed")
+        return value
