@@ -120,6 +120,7 @@ def announce(line: str) -> None:
 def main() -> None:
     """Entry point: one daemon a root, its pid on disk while it lives."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("qemu.qmp").setLevel(logging.WARNING)  # it reports every guest's end as news
     paths = Paths.from_environment()
     try:
         prepare_root(paths)

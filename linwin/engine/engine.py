@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from linwin.engine import load, recover, remove, start, stop
+from linwin.engine.chains import ChainUse
 from linwin.engine.create import create, left_out_hint
 from linwin.engine.interfaces import Rooms
 from linwin.engine.live import Exit, Live
@@ -56,6 +57,7 @@ class Engine:
         self.rooms = rooms
         self.paths = paths
         self.creating = asyncio.Lock()
+        self.chains = ChainUse()
         self._live: dict[str, Live] = {}
 
     # What the verbs share
@@ -117,8 +119,12 @@ class Engine:
         wanted: set[StreamName] = set()
         wanted |= {"stdout"} if stdout else set()
         wanted |= {"stderr"} if stderr else set()
+        log = self.rooms.state.log(container.id)
+        query = LogQuery(stdout=stdout, stderr=stderr)
         attachment = Attachment(
             streams,
+            # What is logged up to now; the rest is published from now on (see watch.py).
+            history=log.read(query, end=log.size) if logs else None,
             stdin=stdin and container.spec.open_stdin,
             half_close=container.spec.stdin_once and not container.spec.tty,
             wanted=frozenset(wanted),
@@ -127,9 +133,6 @@ class Engine:
             streams.attach(attachment)
         else:
             attachment.finish()
-        if logs:
-            query = LogQuery(stdout=stdout, stderr=stderr)
-            attachment.begin_with([r async for r in self.rooms.state.log(container.id).read(query)])
         return attachment
 
     async def wait(self, reference: str, condition: WaitCondition) -> asyncio.Future[Exit]:

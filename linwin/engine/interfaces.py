@@ -205,8 +205,11 @@ class ContainerLog(Protocol):
     async def lengths(self, offset: int) -> dict[StreamName, int]:
         """How many bytes of each stream were logged behind ``offset`` of the file."""
 
-    def read(self, query: LogQuery) -> AsyncIterator[LogRecord]:
-        """What ``query`` selects; when following, until :meth:`finish` is called."""
+    def read(self, query: LogQuery, end: int | None = None) -> AsyncIterator[LogRecord]:
+        """What ``query`` selects; when following, until :meth:`finish` is called.
+
+        ``end`` bounds the bytes of the file that are read.
+        """
 
     async def finish(self) -> None:
         """Close: no more will come from this start, and followers end. Idempotent."""

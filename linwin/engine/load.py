@@ -19,9 +19,10 @@ async def load(engine: Engine, archive: Path, report: Report) -> list[Image]:
     rooms = engine.rooms
     staged = await rooms.images.stage(archive, await rooms.templates.list(), report)
     try:
-        for item in staged:
-            await rooms.disks.chain(await template_for(engine, item.image), item.image.layers, report)
-        return [await item.commit() for item in staged]
+        async with engine.chains.using():
+            for item in staged:
+                await rooms.disks.chain(await template_for(engine, item.image), item.image.layers, report)
+            return [await item.commit() for item in staged]
     finally:
         for item in staged:
             await item.discard()
@@ -34,10 +35,17 @@ async def remove_image(engine: Engine, reference: str, *, force: bool) -> list[R
     removed = await rooms.images.remove(
         reference, force=force, in_use=frozenset(container.image_id for container in containers)
     )
+    async with engine.chains.pruning():
+        await _prune(engine)
+    return list(removed)
+
+
+async def _prune(engine: Engine) -> None:
+    rooms = engine.rooms
+    containers = await rooms.state.list()
     keep = {container.chain_id for container in containers}
     templates = await rooms.templates.list()
     for image in await rooms.images.list():
         if template := choose_template(image, templates):
             keep.add(chain_ids(template.digest, [layer.diff_id for layer in image.layers])[-1])
     await rooms.disks.prune(frozenset(keep))
-    return list(removed)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from linwin.engine.live import Exit
 from linwin.engine.stop import kill
 from linwin.errors import Conflict
-from linwin.model.container import Container
+from linwin.model.container import Container, WaitCondition
 
 if TYPE_CHECKING:
     from linwin.engine.engine import Engine
@@ -39,7 +39,8 @@ async def finish(engine: Engine, container: Container) -> None:
     await engine.rooms.state.delete(container.id)
     live = engine.forget(container.id)
     live.streams.end()
-    live.waiters.release("removed", Exit(container.exit_code, container.error))
+    for condition in get_args(WaitCondition):
+        live.waiters.release(condition, Exit(container.exit_code, container.error))
 
 
 def _delete_tree(folder: Path) -> None:

@@ -44,8 +44,9 @@ async def start(engine: Engine, container: Container) -> None:
         await asyncio.to_thread(make_folders, engine, container)
         if not overlay.exists():
             image = await rooms.images.resolve(container.image_id)
-            _, chain_end = await rooms.disks.chain(template, image.layers, engine.unreported)
-            await rooms.disks.overlay(chain_end, overlay, uid=container.uid)
+            async with engine.chains.using():
+                _, chain_end = await rooms.disks.chain(template, image.layers, engine.unreported)
+                await rooms.disks.overlay(chain_end, overlay, uid=container.uid)
         machine = await rooms.machine.boot(machine_spec(engine, container, template))
         undo.push_async_callback(machine.quit)
         await rooms.state.advance(container.id, "starting", pid=machine.pid)

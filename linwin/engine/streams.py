@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 
 from linwin.engine.interfaces import Process
 from linwin.model.container import LogRecord
@@ -57,9 +57,16 @@ class Attachment:
     """A client's end of a container's streams."""
 
     def __init__(
-        self, streams: Streams, *, stdin: bool, half_close: bool, wanted: frozenset[StreamName]
+        self,
+        streams: Streams,
+        *,
+        history: AsyncIterator[LogRecord] | None,
+        stdin: bool,
+        half_close: bool,
+        wanted: frozenset[StreamName],
     ) -> None:
         self._streams = streams
+        self._history = history
         self._stdin = stdin
         self._half_close = half_close
         self._wanted = wanted
@@ -68,14 +75,11 @@ class Attachment:
         self._ended = False
         self._changed = asyncio.Event()
 
-    def begin_with(self, records: Sequence[LogRecord]) -> None:
-        """Put what was logged before the attachment in front of what comes."""
-        self._pieces.extendleft((record.stream, record.data) for record in reversed(records))
-        self._buffered += sum(len(record.data) for record in records)
-        self._wake()
-
     async def __aiter__(self) -> AsyncIterator[tuple[StreamName, bytes]]:
-        """Output until the container's run ends or :meth:`detach` is called."""
+        """The history, then output until the container's run ends or :meth:`detach` is called."""
+        if self._history is not None:
+            async for record in self._history:
+                yield record.stream, record.data
         while True:
             while self._pieces:
                 stream, data = self._pieces.popleft()

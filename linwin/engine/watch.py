@@ -61,7 +61,11 @@ async def _outcome(engine: Engine, container: Container, run: Run) -> Exit:
 
 
 async def _pass_output(engine: Engine, container: Container, run: Run) -> None:
-    """Log, acknowledge, hand on: a guest keeps its output until it is in the log."""
+    """Log, hand on, acknowledge: a guest keeps its output until it is in the log.
+
+    Nothing runs between the append and the hand-over, so that an attachment made
+    at any time finds each chunk either in the log or in what is published.
+    """
     log, streams = engine.rooms.state.log(container.id), engine.live(container.id).streams
     async for chunk in run.process.output():
         try:
@@ -69,8 +73,8 @@ async def _pass_output(engine: Engine, container: Container, run: Run) -> None:
         except Unavailable as full:
             # A full disk must not stop the program; docker's log drivers drop output likewise.
             logger.error("container %s: output is not logged: %s", container.short_id, full.message)
-        await run.process.acknowledge(chunk)
         await streams.publish(chunk.stream, chunk.data)
+        await run.process.acknowledge(chunk)
 
 
 async def _clean_up(container: Container, run: Run, *, lost: bool) -> None:

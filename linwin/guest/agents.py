@@ -122,7 +122,7 @@ async def _say_hello(reader: asyncio.StreamReader, writer: asyncio.StreamWriter)
     opening = frames.RESYNC + frames.encode(FrameType.HELLO, 0, hello)
     writer.write(opening)
     decoder = FrameDecoder()
-    while data := await reader.read(READ_SIZE):
+    while data := await _read(reader):
         found = decoder.feed(data)
         for index, frame in enumerate(found):
             answer = _hello(frame)
@@ -137,6 +137,14 @@ async def _say_hello(reader: asyncio.StreamReader, writer: asyncio.StreamWriter)
     # A closed connection: the machine is ending, and its own end says more than this could.
     never: asyncio.Future[Session] = asyncio.get_running_loop().create_future()
     return await never
+
+
+async def _read(reader: asyncio.StreamReader) -> bytes:
+    """The next bytes; none when the connection ended, in order or by a QEMU that died."""
+    try:
+        return await reader.read(READ_SIZE)
+    except ConnectionError:
+        return b""
 
 
 def _hello(found: Frame | Torn) -> Hello | None:

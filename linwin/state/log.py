@@ -75,20 +75,20 @@ class JsonFileLog:
             totals[record.stream] += len(record.data)
         return totals
 
-    async def read(self, query: LogQuery) -> AsyncIterator[LogRecord]:
+    async def read(self, query: LogQuery, end: int | None = None) -> AsyncIterator[LogRecord]:
         offset = 0
         if query.tail is not None:
             last: deque[LogRecord] = deque(maxlen=query.tail)
-            async for end, record in self._walk(0, self.size):
-                offset = end
+            async for behind, record in self._walk(0, self.size if end is None else end):
+                offset = behind
                 if _matches(query, record):
                     last.append(record)
             for record in last:
                 yield record
         while True:
             grown, live = self._grown, self._file is not None
-            async for end, record in self._walk(offset):
-                offset = end
+            async for behind, record in self._walk(offset, end):
+                offset = behind
                 if query.until and record.time_ns > query.until:
                     return
                 if _matches(query, record):

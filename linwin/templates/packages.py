@@ -20,6 +20,33 @@ _TIMEOUT = 1200.0  # seconds; apt gives up by itself on a dead mirror long befor
 _DEPENDS = re.compile(r"^ *Depends: (\S+)$", re.MULTILINE)
 
 
+MIRROR_SETTING = "LINWIN_DEBIAN_MIRROR"
+_INDEX_TARGETS = ("apt-get", "indextargets", "--format", "$(LABEL) $(REPO_URI)", "Created-By: Packages")
+
+
+async def debian_mirror() -> str:
+    """The mirror to build from: the setting's, else the one that this host's own apt uses.
+
+    Raises Unavailable on a host that is no Debian and has no setting.
+    """
+    if setting := os.environ.get(MIRROR_SETTING):
+        return setting
+    listed = await process.run(_INDEX_TARGETS, check=True, timeout=_TIMEOUT)
+    return choose_mirror(listed.stdout.decode())
+
+
+def choose_mirror(listing: str) -> str:
+    """The first line's address that is labelled ``Debian``; others are security updates or foreign."""
+    for line in listing.splitlines():
+        label, _, address = line.rpartition(" ")
+        if label == "Debian":
+            return address.rstrip("/")
+    raise Unavailable(
+        "this host's apt knows no Debian mirror",
+        hint=f"set {MIRROR_SETTING} to the address of one, as it would stand in sources.list",
+    )
+
+
 class Archive:
     """One suite of a Debian mirror, seen through a private apt in ``folder``."""
 

@@ -49,7 +49,6 @@ class Recipe:
     serves_any_build: bool
     minimum_memory: int
     suite: str
-    mirror: str
     date: int
     kernel_package: str
     cmdline: str
@@ -77,7 +76,6 @@ def load(folder: Path) -> Recipe:
         serves_any_build=top.flag("serves_any_build"),
         minimum_memory=top.number("minimum_memory", 64, 65536),
         suite=build.text("suite"),
-        mirror=build.text("mirror"),
         date=build.date("date"),
         kernel_package=kernel.text("package", _PACKAGE),
         cmdline=kernel.text("cmdline"),

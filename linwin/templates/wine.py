@@ -71,8 +71,9 @@ class WineBuild:
         return self._root / "prefix"
 
     async def _fetch_packages(self) -> tuple[str, ...]:
-        self._say("Reading the package index of " + self.recipe.mirror)
-        archive = packages.Archive(self.folder / "apt", self.recipe.mirror, self.recipe.suite)
+        mirror = await packages.debian_mirror()
+        self._say("Reading the package index of " + mirror)
+        archive = packages.Archive(self.folder / "apt", mirror, self.recipe.suite)
         await archive.update()
         kernel = await archive.dependency(self.recipe.kernel_package, "linux-image-")
         self._say("Downloading packages")

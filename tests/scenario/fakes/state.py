@@ -38,8 +38,8 @@ class FakeLog:
             totals[record.stream] += len(record.data)
         return totals
 
-    async def read(self, query: LogQuery) -> AsyncIterator[LogRecord]:
-        chosen = [index for index, record in enumerate(self._records) if _matches(query, record)]
+    async def read(self, query: LogQuery, end: int | None = None) -> AsyncIterator[LogRecord]:
+        chosen = [index for index, record in enumerate(self._records[:end]) if _matches(query, record)]
         position = len(self._records)
         for index in chosen if query.tail is None else chosen[len(chosen) - min(query.tail, len(chosen)) :]:
             yield self._records[index]

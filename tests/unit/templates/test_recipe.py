@@ -17,7 +17,7 @@ kind: wine
 summary: a test
 serves_any_build: true
 minimum_memory: 384
-build: {suite: trixie, mirror: "http://mirror.example/debian", date: 2025-01-01T00:00:00Z}
+build: {suite: trixie, date: 2025-01-01T00:00:00Z}
 kernel: {package: linux-image-cloud-amd64, cmdline: quiet, modules: [erofs]}
 root: {packages: [wine64]}
 c_drive: {size_gib: 40, label: Windows}
