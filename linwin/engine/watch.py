@@ -20,6 +20,8 @@ LOST = 255
 """The exit code of a container whose guest was lost."""
 SHUTDOWN_TIMEOUT = 60.0
 """Seconds a guest may take to flush and unmount its disk before its machine is ended regardless."""
+MACHINE_END_TIMEOUT = 2.0
+"""Seconds between a guest's silence and its machine's end for the one to explain the other."""
 
 
 def begin(engine: Engine, container: Container, run: Run) -> None:
@@ -54,10 +56,22 @@ async def _outcome(engine: Engine, container: Container, run: Run) -> Exit:
         await _pass_output(engine, container, run)
         return Exit(await run.process.wait())
     except LinwinError as lost:
-        return Exit(LOST, str(lost))
+        return Exit(LOST, await _why_lost(run, lost))
     except Exception as defect:  # a defect of ours must not leave the container running for ever
         logger.exception("container %s: its run was given up", container.short_id)
         return Exit(LOST, f"linwin gave the container up: {defect!r}")
+
+
+async def _why_lost(run: Run, error: LinwinError) -> str:
+    """What became of a guest that broke off: its machine's end says more than the broken connection."""
+    try:
+        async with asyncio.timeout(MACHINE_END_TIMEOUT):
+            code = (await asyncio.shield(run.machine.exited)).code
+        ended = f"by signal {-code}" if code is not None and code < 0 else f"with code {code}"
+        sentence = f"the container's machine ended {ended}"
+    except TimeoutError:
+        sentence = error.message
+    return f"{sentence}; last console lines: {' | '.join(await run.machine.console_tail()) or '(none)'}"
 
 
 async def _pass_output(engine: Engine, container: Container, run: Run) -> None:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +80,7 @@ class Linwin:
                     line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
                 except (FileNotFoundError, ProcessLookupError):
                     continue  # it ended while we looked
-                if line.startswith("qemu-system") and str(self.root) in line:
+                if "qemu-system" in line.partition(" ")[0] and str(self.root) in line:
                     found[int(entry.name)] = line
         return found
 
@@ -97,9 +97,23 @@ def root_folder() -> Iterator[Path]:
 
 
 @contextmanager
-def daemon() -> Iterator[Linwin]:
-    """A root with the wine template and a running daemon, stopped and deleted afterwards."""
-    with root_folder() as root:
+def disk(folder: Path, megabytes: int) -> Iterator[None]:
+    """Mount an empty file system of the given size over a folder."""
+    options = f"size={megabytes}m,mode=711"
+    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "none", str(folder)], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+@contextmanager
+def daemon(megabytes: int | None = None) -> Iterator[Linwin]:
+    """A root with the wine template and a running daemon, stopped and deleted afterwards.
+
+    ``megabytes`` gives the root a disk of its own.
+    """
+    with root_folder() as root, disk(root, megabytes) if megabytes else nullcontext():
         linwin = Linwin(root)
         linwin("template", "build", "wine", timeout=1800)
         try:

@@ -93,7 +93,8 @@ def test_a_guest_that_dies_fails_its_container_with_a_sentence(linwin: Linwin) -
     assert linwin.text("wait", "doomed") == "255\n"
     state = linwin.inspect("doomed")["State"]
     assert state["Status"] == "exited"
-    assert "machine" in state["Error"]
+    assert state["Error"].startswith("the container's machine ended by signal 9; last console lines: ")
+    assert "wine is up" in state["Error"]
     # The disk is repaired or replaced before it is used again.
     linwin("start", "doomed")
     linwin("rm", "-f", "doomed")
