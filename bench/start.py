@@ -104,7 +104,7 @@ class BareGuest:
             "op": "exec",
             "process": "p",
             "argv": COMMAND,
-            "command_line": None,
+            "command_line": " ".join(COMMAND),
             "env": {},
             "cwd": "C:\\",
         }

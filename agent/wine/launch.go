@@ -45,7 +45,7 @@ func (k *Kind) Start(spec wire.Exec, stdin, stdout, stderr *os.File) (process.Jo
 	if err != nil {
 		return nil, err
 	}
-	r := &running{folder: fmt.Sprintf("%s/%d", execFolder, k.count.Add(1)), cwd: spec.Cwd, name: programName(spec, line)}
+	r := &running{folder: fmt.Sprintf("%s/%d", execFolder, k.count.Add(1)), cwd: spec.Cwd, name: programName(line)}
 	if err := r.open(request(line, spec.Cwd, spec.Env)); err != nil {
 		r.close()
 		return nil, err
@@ -73,21 +73,14 @@ func commandLine(spec wire.Exec) (string, error) {
 	default:
 		return "", wire.Errorf(wire.Invalid, "unable to find user %s: no matching entries in the guest", spec.User)
 	}
-	line := CommandLine(spec.Argv)
-	if spec.CommandLine != nil {
-		line = *spec.CommandLine
+	if spec.CommandLine == nil || strings.TrimSpace(*spec.CommandLine) == "" {
+		return "", wire.Errorf(wire.Invalid, "a Windows program needs a command line")
 	}
-	if strings.TrimSpace(line) == "" {
-		return "", wire.Errorf(wire.Invalid, "no command specified")
-	}
-	return line, nil
+	return *spec.CommandLine, nil
 }
 
 // programName is what the user called the program: the first word.
-func programName(spec wire.Exec, line string) string {
-	if spec.CommandLine == nil {
-		return spec.Argv[0]
-	}
+func programName(line string) string {
 	if rest, ok := strings.CutPrefix(line, `"`); ok {
 		name, _, _ := strings.Cut(rest, `"`)
 		return name

@@ -68,6 +68,15 @@ def escape(argument: str) -> str:
     return quoted + "\\" * (2 * backslashes) + '"'
 
 
+def join(argv: Iterable[str]) -> str:
+    """The command line that Microsoft's C runtime parses back to ``argv``.
+
+    cmd.exe has rules of its own; docker on Windows ignores them as this does,
+    so that ``cmd /c "exit 42"`` means here what it means there.
+    """
+    return " ".join(map(escape, argv))
+
+
 def merge_env(*sources: Iterable[str]) -> tuple[str, ...]:
     """Merge ``NAME=value`` lists, later ones winning; Windows names ignore case.
 

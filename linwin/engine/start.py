@@ -11,7 +11,7 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from linwin.engine import watch
+from linwin.engine import command, watch
 from linwin.engine.create import MIB
 from linwin.engine.live import Run
 from linwin.errors import CommandNotExecutable, CommandNotFound, LinwinError, Unavailable
@@ -128,7 +128,7 @@ def process_id(container: Container) -> str:
 def process_spec(container: Container) -> ProcessSpec:
     return ProcessSpec(
         argv=container.argv,
-        command_line=container.command_line,
+        command_line=container.command_line or command.join(container.argv),
         env=dict(pair.split("=", 1) for pair in container.env),
         cwd=container.cwd,
         user=container.user,

@@ -52,9 +52,9 @@ class ContainerSpec:
 class Container:
     """One container as the state room keeps it.
 
-    ``argv`` and ``command_line`` are the resolved command (see
-    :class:`linwin.model.guest.ProcessSpec`), ``env`` image and user variables
-    merged. Times are nanoseconds since the epoch, 0 for never. ``uid`` is the
+    ``argv`` is the resolved command, and ``command_line`` what must reach the
+    program verbatim, where an image wrote a line. ``env`` holds image and user
+    variables merged. Times are nanoseconds since the epoch, 0 for never. ``uid`` is the
     host user of its machine. ``pid`` is its QEMU's, 0 when none runs.
     ``starts`` counts starts; it names the process in the guest's agent.
     ``log_offset`` is the size of the log in bytes when the last start began, so

@@ -13,9 +13,8 @@ StreamName = Literal["stdout", "stderr"]
 class ProcessSpec:
     """A process to start in a guest.
 
-    ``argv`` is the program and its arguments, each to be escaped by the rules
-    of Windows' C runtime; where ``command_line`` is given it is passed verbatim
-    instead and ``argv`` only tells what was meant. ``env`` overlays the
+    A Windows program gets ``command_line`` as it stands, a Linux program gets
+    ``argv``. ``env`` overlays the
     registry's environment, which the agent reads afresh. ``cwd`` is a Windows
     path. ``stdin`` false means the process reads end-of-file at once.
     """

@@ -119,10 +119,10 @@ async def test_guest_that_never_says_hello_is_125_and_leaves_nothing(docker: Doc
 async def test_guest_that_dies_ends_the_container(docker: Docker, daemon: Daemon) -> None:
     done = await docker("run", "--name", "doomed", IMAGE, "crash")
     assert (done.code, done.out) == (125, b"before the end\n")
-    assert b"Error waiting for container: the guest was lost" in done.err
+    assert b"Error waiting for container: the container's machine ended " in done.err
     form = "{{.State.Status}} {{.State.ExitCode}} {{.State.Error}}"
     state = await docker("inspect", "doomed", "--format", form)
-    assert state.out.startswith(b"exited 255 the guest was lost")
+    assert state.out.startswith(b"exited 255 the container's machine ended ")
 
 
 async def test_unknown_image_names_the_image_and_the_way(docker: Docker, daemon: Daemon) -> None:

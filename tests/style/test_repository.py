@@ -18,7 +18,7 @@ TRACKED = [
     if (REPOSITORY / name).is_file()
 ]  # fmt: skip
 SOURCES = [path for path in TRACKED if path.suffix in (".py", ".go", ".c", ".h")]
-LONGEST = 420
+LONGEST = 460
 """Lines of the longest file that a reader should have to meet."""
 
 

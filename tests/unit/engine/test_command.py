@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -79,6 +83,14 @@ def test_escape(argument: str, escaped: str) -> None:
     assert command.escape(argument) == escaped
 
 
+VECTORS = json.loads(Path(__file__).with_name("command_lines.json").read_text())["vectors"]
+
+
+@pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: str(vector["argv"]))
+def test_join(vector: dict[str, Any]) -> None:
+    assert command.join(vector["argv"]) == vector["command_line"]
+
+
 def parse(line: str) -> list[str]:
     """Microsoft's rules read from the other side, to check escape against."""
     arguments: list[str] = []
@@ -111,7 +123,7 @@ def parse(line: str) -> list[str]:
 
 @given(st.lists(st.text(alphabet='ab "\\\t', max_size=8), max_size=5))
 def test_what_is_escaped_is_parsed_back(arguments: list[str]) -> None:
-    assert parse(" ".join(map(command.escape, arguments))) == arguments
+    assert parse(command.join(arguments)) == arguments
 
 
 def test_environments_merge_without_regard_to_case() -> None:
