@@ -45,7 +45,9 @@ async def start(engine: Engine, container: Container) -> None:
         if not overlay.exists():
             image = await rooms.images.resolve(container.image_id)
             async with engine.chains.using():
-                _, chain_end = await rooms.disks.chain(template, image.layers, engine.unreported)
+                chain_id, chain_end = await rooms.disks.chain(template, image.layers, engine.unreported)
+                # Not always the one of create: the template may have been built anew since.
+                await rooms.state.advance(container.id, "starting", chain_id=chain_id)
                 await rooms.disks.overlay(chain_end, overlay, uid=container.uid)
         machine = await rooms.machine.boot(machine_spec(engine, container, template))
         undo.push_async_callback(machine.quit)
