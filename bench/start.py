@@ -175,7 +175,7 @@ def learn() -> tuple[list[str], str]:
         argv = Path(f"/proc/{shown['State']['Pid']}/cmdline").read_text().split("\0")[:-1]
         overlay = Path(os.environ.get("LINWIN_ROOT", "/var/lib/linwin")) / "containers" / identity / "c.qcow2"
         info = json.loads(subprocess.check_output(["qemu-img", "info", "-U", "--output=json", str(overlay)]))
-        return argv, info["full-backing-filename"]
+        return argv, str(Path(info["full-backing-filename"]).resolve())
     finally:
         subprocess.run(["linwin", "rm", "-f", identity], check=True, stdout=subprocess.DEVNULL)
 

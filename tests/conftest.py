@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import os
+import shutil
+import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -48,3 +51,20 @@ def nothing_left_behind() -> Iterator[None]:
     assert left == {}
     assert mounts() - before[1] == set()
     assert links() - before[2] == set()
+
+
+@pytest.fixture(scope="session")
+def docker_client() -> str:
+    """The stock docker client: the one on PATH, or Debian's, unpacked into the user's cache."""
+    if found := shutil.which("docker"):
+        return found
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "linwin"
+    client = cache / "docker-cli/usr/bin/docker"
+    if not client.exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=cache) as folder:
+            subprocess.run(["apt-get", "-q", "download", "docker.io"], cwd=folder, check=True)
+            (package,) = Path(folder).glob("*.deb")
+            subprocess.run(["dpkg-deb", "--extract", package, f"{folder}/root"], check=True)
+            os.rename(f"{folder}/root", cache / "docker-cli")
+    return str(client)

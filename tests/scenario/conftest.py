@@ -34,11 +34,8 @@ async def daemon(short_folder: Path) -> AsyncIterator[Daemon]:
 
 
 @pytest.fixture
-def docker(daemon: Daemon, short_folder: Path) -> Docker:
-    program = shutil.which("docker")
-    if program is None:
-        pytest.skip("there is no docker client on PATH")
-    return Docker(program, daemon.host, short_folder)
+def docker(daemon: Daemon, docker_client: str, short_folder: Path) -> Docker:
+    return Docker(docker_client, daemon.host, short_folder)
 
 
 @pytest.fixture

@@ -169,22 +169,3 @@ def program(shared_daemon: Linwin, tmp_path_factory: pytest.TempPathFactory) -> 
     yield load
     for image in loaded.values():
         shared_daemon("rmi", image)
-
-
-@pytest.fixture(scope="session")
-def docker(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The stock docker client: the one on PATH, or Debian's, unpacked into the user's cache."""
-    if found := shutil.which("docker"):
-        return found
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "linwin" / "docker-cli"
-    client = cache / "usr/bin/docker"
-    if not client.exists():
-        folder = tmp_path_factory.mktemp("docker")
-        subprocess.run(
-            ["apt-get", "-q", "download", "docker.io"], cwd=folder, check=True, capture_output=True
-        )
-        (package,) = folder.glob("*.deb")
-        subprocess.run(["dpkg-deb", "--extract", str(package), str(folder / "root")], check=True)
-        cache.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copytree(folder / "root", cache, dirs_exist_ok=True, symlinks=True)
-    return str(client)
