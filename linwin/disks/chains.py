@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import hashlib
 import os
 import shutil
 import tempfile
@@ -19,17 +18,13 @@ from linwin.disks.qcow2 import create_overlay, read_header
 from linwin.disks.supervise import run_job
 from linwin.errors import Internal, LinwinError, Unavailable
 from linwin.layers import short
+from linwin.model.chain import chain_ids
 from linwin.model.image import Layer
 from linwin.model.progress import Progress, Report
 from linwin.model.template import Template
 from linwin.paths import Paths
 
 SUFFIX = ".qcow2"
-
-
-def next_chain_id(parent: str, diff_id: str) -> str:
-    """The id of a chain that ends in layer ``diff_id``; that of no layer is the template's digest."""
-    return "sha256:" + hashlib.sha256(f"{parent} {diff_id}".encode()).hexdigest()
 
 
 class ChainDisks:
@@ -46,9 +41,7 @@ class ChainDisks:
         self._in_use: Counter[str] = Counter()
 
     async def chain(self, template: Template, layers: Sequence[Layer], report: Report) -> tuple[str, Path]:
-        ids = [template.digest]
-        for layer in layers:
-            ids.append(next_chain_id(ids[-1], layer.diff_id))
+        ids = chain_ids(template.digest, [layer.diff_id for layer in layers])
         with translated(), self._used(ids):
             async with self._lock(ids[0]):
                 await asyncio.to_thread(self._adopt_base, template)

@@ -15,11 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from linwin.disks import ChainDisks, next_chain_id
+from linwin.disks import ChainDisks
 from linwin.disks.job import Job
 from linwin.disks.supervise import run_job
 from linwin.errors import Internal, Unavailable
 from linwin.host.process import run
+from linwin.model.chain import chain_ids
 from linwin.model.progress import Progress
 from linwin.paths import Paths
 from tests.unit.disks.conftest import DIGEST, make_c_disk, template
@@ -77,7 +78,7 @@ def is_below(process: int) -> bool:
 
 def test_chain_ids_are_those_of_oci() -> None:
     expected = "sha256:8776a608f0edbc171baf6e9d09a416827ca7d9d1f742ee44bef55e28991e710d"
-    assert next_chain_id("sha256:00", "sha256:11") == expected
+    assert chain_ids("sha256:00", ["sha256:11"]) == ("sha256:00", expected)
 
 
 async def test_a_chain_of_no_layer_is_the_templates_disk(disks, base, paths) -> None:
@@ -92,7 +93,7 @@ async def test_chains_name_each_other_without_a_path(disks, base, paths, store) 
     chain_id, end = await disks.chain(base, layers, ignore)
     expected = base.digest
     for layer in layers:
-        expected = next_chain_id(expected, layer.diff_id)
+        _, expected = chain_ids(expected, [layer.diff_id])
     assert chain_id == expected
     assert stat.S_IMODE(end.stat().st_mode) == 0o444
     assert all("/" not in name for name in backing_names(end))
@@ -194,7 +195,9 @@ import asyncio, sys
 from pathlib import Path
 from tests.unit.disks.conftest import template
 from linwin.disks import ChainDisks
+from linwin.model.chain import chain_ids
 from linwin.model.image import Layer
+from linwin.model.chain import chain_ids
 from linwin.paths import Paths
 
 root, c_disk, blob, diff_id = sys.argv[1:]
