@@ -128,6 +128,12 @@ def test_cmake_runs_a_script_from_its_image(linwin: Linwin, program: Callable[[s
     linwin("run", "--rm", image, "cmake", "-E", "cat", "C:\\no\\such", code=1)
 
 
+def test_the_template_is_small(linwin: Linwin) -> None:
+    linwin("run", "--rm", "--memory", "384m", NANOSERVER, "cmd", "/c", "exit 5", code=5)
+    parts = [path for path in (linwin.root / "templates").rglob("*") if path.is_file()]
+    assert 0 < sum(path.stat().st_size for path in parts) < 400 << 20
+
+
 def test_the_stock_docker_client(linwin: Linwin, docker_client: str) -> None:
     words = [
         docker_client,
