@@ -18,20 +18,31 @@ from linwin.api.render import familiar, unix_seconds
 from linwin.errors import InvalidRequest, NotFound, Unavailable, Unsupported
 from linwin.model.image import Image, RunConfig
 from linwin.model.progress import Progress, Report
+from linwin.model.template import Template
 
 SPOOL_PIECE = 1024 * 1024
 
 
 async def list_some(request: web.Request) -> web.Response:
     """``GET /images/json``: filtered, newest first."""
+    engine = engine_of(request)
     wanted = query.filters(request, filters.IMAGE_FILTERS)
     found = filters.images(
-        await engine_of(request).images(),
+        await engine.images(),
         wanted,
         before=await _one(request, wanted, "before"),
         since=await _one(request, wanted, "since"),
     )
-    return answer([_summary(image) for image in found])
+    unlisted = frozenset() if "reference" in wanted else _unlisted(await engine.templates())
+    return answer([_summary(image, unlisted) for image in found])
+
+
+def _unlisted(templates: Iterable[Template]) -> frozenset[str]:
+    """The templates' own names but ``latest``: dozens of tags of two images, shown when asked for."""
+    provided = (
+        reference for template in templates for base in template.provides for reference in base.references
+    )
+    return frozenset(reference for reference in provided if not reference.endswith(":latest"))
 
 
 async def _one(request: web.Request, wanted: query.Filters, key: str) -> Image | None:
@@ -41,11 +52,12 @@ async def _one(request: web.Request, wanted: query.Filters, key: str) -> Image |
     return await engine_of(request).image(names[0]) if names else None
 
 
-def _summary(image: Image) -> dict[str, Any]:
+def _summary(image: Image, unlisted: frozenset[str]) -> dict[str, Any]:
+    listed = [reference for reference in image.references if reference not in unlisted]
     return {
         "Id": image.id,
         "ParentId": "",
-        "RepoTags": [familiar(reference) for reference in image.references],
+        "RepoTags": [familiar(reference) for reference in listed],
         "RepoDigests": [familiar(digest) for digest in image.digests],
         "Created": unix_seconds(image.created),
         "Size": image.size,

@@ -253,6 +253,16 @@ async def test_ctrl_c_reaches_the_program(docker: Docker) -> None:
         assert await client.stdout.read() == b"got INT\n"
 
 
+async def test_a_templates_many_tags_are_listed_when_asked_for(docker: Docker) -> None:
+    form = "{{.Repository}}:{{.Tag}}"
+    listed = (await docker("images", "--format", form)).out.split()
+    assert sorted(listed) == [b"mcr.microsoft.com/windows/nanoserver:latest", b"microsoft/nanoserver:latest"]
+    asked = await docker("images", "--format", form, "mcr.microsoft.com/windows/nanoserver")
+    assert b"mcr.microsoft.com/windows/nanoserver:ltsc2022" in asked.out.split()
+    await docker("tag", "mcr.microsoft.com/windows/nanoserver:ltsc2022", "mine:1")
+    assert b"mine:1" in (await docker("images", "--format", form)).out.split()
+
+
 async def test_images_life(docker: Docker, daemon: Daemon) -> None:
     loaded = await docker("load", stdin=archive("team/app:1"))
     assert (loaded.code, loaded.err) == (0, b"")

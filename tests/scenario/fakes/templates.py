@@ -27,6 +27,7 @@ def wine(folder: Path) -> Template:
                 references=(
                     "docker.io/microsoft/nanoserver:latest",
                     "mcr.microsoft.com/windows/nanoserver:latest",
+                    "mcr.microsoft.com/windows/nanoserver:ltsc2022",
                 ),
                 os_version="10.0.14393.2363",
                 user="ContainerAdministrator",
