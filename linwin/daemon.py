@@ -15,7 +15,7 @@ import shutil
 import signal
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 
 from linwin.api import serve
 from linwin.disks import ChainDisks
@@ -113,7 +113,8 @@ def announce(line: str) -> None:
     """Tell a waiting parent, where there is one, how the start went."""
     fd = os.environ.pop("LINWIN_READY_FD", None)
     if fd is not None:
-        with os.fdopen(int(fd), "w") as pipe:
+        # A parent that is gone must not take the containers with it that a new daemon adopted.
+        with suppress(BrokenPipeError), os.fdopen(int(fd), "w") as pipe:
             pipe.write(line + "\n")
 
 

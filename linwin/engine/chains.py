@@ -15,24 +15,34 @@ class ChainUse:
     """
 
     def __init__(self) -> None:
-        self._changed = asyncio.Condition()
         self._users = 0
+        self._unused = asyncio.Event()
+        self._unused.set()
+        self._unpruned = asyncio.Event()
+        self._unpruned.set()
 
     @asynccontextmanager
     async def using(self) -> AsyncIterator[None]:
         """Hold from before a chain is asked for until something durable names it."""
-        async with self._changed:
-            self._users += 1
+        while not self._unpruned.is_set():
+            await self._unpruned.wait()
+        self._users += 1
+        self._unused.clear()
         try:
             yield
-        finally:
-            async with self._changed:
-                self._users -= 1
-                self._changed.notify_all()
+        finally:  # nothing is awaited here: a cancelled user must not be counted for ever
+            self._users -= 1
+            if not self._users:
+                self._unused.set()
 
     @asynccontextmanager
     async def pruning(self) -> AsyncIterator[None]:
         """Hold while chains are chosen and deleted; waits for users, and keeps new ones out."""
-        async with self._changed:
-            await self._changed.wait_for(lambda: self._users == 0)
+        while self._users or not self._unpruned.is_set():
+            await self._unused.wait()
+            await self._unpruned.wait()
+        self._unpruned.clear()
+        try:
             yield
+        finally:
+            self._unpruned.set()

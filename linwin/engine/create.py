@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from linwin.engine import command, names
+from linwin.engine import command, names, signals
 from linwin.errors import Conflict, InvalidRequest, NotFound
 from linwin.model.chain import chain_ids
 from linwin.model.container import Container, ContainerSpec
@@ -26,16 +27,18 @@ MIB = 1 << 20
 
 async def create(engine: Engine, spec: ContainerSpec, name: str | None) -> Created:
     """Record a container; its disk and machine come with its first start."""
-    image = await engine.rooms.images.resolve(spec.image)
-    template = await template_for(engine, image)
-    check_memory(spec, template)
-    resolved = command.resolve(spec, image.config)
     async with engine.creating:
+        image = await engine.rooms.images.resolve(spec.image)
+        if stop_signal := spec.stop_signal or image.config.stop_signal:
+            signals.parse(stop_signal)  # refused now, and not when somebody wants to stop it
+        template = await template_for(engine, image)
+        check_memory(spec, template)
+        resolved = command.resolve(spec, image.config)
         others = await engine.rooms.state.list()
         container = Container(
             id=names.new_id(),
             name=names.check(name) if name else names.invent({other.name for other in others}),
-            spec=spec,
+            spec=dataclasses.replace(spec, stop_signal=stop_signal),
             image_id=image.id,
             template=template.name,
             chain_id=chain_ids(template.digest, [layer.diff_id for layer in image.layers])[-1],

@@ -17,7 +17,7 @@ from linwin.engine.create import create, left_out_hint
 from linwin.engine.interfaces import Rooms
 from linwin.engine.live import Exit, Live
 from linwin.engine.streams import Attachment
-from linwin.errors import CommandNotFound, Conflict, LinwinError
+from linwin.errors import CommandNotFound, Conflict
 from linwin.model.container import Container, ContainerSpec, LogQuery, LogRecord, WaitCondition
 from linwin.model.guest import StreamName
 from linwin.model.image import Image, Removed
@@ -57,6 +57,7 @@ class Engine:
         self.rooms = rooms
         self.paths = paths
         self.creating = asyncio.Lock()
+        """Held while a container is created, and while an image or a template is removed for want of one."""
         self.chains = ChainUse()
         self._live: dict[str, Live] = {}
 
@@ -98,16 +99,17 @@ class Engine:
         container = await self.rooms.state.get(reference)
         try:
             async with self.live(container.id).lock:
-                container = await self.rooms.state.get(container.id)
+                container = await stop.settle(self, await self.rooms.state.get(container.id))
                 if container.status == "running":
                     return False
+                start.check_startable(container)
                 await start.start(self, container)
                 return True
-        except LinwinError as error:
+        except BaseException as error:
             if isinstance(error, CommandNotFound):
                 error.hint = await left_out_hint(self, container) or error.hint
-            if container.spec.auto_remove:
-                await self.remove(container.id)
+            if container.spec.auto_remove and container.status in ("created", "exited"):
+                await remove.auto_remove(self, container)
             raise
 
     async def attach(
@@ -201,13 +203,14 @@ class Engine:
 
     async def remove_template(self, name: str) -> None:
         """Conflict while a container uses it."""
-        for container in await self.list():
-            if container.template == name:
-                raise Conflict(
-                    f"template {name} is in use by container {container.short_id}",
-                    hint=f"Remove the container first: linwin rm {container.name}",
-                )
-        await self.rooms.templates.remove(name)
+        async with self.creating:
+            for container in await self.list():
+                if container.template == name:
+                    raise Conflict(
+                        f"template {name} is in use by container {container.short_id}",
+                        hint=f"Remove the container first: linwin rm {container.name}",
+                    )
+            await self.rooms.templates.remove(name)
         await self.rooms.images.adopt_base_images(await self.rooms.templates.list())
 
     async def info(self) -> HostInfo:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from dataclasses import dataclass, field
 
 from linwin.engine.interfaces import Guest, Machine, Process
 from linwin.engine.streams import Streams
 from linwin.model.container import WaitCondition
+
+LOST = 255
+"""The exit code of a container whose guest was lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,22 +30,23 @@ class Run:
     guest: Guest
     process: Process
     over: asyncio.Future[Exit] = field(default_factory=asyncio.Future)
-    """Resolves when the run has been cleaned up and the state says so."""
+    """Resolves when the run has been cleaned up and the state says so, or raises why it does not say so."""
 
 
 class Waiters:
     """Clients that wait for a container to change."""
 
     def __init__(self) -> None:
-        self._waiting: dict[WaitCondition, list[asyncio.Future[Exit]]] = {}
+        self._waiting: dict[WaitCondition, set[asyncio.Future[Exit]]] = defaultdict(set)
 
     def register(self, condition: WaitCondition) -> asyncio.Future[Exit]:
         waiter: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(condition, []).append(waiter)
+        self._waiting[condition].add(waiter)
+        waiter.add_done_callback(lambda done: self._waiting[condition].discard(done))
         return waiter
 
     def release(self, condition: WaitCondition, exit_: Exit) -> None:
-        for waiter in self._waiting.pop(condition, []):
+        for waiter in tuple(self._waiting[condition]):
             if not waiter.done():
                 waiter.set_result(exit_)
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 async def load(engine: Engine, archive: Path, report: Report) -> list[Image]:
-    """Read an archive and build its images' chains; either all of it becomes visible or nothing."""
+    """Read an archive and build its images' chains; none becomes visible before all are ready."""
     rooms = engine.rooms
     staged = await rooms.images.stage(archive, await rooms.templates.list(), report)
     try:
@@ -31,10 +31,11 @@ async def load(engine: Engine, archive: Path, report: Report) -> list[Image]:
 async def remove_image(engine: Engine, reference: str, *, force: bool) -> list[Removed]:
     """Untag or delete an image, and delete the chains that nothing needs any more."""
     rooms = engine.rooms
-    containers = await rooms.state.list()
-    removed = await rooms.images.remove(
-        reference, force=force, in_use=frozenset(container.image_id for container in containers)
-    )
+    async with engine.creating:  # a container that is being created uses its image already
+        containers = await rooms.state.list()
+        removed = await rooms.images.remove(
+            reference, force=force, in_use=frozenset(container.image_id for container in containers)
+        )
     async with engine.chains.pruning():
         await _prune(engine)
     return list(removed)

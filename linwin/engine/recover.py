@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 from linwin.engine import remove, stop, watch
-from linwin.engine.live import Run
+from linwin.engine.live import LOST, Run
 from linwin.engine.start import abandon, at_rest, machine_spec, process_id
+from linwin.engine.stop import UNDER_WAY
 from linwin.errors import LinwinError, NotFound
 from linwin.model.container import Container
 
@@ -32,10 +34,14 @@ async def _recover(engine: Engine, container: Container) -> None:
     try:
         if container.status == "removing":
             await remove.finish(engine, container)
-        elif container.status in ("starting", "running", "stopping"):
+        elif container.status in UNDER_WAY:
             await _take_over(engine, container)
+        elif container.status == "exited" and container.spec.auto_remove:
+            await remove.auto_remove(engine, container)
     except LinwinError as error:
         logger.error("container %s could not be recovered: %s", container.short_id, error)
+    except Exception:  # one container must not keep the daemon from the others
+        logger.exception("container %s could not be recovered", container.short_id)
 
 
 async def _take_over(engine: Engine, container: Container) -> None:
@@ -62,20 +68,24 @@ async def _adopt(engine: Engine, container: Container) -> Run | None:
     if machine is None:
         return None
     try:
-        guest = await rooms.guest.connect(machine, timeout=ADOPT_TIMEOUT)
-        log = rooms.state.log(container.id)
-        await log.begin()
-        logged = await log.lengths(container.log_offset)
-        process = await guest.adopt(process_id(container), stdout=logged["stdout"], stderr=logged["stderr"])
+        async with AsyncExitStack() as undo:
+            undo.push_async_callback(machine.quit)
+            guest = await rooms.guest.connect(machine, timeout=ADOPT_TIMEOUT)
+            undo.push_async_callback(guest.close)
+            log = rooms.state.log(container.id)
+            undo.push_async_callback(log.finish)
+            await log.begin()
+            logged = await log.lengths(container.log_offset)
+            process = await guest.adopt(
+                process_id(container), stdout=logged["stdout"], stderr=logged["stderr"]
+            )
+            if process is None:
+                return None
+            undo.pop_all()
+            return Run(machine, guest, process)
     except LinwinError as error:
         logger.warning("container %s: its guest could not be adopted: %s", container.short_id, error.message)
-        await machine.quit()
         return None
-    if process is None:
-        await guest.close()
-        await machine.quit()
-        return None
-    return Run(machine, guest, process)
 
 
 async def _lay_to_rest(engine: Engine, container: Container) -> None:
@@ -83,22 +93,27 @@ async def _lay_to_rest(engine: Engine, container: Container) -> None:
     if container.status == "starting":
         await asyncio.to_thread(abandon, engine, container)
         await engine.rooms.state.advance(container.id, at_rest(container), pid=0, error=LOST_MESSAGE)
-        return
-    await engine.rooms.state.log(container.id).finish()
-    await engine.rooms.state.advance(
-        container.id, "exited", pid=0, exit_code=watch.LOST, error=LOST_MESSAGE, finished_at=time.time_ns()
-    )
+    else:
+        await engine.rooms.state.advance(
+            container.id, "exited", pid=0, exit_code=LOST, error=LOST_MESSAGE, finished_at=time.time_ns()
+        )
     if container.spec.auto_remove:
-        await engine.remove(container.id)
+        await remove.auto_remove(engine, container)
 
 
 async def release(engine: Engine) -> None:
-    """Stop every container; what an orderly end of the daemon does."""
-    running = [container for container in await engine.list() if engine.live(container.id).run is not None]
-    results = await asyncio.gather(
-        *(engine.stop(container.id, timeout=None) for container in running), return_exceptions=True
-    )
-    for container, result in zip(running, results, strict=True):
-        if isinstance(result, BaseException):
-            logger.error("container %s did not stop: %s", container.short_id, result)
+    """Stop every container, and those whose start is under way; what an orderly end of the daemon does."""
+    under_way = [container for container in await engine.list() if container.status in UNDER_WAY]
+    await asyncio.gather(*(_release(engine, container) for container in under_way))
     await asyncio.gather(*(task for task in engine.watching() if not task.done()), return_exceptions=True)
+
+
+async def _release(engine: Engine, container: Container) -> None:
+    try:
+        await engine.stop(container.id, timeout=None)
+    except NotFound:
+        return  # removed meanwhile
+    except LinwinError as error:
+        logger.error("container %s did not stop: %s", container.short_id, error)
+        if run := engine.live(container.id).run:
+            await run.machine.quit()

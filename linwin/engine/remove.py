@@ -3,44 +3,86 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
-from linwin.engine.live import Exit
-from linwin.engine.stop import kill
-from linwin.errors import Conflict
+from linwin.engine import stop
+from linwin.engine.live import Exit, Live
+from linwin.errors import Conflict, LinwinError, NotFound, Unavailable
 from linwin.model.container import Container, WaitCondition
 
 if TYPE_CHECKING:
     from linwin.engine.engine import Engine
 
+logger = logging.getLogger(__name__)
+
 
 async def remove(engine: Engine, reference: str, *, force: bool) -> None:
-    """Remove a container at rest, or with ``force`` a running one, which is killed first."""
+    """Remove a container at rest, or with ``force`` a running one, which is killed first.
+
+    A start that is under way is waited for: what it will have made must go too.
+    Of several removals at once each succeeds, as each leaves no container.
+    """
     container = await engine.rooms.state.get(reference)
     live = engine.live(container.id)
+    while not await _removed(engine, container.id, live, force=force):
+        if live.run is not None:
+            await stop.end(live.run)
+
+
+async def _removed(engine: Engine, container_id: str, live: Live, *, force: bool) -> bool:
+    """Remove a container unless it runs; False when it does, and is to be killed first."""
     if force and live.run is not None:
-        await kill(engine, container.id, "KILL")
+        return False
     async with live.lock:
-        container = await engine.rooms.state.get(container.id)
-        if container.status in ("running", "stopping", "starting"):
-            raise Conflict(
-                f'cannot remove container "/{container.name}": container is running',
-                hint="Stop the container before removing it, or force the removal with -f.",
-            )
-        container = await engine.rooms.state.advance(container.id, "removing")
-        await finish(engine, container)
+        try:
+            container = await stop.settle(engine, await engine.rooms.state.get(container_id))
+        except NotFound:
+            return True
+        if live.run is None:
+            await finish(engine, await engine.rooms.state.advance(container_id, "removing"))
+            return True
+    if not force:
+        raise Conflict(
+            f'cannot remove container "/{container.name}": container is running',
+            hint="Stop the container before removing it, or force the removal with -f.",
+        )
+    return False
+
+
+async def auto_remove(engine: Engine, container: Container) -> None:
+    """Do what ``--rm`` asked for. Nobody waits for an answer, so a failure is logged."""
+    try:
+        await remove(engine, container.id, force=False)
+    except NotFound:
+        logger.info("container %s: it was removed by somebody else first", container.short_id)
+    except LinwinError as error:
+        logger.error("container %s: it was not removed: %s", container.short_id, error)
 
 
 async def finish(engine: Engine, container: Container) -> None:
-    """Carry out a removal that the state already announces."""
-    await asyncio.to_thread(_delete_tree, engine.paths.container(container.id))
+    """Carry out a removal that the state already announces; one that fails leaves the container dead."""
+    try:
+        await asyncio.to_thread(_delete_tree, engine.paths.container(container.id))
+    except OSError as error:
+        sentence = f'cannot remove container "/{container.name}": {error.filename}: {error.strerror}'
+        await engine.rooms.state.advance(container.id, "dead", error=sentence)
+        for condition in NOT_REMOVED:
+            engine.live(container.id).waiters.release(condition, Exit(container.exit_code, sentence))
+        raise Unavailable(
+            sentence, hint=f"Put right what keeps the file, then try again: linwin rm {container.name}"
+        ) from error
     await engine.rooms.state.delete(container.id)
     live = engine.forget(container.id)
     live.streams.end()
     for condition in get_args(WaitCondition):
         live.waiters.release(condition, Exit(container.exit_code, container.error))
+
+
+NOT_REMOVED: tuple[WaitCondition, ...] = ("removed", "not-running")
+"""What a client may wait for that a failed removal ends."""
 
 
 def _delete_tree(folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import shutil
 import time
@@ -13,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from linwin.engine import command, watch
 from linwin.engine.create import MIB
-from linwin.engine.live import Run
-from linwin.errors import CommandNotExecutable, CommandNotFound, LinwinError, Unavailable
+from linwin.engine.live import Exit, Run
+from linwin.errors import CommandNotExecutable, CommandNotFound, Conflict, LinwinError, Unavailable
 from linwin.model.container import Container, Status
 from linwin.model.guest import Preparation, ProcessSpec
 from linwin.model.machine import MachineSpec
@@ -22,6 +23,8 @@ from linwin.model.template import Template
 
 if TYPE_CHECKING:
     from linwin.engine.engine import Engine
+
+logger = logging.getLogger(__name__)
 
 C_SERIAL = "linwin-c"
 DEFAULT_MEMORY = 512
@@ -36,11 +39,11 @@ async def start(engine: Engine, container: Container) -> None:
     rooms, overlay = engine.rooms, engine.paths.overlay(container.id)
     template = await rooms.templates.get(container.template)
     log = rooms.state.log(container.id)
-    container = await rooms.state.advance(
-        container.id, "starting", starts=container.starts + 1, log_offset=log.size, error="", exit_code=0
-    )
     async with AsyncExitStack() as undo:
         undo.push_async_exit(partial(_take_back, engine, container))
+        container = await rooms.state.advance(
+            container.id, "starting", starts=container.starts + 1, log_offset=log.size, error="", exit_code=0
+        )
         await asyncio.to_thread(make_folders, engine, container)
         if not overlay.exists():
             image = await rooms.images.resolve(container.image_id)
@@ -64,6 +67,20 @@ async def start(engine: Engine, container: Container) -> None:
     watch.begin(engine, container, Run(machine, guest, process))
 
 
+def check_startable(container: Container) -> None:
+    """Raise Conflict, in docker's words where docker knows the state, for a container that may not start."""
+    if container.status in ("removing", "dead"):
+        raise Conflict(
+            "container is marked for removal and cannot be started",
+            hint=f"Finish its removal with linwin rm {container.name}, and create it anew.",
+        )
+    if container.status == "stopping":
+        raise Conflict(
+            f"container {container.short_id} is stopping",
+            hint=f"Wait for its end, then start it: linwin wait {container.name}",
+        )
+
+
 async def _take_back(
     engine: Engine,
     container: Container,
@@ -71,13 +88,26 @@ async def _take_back(
     error: BaseException | None,
     trace: TracebackType | None,
 ) -> None:
-    """Put a container whose start failed back to rest, and say why, as docker does, on the container."""
-    await asyncio.to_thread(abandon, engine, container)
+    """Put a container whose start failed back to rest, and say why, as docker does, on the container.
+
+    The state is asked how far the start came: one that is cancelled while a change
+    is being committed does not know.
+    """
+    container = await engine.rooms.state.get(container.id)
+    if container.status not in ("starting", "running"):
+        return  # the start was refused
+    try:
+        await asyncio.to_thread(abandon, engine, container)
+    except OSError as left:
+        logger.warning("container %s: its failed start left files: %s", container.short_id, left)
     code = (
         127 if isinstance(error, CommandNotFound) else 126 if isinstance(error, CommandNotExecutable) else 128
     )
     message = error.message if isinstance(error, LinwinError) else f"the start was cut short: {error!r}"
     await engine.rooms.state.advance(container.id, at_rest(container), pid=0, exit_code=code, error=message)
+    live = engine.live(container.id)
+    live.streams.end()
+    live.waiters.release("not-running", Exit(code, message))
     if isinstance(error, OSError):
         raise Unavailable(
             f"cannot start container {container.short_id}: {error}",

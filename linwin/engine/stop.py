@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING
 
 from linwin.engine import signals
-from linwin.engine.live import Run
-from linwin.errors import Conflict, Unavailable
+from linwin.engine.live import LOST, Run
+from linwin.errors import Conflict, LinwinError
 from linwin.model.container import Container
 
 if TYPE_CHECKING:
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 DEFAULT_TIMEOUT = 30
 """Seconds between asking and forcing; docker's value for Windows containers."""
+UNDER_WAY = frozenset({"starting", "running", "stopping"})
+"""What a container is while it has, or is getting, a machine."""
 FORCE_TIMEOUT = 15.0
 """Seconds in which a guest must have ended a killed program, before its machine is ended."""
 
@@ -27,10 +30,12 @@ async def stop(engine: Engine, reference: str, timeout: int | None, signal: str)
         run = live.run
         if run is None:
             return False
+        # A signal that does not exist must be refused before the container counts as stopping.
+        name = signals.parse(signal or container.spec.stop_signal or "TERM")
         container = await engine.rooms.state.get(container.id)
         if container.status == "running":
             container = await engine.rooms.state.advance(container.id, "stopping")
-    await _signal_then_kill(run, container, _limit(container, timeout), signal)
+    await _signal_then_kill(run, _limit(container, timeout), name)
     await asyncio.shield(run.over)
     return True
 
@@ -46,10 +51,29 @@ async def kill(engine: Engine, reference: str, signal: str) -> None:
             hint="Start it first, or remove it with rm.",
         )
     if name == "KILL":
-        await force(run)
-        await asyncio.shield(run.over)
+        await end(run)
     else:
         await run.process.signal(name)
+
+
+async def end(run: Run) -> None:
+    """End a run and return when its container is at rest."""
+    await force(run)
+    await asyncio.shield(run.over)
+
+
+async def settle(engine: Engine, container: Container) -> Container:
+    """Put a container to rest whose end could not be recorded when it came. Called with its lock held."""
+    if engine.live(container.id).run is not None or container.status not in UNDER_WAY:
+        return container
+    return await engine.rooms.state.advance(
+        container.id,
+        "exited",
+        pid=0,
+        exit_code=LOST,
+        error="the container's end could not be recorded",
+        finished_at=time.time_ns(),
+    )
 
 
 async def force(run: Run) -> None:
@@ -58,7 +82,7 @@ async def force(run: Run) -> None:
         async with asyncio.timeout(FORCE_TIMEOUT):
             await run.process.signal("KILL")
             await run.process.wait()
-    except (TimeoutError, Unavailable):
+    except (TimeoutError, LinwinError):
         await run.machine.quit()
 
 
@@ -69,10 +93,10 @@ def _limit(container: Container, timeout: int | None) -> float | None:
     return None if chosen < 0 else float(chosen)
 
 
-async def _signal_then_kill(run: Run, container: Container, limit: float | None, signal: str) -> None:
+async def _signal_then_kill(run: Run, limit: float | None, signal: str) -> None:
     try:
         async with asyncio.timeout(limit):
-            await run.process.signal(signals.parse(signal or container.spec.stop_signal or "TERM"))
+            await run.process.signal(signal)
             await run.process.wait()
-    except (TimeoutError, Unavailable):
+    except (TimeoutError, LinwinError):
         await force(run)

@@ -24,9 +24,12 @@ class Streams:
     def __init__(self) -> None:
         self._attachments: set[Attachment] = set()
         self._process: asyncio.Future[Process] = asyncio.Future()
+        self._hurried = False
 
     def attach(self, attachment: Attachment) -> None:
         self._attachments.add(attachment)
+        if self._hurried:
+            attachment.hurry()
 
     def detach(self, attachment: Attachment) -> None:
         self._attachments.discard(attachment)
@@ -44,11 +47,21 @@ class Streams:
         for attachment in list(self._attachments):
             await attachment.offer(stream, data)
 
+    def hurry(self) -> None:
+        """The process has ended. What is left of its output is bounded: hold it, and wait for no client.
+
+        A client that does not read would otherwise keep a killed container from ending.
+        """
+        self._hurried = True
+        for attachment in self._attachments:
+            attachment.hurry()
+
     def end(self) -> None:
         """The run is over (or never will be): end every attachment, and be ready for the next run."""
         for attachment in self._attachments:
             attachment.finish()
         self._attachments.clear()
+        self._hurried = False
         if self._process.done():
             self._process = asyncio.Future()
 
@@ -72,6 +85,7 @@ class Attachment:
         self._wanted = wanted
         self._pieces: deque[tuple[StreamName, bytes]] = deque()
         self._buffered = 0
+        self._hurried = False
         self._ended = False
         self._changed = asyncio.Event()
 
@@ -94,12 +108,17 @@ class Attachment:
         """Called by :class:`Streams`; waits while the client is too far behind."""
         if stream not in self._wanted:
             return
-        while self._buffered >= BUFFER_SIZE and not self._ended:
+        while self._buffered >= BUFFER_SIZE and not (self._hurried or self._ended):
             await self._changed.wait()
         if not self._ended:
             self._pieces.append((stream, data))
             self._buffered += len(data)
             self._wake()
+
+    def hurry(self) -> None:
+        """Called by :class:`Streams` when :meth:`offer` must not wait any more."""
+        self._hurried = True
+        self._wake()
 
     def finish(self) -> None:
         """Called by :class:`Streams` when no more output will come."""

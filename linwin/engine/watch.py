@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
-from linwin.engine.live import Exit, Run
+from linwin.engine import remove
+from linwin.engine.live import LOST, Exit, Run
 from linwin.errors import LinwinError, Unavailable
 from linwin.model.container import Container
 
@@ -16,8 +18,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-LOST = 255
-"""The exit code of a container whose guest was lost."""
 SHUTDOWN_TIMEOUT = 60.0
 """Seconds a guest may take to flush and unmount its disk before its machine is ended regardless."""
 MACHINE_END_TIMEOUT = 2.0
@@ -36,30 +36,43 @@ async def _run_to_end(engine: Engine, container: Container, run: Run) -> None:
     live = engine.live(container.id)
     exit_ = await _outcome(engine, container, run)
     async with live.lock:
-        await _clean_up(container, run, lost=bool(exit_.error))
-        await engine.rooms.state.log(container.id).finish()
-        await engine.rooms.state.advance(
-            container.id, "exited", pid=0, exit_code=exit_.code, error=exit_.error, finished_at=time.time_ns()
-        )
+        try:
+            await _clean_up(engine, container, run, exit_)
+            run.over.set_result(exit_)
+        except Exception as failure:  # those who wait for the end must not wait for ever
+            logger.exception("container %s: its end was not recorded", container.short_id)
+            run.over.set_exception(failure)
+            run.over.exception()  # it is logged: no warning where nobody waits
         live.run = None
         live.streams.end()
         live.waiters.release("not-running", exit_)
         live.waiters.release("next-exit", exit_)
-    run.over.set_result(exit_)
     if container.spec.auto_remove:
-        await engine.remove(container.id)
+        await remove.auto_remove(engine, container)
 
 
 async def _outcome(engine: Engine, container: Container, run: Run) -> Exit:
     """Carry the run to its end and say how it ended."""
     try:
-        await _pass_output(engine, container, run)
-        return Exit(await run.process.wait())
-    except LinwinError as lost:
-        return Exit(LOST, await _why_lost(run, lost))
+        return await _follow(engine, container, run)
     except Exception as defect:  # a defect of ours must not leave the container running for ever
         logger.exception("container %s: its run was given up", container.short_id)
         return Exit(LOST, f"linwin gave the container up: {defect!r}")
+
+
+async def _follow(engine: Engine, container: Container, run: Run) -> Exit:
+    """Pass output on until both it and the process have ended, or the guest is lost."""
+    streams = engine.live(container.id).streams
+    ending = asyncio.create_task(run.process.wait(), name=f"exit {container.short_id}")
+    ending.add_done_callback(lambda _: streams.hurry())
+    try:
+        await _pass_output(engine, container, run)
+        return Exit(await ending)
+    except LinwinError as lost:
+        return Exit(LOST, await _why_lost(run, lost))
+    finally:
+        ending.cancel()
+        await asyncio.gather(ending, return_exceptions=True)
 
 
 async def _why_lost(run: Run, error: LinwinError) -> str:
@@ -91,12 +104,26 @@ async def _pass_output(engine: Engine, container: Container, run: Run) -> None:
         await run.process.acknowledge(chunk)
 
 
-async def _clean_up(container: Container, run: Run, *, lost: bool) -> None:
-    """End the guest and its machine. A disk that is about to be removed needs no clean end."""
-    if not (lost or container.spec.auto_remove):
-        try:
-            await run.guest.shutdown(timeout=SHUTDOWN_TIMEOUT)
-        except LinwinError as error:
-            logger.warning("container %s: its disk was not unmounted: %s", container.short_id, error.message)
-    await run.guest.close()
-    await run.machine.quit()
+async def _clean_up(engine: Engine, container: Container, run: Run, exit_: Exit) -> None:
+    """End the guest and its machine, and record the end. Whatever of it fails, the rest is done.
+
+    Neither a lost guest nor a disk that is about to be removed gets a clean end.
+    """
+    async with AsyncExitStack() as steps:  # from the last to the first
+        steps.push_async_callback(_record, engine, container, exit_)
+        steps.push_async_callback(engine.rooms.state.log(container.id).finish)
+        steps.push_async_callback(run.machine.quit)
+        steps.push_async_callback(run.guest.close)
+        if not (exit_.error or container.spec.auto_remove):
+            try:
+                await run.guest.shutdown(timeout=SHUTDOWN_TIMEOUT)
+            except LinwinError as error:
+                logger.warning(
+                    "container %s: its disk was not unmounted: %s", container.short_id, error.message
+                )
+
+
+async def _record(engine: Engine, container: Container, exit_: Exit) -> None:
+    await engine.rooms.state.advance(
+        container.id, "exited", pid=0, exit_code=exit_.code, error=exit_.error, finished_at=time.time_ns()
+    )

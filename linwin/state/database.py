@@ -41,6 +41,7 @@ class Database:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="state")
         self._logs: dict[str, JsonFileLog] = {}
         self._connection: sqlite3.Connection | None = None
+        self._closed = False
 
     async def open(self) -> None:
         """Open or create the database; raises Unavailable for one from a newer linwin."""
@@ -48,8 +49,10 @@ class Database:
 
     async def close(self) -> None:
         """Close the database. Idempotent."""
-        await self._run(self._close)
-        self._thread.shutdown()
+        if not self._closed:
+            self._closed = True
+            await self._run(self._close)
+            self._thread.shutdown()
 
     async def add(self, container: Container) -> None:
         def work(db: sqlite3.Connection) -> None:
@@ -115,11 +118,18 @@ class Database:
 
     def _open(self) -> None:
         connection = sqlite3.connect(self._paths.database, isolation_level=None)
+        try:
+            self._prepare(connection)
+        except BaseException:
+            connection.close()
+            raise
+        self._connection = connection
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         version: int = connection.execute("PRAGMA user_version").fetchone()[0]
         if version > SCHEMA_VERSION:
-            connection.close()
             raise Unavailable(
                 f"the state database {self._paths.database} has version {version}, "
                 f"this linwin knows {SCHEMA_VERSION}",
@@ -127,7 +137,6 @@ class Database:
             )
         if version == 0:
             connection.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
-        self._connection = connection
 
     def _close(self) -> None:
         if self._connection is not None:

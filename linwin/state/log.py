@@ -46,9 +46,16 @@ class JsonFileLog:
             return 0
 
     async def begin(self) -> None:
-        os.close(os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        os.truncate(self._path, self._end_of_whole_lines())
-        self._file = self._path.open("ab", buffering=0)
+        await self.finish()
+        try:
+            os.close(os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            os.truncate(self._path, self._end_of_whole_lines())
+            self._file = self._path.open("ab", buffering=0)
+        except OSError as error:
+            raise Unavailable(
+                f"cannot open the log {self._path}: {error.strerror}",
+                hint="Check the disk that holds LINWIN_ROOT.",
+            ) from error
 
     async def append(self, stream: StreamName, data: bytes) -> None:
         if self._file is None:
@@ -169,6 +176,12 @@ def _matches(query: LogQuery, record: LogRecord) -> bool:
 
 
 def _write_all(file: BinaryIO, data: bytes) -> None:
+    """Append all of ``data`` or nothing: half a line would spoil the next, and with it the whole log."""
+    before = os.fstat(file.fileno()).st_size
     view = memoryview(data)
-    while view:
-        view = view[file.write(view) :]
+    try:
+        while view:
+            view = view[file.write(view) :]
+    except OSError:
+        os.ftruncate(file.fileno(), before)
+        raise

@@ -36,6 +36,7 @@ class FakeProcess:
         self.signals: asyncio.Queue[str] = asyncio.Queue()
         self._exit: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._task = asyncio.create_task(self._run())
+        self._task.add_done_callback(self._killed_unborn)
         self.largest_backlog = 0
 
     # What a program does
@@ -75,6 +76,12 @@ class FakeProcess:
         if not self._exit.done():
             self._exit.set_result(KILLED)
         self._chunks.put_nowait(None)
+
+    def _killed_unborn(self, _: asyncio.Task[None]) -> None:
+        """A task that is cancelled before its first step runs nothing, not even its except clauses."""
+        if not self._exit.done():
+            self._exit.set_result(KILLED)
+            self._chunks.put_nowait(None)
 
     # What the engine asks
 

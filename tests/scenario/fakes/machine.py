@@ -10,6 +10,7 @@ from pathlib import Path
 from linwin.errors import Unavailable
 from linwin.model.machine import MachineExit, MachineSpec
 from linwin.paths import AGENT_SOCKET
+from tests.scenario.fakes.gate import Gate
 
 
 class FakeMachine:
@@ -50,12 +51,16 @@ class FakeMachine:
 
 
 class FakeMachines:
-    """``running`` is by pid; set ``broken`` to make boots fail; ``booting`` is set when one begins."""
+    """``running`` is by pid; set ``broken`` to make boots fail; ``booting`` is set when one begins.
+
+    A ``gate`` holds boots.
+    """
 
     def __init__(self) -> None:
         self.running: dict[int, FakeMachine] = {}
         self.broken: str | None = None
         self.booting = asyncio.Event()
+        self.gate: Gate | None = None
         self._pids = itertools.count(1_000_000)
 
     async def accelerator(self) -> str:
@@ -68,7 +73,7 @@ class FakeMachines:
         if self.broken:
             raise Unavailable(self.broken, hint="This is a fake.")
         self.booting.set()
-        await asyncio.sleep(0)
+        await (self.gate.passed() if self.gate else asyncio.sleep(0))
         machine = FakeMachine(self, spec, next(self._pids))
         self.running[machine.pid] = machine
         return machine

@@ -7,10 +7,11 @@ import dataclasses
 import time
 from collections.abc import AsyncIterator
 
-from linwin.errors import Conflict, InvalidRequest, NotFound
+from linwin.errors import Conflict, InvalidRequest, NotFound, Unavailable
 from linwin.model.container import Container, LogQuery, LogRecord, Status
 from linwin.model.guest import StreamName
 from linwin.state.transitions import check_move
+from tests.scenario.fakes.gate import Gate
 
 
 class FakeLog:
@@ -72,10 +73,16 @@ def _matches(query: LogQuery, record: LogRecord) -> bool:
 
 
 class FakeState:
-    """``containers`` is by id."""
+    """``containers`` is by id.
+
+    ``gates`` hold the answer to a change that is committed already; ``full``
+    are the states that there is no room to write down.
+    """
 
     def __init__(self) -> None:
         self.containers: dict[str, Container] = {}
+        self.gates: dict[Status, Gate] = {}
+        self.full: set[Status] = set()
         self._logs: dict[str, FakeLog] = {}
 
     async def add(self, container: Container) -> None:
@@ -109,7 +116,11 @@ class FakeState:
         current = self.containers[container_id]
         check_move(container_id, current.status, status)
         moved = dataclasses.replace(current, status=status, **changes)  # type: ignore[arg-type]
+        if status in self.full:
+            raise Unavailable("the state database failed: database or disk is full")
         self.containers[container_id] = moved
+        if gate := self.gates.get(status):
+            await gate.passed()
         return moved
 
     async def delete(self, container_id: str) -> None:

@@ -44,3 +44,18 @@ async def test_users_do_not_wait_for_each_other() -> None:
         pass
     async with chains.pruning():
         pass
+
+
+async def test_a_cancelled_user_does_not_keep_pruning_out() -> None:
+    chains = ChainUse()
+
+    async def use() -> None:
+        async with chains.using():
+            await asyncio.get_running_loop().create_future()
+
+    user = asyncio.create_task(use())
+    await asyncio.sleep(0)
+    user.cancel()
+    await asyncio.gather(user, return_exceptions=True)
+    async with asyncio.timeout(1), chains.pruning():
+        pass

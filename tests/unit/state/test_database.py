@@ -152,3 +152,10 @@ async def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match=r"the state database .*state\.db failed: file is not a database"):
         await state.open()
     await state.close()
+
+
+async def test_close_is_idempotent(tmp_path: Path) -> None:
+    state = Database(Paths(tmp_path, tmp_path / "sock"))
+    await state.open()
+    await state.close()
+    await state.close()

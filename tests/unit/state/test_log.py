@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linwin.errors import Internal
+from linwin.errors import Internal, Unavailable
 from linwin.model.container import LogQuery
 from linwin.state.log import JsonFileLog
 
@@ -129,3 +129,31 @@ async def test_a_container_that_never_ran_has_an_empty_log(tmp_path: Path) -> No
     log = JsonFileLog(tmp_path / "log.json")
     assert log.size == 0
     assert await text(log, LogQuery(follow=True)) == b""
+
+
+async def test_a_write_that_fails_half_way_leaves_whole_lines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = JsonFileLog(tmp_path / "log.json")
+    await log.begin()
+    await log.append("stdout", b"before\n")
+    whole = log._file
+    assert whole is not None
+
+    class Full:
+        """A disk on which half a line finds room."""
+
+        fileno = whole.fileno
+
+        def write(self, data: memoryview) -> int:
+            if len(data) > 20:
+                return whole.write(data[:20])
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(log, "_file", Full())
+    with pytest.raises(Unavailable, match=r"cannot write the log .*: No space left on device"):
+        await log.append("stdout", b"x")
+    monkeypatch.setattr(log, "_file", whole)
+    await log.append("stdout", b"after\n")
+    await log.finish()
+    assert [record.data async for record in log.read(LogQuery())] == [b"before\n", b"after\n"]
