@@ -23,6 +23,7 @@
  * Only kernel32 is used and there is no C runtime, since every DLL costs time.
  */
 #define WIN32_LEAN_AND_MEAN
+#include "lines.h"
 #include "relay.h"
 
 #define MAX_REQUEST (4 << 20)
@@ -158,6 +159,33 @@ static DWORD WINAPI raise_events(void *unused)
     return 0;
 }
 
+/* Makes a folder and those above it, as far as they are missing. */
+static void make_folder(WCHAR *path)
+{
+    WCHAR *p, separator;
+
+    for (p = path + 1; p[-1]; p++)
+    {
+        if (*p && *p != '\\' && *p != '/')
+            continue;
+        separator = *p;
+        *p = 0;
+        CreateDirectoryW(path, NULL);
+        *p = separator;
+    }
+}
+
+/* Goes to a folder, which is made if it is missing, as Windows does for docker. */
+static BOOL enter(WCHAR *folder)
+{
+    if (SetCurrentDirectoryW(folder))
+        return TRUE;
+    if (GetLastError() != ERROR_FILE_NOT_FOUND && GetLastError() != ERROR_PATH_NOT_FOUND)
+        return FALSE;
+    make_folder(folder);
+    return SetCurrentDirectoryW(folder);
+}
+
 static BOOL start(WCHAR *command_line, PROCESS_INFORMATION *process)
 {
     STARTUPINFOW startup;
@@ -224,12 +252,13 @@ void entry(void)
         SetEnvironmentVariableW(name, value);
     }
     /* Here and not in CreateProcess, so that the program is searched from here. */
-    if (*cwd && !SetCurrentDirectoryW(cwd))
+    if (*cwd && !enter(cwd))
         fail("cwd", GetLastError());
     if (!start(command_line, &process))
         fail("start", GetLastError());
     child = process.hProcess;
     child_thread = process.hThread;
+    lines_expect(child, command_line);
     relay_start(child);
     tell("started", "", FALSE, 0);
     CloseHandle(CreateThread(NULL, 0, raise_events, NULL, 0, NULL));

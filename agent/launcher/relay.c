@@ -2,6 +2,8 @@
 #define WIN32_LEAN_AND_MEAN
 #include "relay.h"
 
+#include "lines.h"
+
 #define BUFFER 65536
 
 enum { FROM_UNIX, TO_UNIX, ERRORS_TO_UNIX, STREAMS };
@@ -82,16 +84,49 @@ static char *buffer(void)
     return VirtualAlloc(NULL, BUFFER, MEM_COMMIT, PAGE_READWRITE);
 }
 
+/* Passes one block of input on, by the line where the program needs that. */
+static BOOL pass_input(HANDLE to, const char *data, DWORD size)
+{
+    DWORD length;
+
+    for (; size && lines_wanted(); data += length, size -= length)
+    {
+        for (length = 1; length < size && data[length - 1] != '\n'; length++)
+            ;
+        if (!write_all(to, data, length) || !FlushFileBuffers(to))
+            return FALSE;
+    }
+    return write_all(to, data, size);
+}
+
+/* Length of what follows the last end of a line. */
+static DWORD unfinished(const char *data, DWORD size)
+{
+    DWORD length = 0;
+
+    while (length < size && data[size - length - 1] != '\n')
+        length++;
+    return length;
+}
+
 /* Passes input on until it ends or the program wants no more. */
 static DWORD WINAPI relay_input(void *parameter)
 {
     struct relay *relay = parameter;
     char *data = buffer();
-    DWORD count;
+    DWORD count, size, held = 0, i;
 
-    while (data && ReadFile(relay->unix_end, data, BUFFER, &count, NULL) && count)
-        if (!write_all(relay->near_end, data, count))
+    while (data && ReadFile(relay->unix_end, data + held, BUFFER - held, &count, NULL) && count)
+    {
+        size = held + count;
+        held = lines_whole() && size < BUFFER ? unfinished(data, size) : 0;
+        if (!pass_input(relay->near_end, data, size - held))
             break;
+        for (i = 0; i < held; i++)
+            data[i] = data[size - held + i];
+    }
+    if (held)
+        pass_input(relay->near_end, data, held);
     CloseHandle(relay->near_end);
     return 0;
 }

@@ -45,6 +45,10 @@ func (k *Kind) Start(spec wire.Exec, stdin, stdout, stderr *os.File) (process.Jo
 	if err != nil {
 		return nil, err
 	}
+	if !absolute(spec.Cwd) {
+		return nil, wire.Errorf(wire.Invalid,
+			"the working directory '%s' is invalid, it needs to be an absolute path", spec.Cwd)
+	}
 	r := &running{folder: fmt.Sprintf("%s/%d", execFolder, k.count.Add(1)), cwd: spec.Cwd, name: programName(line)}
 	if err := r.open(request(line, spec.Cwd, spec.Env)); err != nil {
 		r.close()
@@ -77,6 +81,14 @@ func commandLine(spec wire.Exec) (string, error) {
 		return "", wire.Errorf(wire.Invalid, "a Windows program needs a command line")
 	}
 	return *spec.CommandLine, nil
+}
+
+// absolute reports whether a folder is named whole: by a drive, or from C:'s root.
+func absolute(folder string) bool {
+	if drive, rest, ok := strings.Cut(folder, ":"); ok && len(drive) == 1 {
+		folder = rest
+	}
+	return strings.HasPrefix(folder, `\`) || strings.HasPrefix(folder, "/")
 }
 
 // programName is what the user called the program: the first word.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -33,6 +34,7 @@ async def create(engine: Engine, spec: ContainerSpec, name: str | None) -> Creat
             signals.parse(stop_signal)  # refused now, and not when somebody wants to stop it
         template = await template_for(engine, image)
         check_memory(spec, template)
+        cwd = working_dir(spec.working_dir or image.config.working_dir)
         resolved = command.resolve(spec, image.config)
         others = await engine.rooms.state.list()
         container = Container(
@@ -45,7 +47,7 @@ async def create(engine: Engine, spec: ContainerSpec, name: str | None) -> Creat
             argv=resolved.argv,
             command_line=resolved.line,
             env=command.merge_env(image.config.env, spec.env),
-            cwd=spec.working_dir or image.config.working_dir or "C:\\",
+            cwd=cwd,
             user=spec.user or image.config.user,
             labels={**image.config.labels, **spec.labels},
             uid=free_uid(engine.paths.tag, (other.uid for other in others)),
@@ -88,6 +90,17 @@ def check_memory(spec: ContainerSpec, template: Template) -> None:
             f"{spec.memory // MIB} MiB of memory are too few for the template {template.name}",
             hint=f"Give at least {template.minimum_memory} MiB, as in --memory {template.minimum_memory}m.",
         )
+
+
+def working_dir(folder: str) -> str:
+    """The folder a program starts in, C:\\ by default; refused in docker's words unless it is named whole."""
+    below_drive = re.sub(r"^[A-Za-z]:", "", folder)
+    if folder and not below_drive.startswith(("\\", "/")):
+        raise InvalidRequest(
+            f"the working directory '{folder}' is invalid, it needs to be an absolute path",
+            hint="Name it from its drive, as in C:\\work.",
+        )
+    return folder or "C:\\"
 
 
 def free_uid(tag: str, taken: Iterable[int]) -> int:

@@ -77,8 +77,10 @@ async def finish(engine: Engine, container: Container) -> None:
     await engine.rooms.state.delete(container.id)
     live = engine.forget(container.id)
     live.streams.end()
+    # Why it never ran is the answer of its start; docker's clients print this one as another error.
+    exit_ = Exit(container.exit_code, container.error if container.started_at else "")
     for condition in get_args(WaitCondition):
-        live.waiters.release(condition, Exit(container.exit_code, container.error))
+        live.waiters.release(condition, exit_)
 
 
 NOT_REMOVED: tuple[WaitCondition, ...] = ("removed", "not-running")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import shutil
 import time
 from contextlib import AsyncExitStack
@@ -29,7 +28,6 @@ logger = logging.getLogger(__name__)
 C_SERIAL = "linwin-c"
 DEFAULT_MEMORY = 512
 """MiB of a guest for which the user named no limit."""
-DEFAULT_CPUS = 2
 HELLO_TIMEOUT = {"kvm": 60.0, "tcg": 300.0}
 """Seconds from power-on to the agent's hello before a guest counts as dead."""
 
@@ -146,7 +144,7 @@ def machine_spec(engine: Engine, container: Container, template: Template) -> Ma
         cmdline=template.cmdline,
         root_disk=template.root_disk,
         memory=container.spec.memory // MIB or max(DEFAULT_MEMORY, template.minimum_memory),
-        cpus=container.spec.cpus or min(DEFAULT_CPUS, os.cpu_count() or 1),
+        cpus=container.spec.cpus,
         run_dir=engine.paths.machine(container.id),
         uid=container.uid,
     )

@@ -38,7 +38,8 @@ class GuestProcess:
                 "exec",
                 timeout=REQUEST_TIMEOUT,
                 process=self._id,
-                argv=list(spec.argv),
+                # One of the two: a long command line must fit into one frame.
+                argv=[] if spec.command_line is not None else list(spec.argv),
                 command_line=spec.command_line,
                 env=dict(spec.env),
                 cwd=spec.cwd,

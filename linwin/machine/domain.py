@@ -37,6 +37,9 @@ _MOST_PORTS = 0x1F - _FIRST_PORT_ADDRESS  # 0x1f is the chipset's
 # Under TCG, -cpu max crashes Wine's processes ("exited with irqs disabled"); Nehalem
 # is the newest model that every supported QEMU emulates in full.
 _CPU_MODELS: dict[Accelerator, str] = {"kvm": "host", "tcg": "Nehalem"}
+# Under TCG a second CPU gains a cold start five percent, and one guest in 75 died of it: its
+# kernel patched code that the other CPU was running from an older translation.
+_DEFAULT_CPUS: dict[Accelerator, int] = {"kvm": 2, "tcg": 1}
 # Translated code may grow to 1 GiB by default, which is more than most guests have RAM.
 _TCG_CACHE_MIB = 256
 _ACCELERATORS: dict[Accelerator, str] = {
@@ -95,7 +98,7 @@ def describe(spec: MachineSpec, accelerator: Accelerator, descriptors: Descripto
         name=machine_name(spec),
         accelerator=accelerator,
         cpu_model=_CPU_MODELS[accelerator],
-        cpus=spec.cpus,
+        cpus=spec.cpus or _DEFAULT_CPUS[accelerator],
         memory=spec.memory,
         kernel=spec.kernel,
         initrd=spec.initrd,

@@ -10,9 +10,10 @@ from pathlib import Path
 class MachineSpec:
     """A guest to boot.
 
-    ``memory`` is in MiB. ``run_dir`` is an existing folder of this machine's
-    own; its sockets, console log and pid file live there under the names in
-    :mod:`linwin.paths`. ``uid`` is the host user QEMU runs as (0: the daemon's own).
+    ``memory`` is in MiB; ``cpus`` 0 lets the driver choose what suits the host.
+    ``run_dir`` is an existing folder of this machine's own; its sockets, console
+    log and pid file live there under the names in :mod:`linwin.paths`. ``uid`` is
+    the host user QEMU runs as (0: the daemon's own).
     ``spare_ports`` is the number of empty hot-plug ports.
     """
 

@@ -33,6 +33,12 @@ def test_import_directions() -> None:
     check("lint-imports")
 
 
+@pytest.mark.slow
+def test_go_tests() -> None:
+    """The agent's own, which replay the vectors of protocol/ as pytest does."""
+    check("env", "CGO_ENABLED=0", "go", "test", "./...", folder=REPOSITORY / "agent")
+
+
 def test_go_is_formatted() -> None:
     done = subprocess.run(
         [BIN / "go", "run", "cmd/gofmt", "-l", "."], cwd=REPOSITORY / "agent", capture_output=True, text=True

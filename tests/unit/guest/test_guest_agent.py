@@ -179,6 +179,12 @@ async def test_a_request_longer_than_a_frame_is_refused_here(guest: AgentGuest) 
         await guest.spawn("p", ProcessSpec(("echo", "x" * 99_900), cwd="/"))
 
 
+async def test_a_command_line_is_not_sent_twice(guest: AgentGuest) -> None:
+    line = "x" * 40_000
+    with pytest.raises(InvalidRequest, match=r"^a linux guest needs an argv and takes no command line$"):
+        await guest.spawn("p", ProcessSpec((line,), command_line=line, cwd="/"))
+
+
 async def test_a_second_session_goes_on_where_the_first_broke_off(machine: FakeMachine) -> None:
     first = await AgentGuests().connect(machine, timeout=10)
     process = await first.spawn("p", shell("echo one; read x; echo $x; seq 100000; exit 9", stdin=True))

@@ -1,0 +1,29 @@
+//go:build linux
+
+package wine
+
+import "testing"
+
+func TestAbsolute(t *testing.T) {
+	for folder, want := range map[string]bool{
+		`C:\`: true, "c:/work": true, `\work`: true, "/work": true, `\\server\share`: true,
+		"work": false, "C:": false, "C:work": false, "": false, "..": false, `CD:\work`: false,
+	} {
+		if absolute(folder) != want {
+			t.Errorf("absolute(%q) is %v", folder, !want)
+		}
+	}
+}
+
+func TestProgramName(t *testing.T) {
+	for line, want := range map[string]string{
+		`cmd /c ver`:           "cmd",
+		` node  -p 1`:          "node",
+		`"C:\a b\x.exe" one`:   `C:\a b\x.exe`,
+		`"unclosed quote here`: "unclosed quote here",
+	} {
+		if got := programName(line); got != want {
+			t.Errorf("programName(%q) is %q, want %q", line, got, want)
+		}
+	}
+}
