@@ -191,12 +191,27 @@ func (g *Guest) Shutdown() error {
 	if err := g.Reaper.KillAll(endTimeout); err != nil {
 		return err
 	}
-	syscall.Sync()
+	written := syncC()
 	if err := syscall.Unmount(cMount, 0); err != nil {
-		return fmt.Errorf("unmount C: %w", err)
+		return errors.Join(written, fmt.Errorf("unmount C: %w", err))
 	}
 	syscall.Sync()
 	log.Print("C: is unmounted")
+	return written
+}
+
+// syncC writes C: out and, unlike sync(2), tells whether all of it arrived: the
+// disk behind it may be full, long after the programs' writes succeeded.
+func syncC() error {
+	c, err := os.Open(cMount)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	const sysSyncfs = 306 // missing in package syscall
+	if _, _, errno := syscall.Syscall(sysSyncfs, c.Fd(), 0, 0); errno != 0 {
+		return wire.Errorf(wire.Unavailable, "C: could not be written out: %v", errno)
+	}
 	return nil
 }
 

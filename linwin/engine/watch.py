@@ -36,6 +36,7 @@ async def _run_to_end(engine: Engine, container: Container, run: Run) -> None:
     live = engine.live(container.id)
     exit_ = await _outcome(engine, container, run)
     async with live.lock:
+        exit_ = await _shut_down(container, run, exit_)
         try:
             await _clean_up(engine, container, run, exit_)
             run.over.set_result(exit_)
@@ -104,23 +105,32 @@ async def _pass_output(engine: Engine, container: Container, run: Run) -> None:
         await run.process.acknowledge(chunk)
 
 
-async def _clean_up(engine: Engine, container: Container, run: Run, exit_: Exit) -> None:
-    """End the guest and its machine, and record the end. Whatever of it fails, the rest is done.
+async def _shut_down(container: Container, run: Run, exit_: Exit) -> Exit:
+    """Let the guest write its disk out; an exit that says so where it could not.
 
     Neither a lost guest nor a disk that is about to be removed gets a clean end.
     """
+    if exit_.error or container.spec.auto_remove:
+        return exit_
+    try:
+        await run.guest.shutdown(timeout=SHUTDOWN_TIMEOUT)
+        return exit_
+    except LinwinError as failure:
+        why = failure.message
+        logger.warning("container %s: its disk was not written out: %s", container.short_id, why)
+    except Exception as defect:  # whatever it is, the machine must end and the end be recorded
+        why = repr(defect)
+        logger.exception("container %s: its disk was not written out", container.short_id)
+    return Exit(exit_.code, f"the container's disk may lack what was written last: {why}")
+
+
+async def _clean_up(engine: Engine, container: Container, run: Run, exit_: Exit) -> None:
+    """End the guest and its machine, and record the end. Whatever of it fails, the rest is done."""
     async with AsyncExitStack() as steps:  # from the last to the first
         steps.push_async_callback(_record, engine, container, exit_)
         steps.push_async_callback(engine.rooms.state.log(container.id).finish)
         steps.push_async_callback(run.machine.quit)
         steps.push_async_callback(run.guest.close)
-        if not (exit_.error or container.spec.auto_remove):
-            try:
-                await run.guest.shutdown(timeout=SHUTDOWN_TIMEOUT)
-            except LinwinError as error:
-                logger.warning(
-                    "container %s: its disk was not unmounted: %s", container.short_id, error.message
-                )
 
 
 async def _record(engine: Engine, container: Container, exit_: Exit) -> None:

@@ -69,9 +69,12 @@ def test_a_full_disk_stops_a_load_with_nothing_left(tmp_path: Path) -> None:
 def test_a_full_disk_under_a_container_is_the_guests_error_not_the_daemons(own_daemon: Linwin) -> None:
     linwin = own_daemon
     with disk(linwin.root / "containers", 24):
-        fill = "for /l %i in (1,1,40) do @copy /y C:\\windows\\system32\\shell32.dll C:\\f%i >nul || exit 9"
-        linwin("run", "--name", "full", NANOSERVER, "cmd", "/c", fill, code=9)
-        assert linwin.inspect("full")["State"]["Status"] == "exited"
+        fill = "for /l %i in (1,1,60) do @copy /y C:\\windows\\system32\\shell32.dll C:\\f%i >nul"
+        identity = linwin.text("run", "-d", "--name", "full", NANOSERVER, "cmd", "/c", fill).strip()
+        linwin("wait", identity)
+        state = linwin.inspect("full")["State"]
+        assert state["Status"] == "exited"
+        assert state["Error"].startswith("the container's disk may lack what was written last: ")
         linwin("rm", "full")
         assert linwin.folders() == []
     assert linwin.text("version") != ""
