@@ -22,8 +22,22 @@ func Disk(serial string, timeout time.Duration) (string, error) {
 		return "", fmt.Errorf("no serial number was given")
 	}
 	return await(fmt.Sprintf("no disk has the serial number %q", serial), timeout, func() string {
-		return named("/sys/block/*/serial", serial)
+		return openable(named("/sys/block/*/serial", serial))
 	})
+}
+
+// openable returns a disk's node once it can be opened. The kernel shows a disk
+// in sysfs a little before that (ENXIO), and sends the event a little after.
+func openable(node string) string {
+	if node == "" {
+		return ""
+	}
+	disk, err := os.Open(node)
+	if err != nil {
+		return ""
+	}
+	disk.Close()
+	return node
 }
 
 // Port returns the device node of the virtio-serial port with a name.
