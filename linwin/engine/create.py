@@ -17,7 +17,7 @@ from linwin.model.image import Image
 from linwin.model.template import Template
 
 if TYPE_CHECKING:
-    from linwin.engine.engine import Created, Engine
+    from linwin.engine.engine import Engine
 
 UID_BASE = 1_000_000_000
 UIDS_PER_ROOT = 10_000
@@ -26,8 +26,8 @@ UIDS_PER_ROOT = 10_000
 MIB = 1 << 20
 
 
-async def create(engine: Engine, spec: ContainerSpec, name: str | None) -> Created:
-    """Record a container; its disk and machine come with its first start."""
+async def create(engine: Engine, spec: ContainerSpec, name: str | None) -> str:
+    """Record a container and return its id; its disk and machine come with its first start."""
     async with engine.creating:
         image = await engine.rooms.images.resolve(spec.image)
         if stop_signal := spec.stop_signal or image.config.stop_signal:
@@ -54,7 +54,7 @@ async def create(engine: Engine, spec: ContainerSpec, name: str | None) -> Creat
             created_at=time.time_ns(),
         )
         await engine.rooms.state.add(container)
-    return engine.created(container.id)
+    return container.id
 
 
 async def template_for(engine: Engine, image: Image) -> Template:

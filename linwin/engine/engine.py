@@ -72,9 +72,6 @@ class Engine:
     def watching(self) -> list[asyncio.Task[None]]:
         return [live.task for live in self._live.values() if live.task is not None]
 
-    def created(self, container_id: str) -> Created:
-        return Created(container_id)
-
     def unreported(self, progress: Progress) -> None:
         """A Report for work that nobody watches."""
 
@@ -92,7 +89,7 @@ class Engine:
     # Containers
 
     async def create(self, spec: ContainerSpec, name: str | None) -> Created:
-        return await create(self, spec, name)
+        return Created(await create(self, spec, name))
 
     async def start(self, reference: str) -> bool:
         """False when it was running already (docker's 304)."""
