@@ -13,6 +13,7 @@ exit codes in :mod:`linwin.cli`; nothing else knows about either.
     │   ├── CommandNotFound      the entrypoint does not exist in the guest
     │   └── CommandNotExecutable the entrypoint exists but cannot be run
     ├── Forbidden         allowed by nobody (a predefined thing)
+    ├── Unauthorized      a registry does not accept the credentials
     ├── Unsupported       docker can, linwin cannot (yet)
     ├── Unavailable       this host or guest cannot serve it now
     └── Internal          a defect of linwin itself
@@ -59,6 +60,10 @@ class CommandNotExecutable(InvalidRequest):
 
 class Forbidden(LinwinError):
     """The request is never allowed for this thing."""
+
+
+class Unauthorized(LinwinError):
+    """A registry does not accept the credentials, or wants some."""
 
 
 class Unsupported(LinwinError):

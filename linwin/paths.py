@@ -79,6 +79,21 @@ class Paths:
         return self.root / "aliases.yaml"
 
     @property
+    def registries_conf(self) -> Path:
+        """The user's own containers-registries.conf(5): mirrors, plain http; may be absent."""
+        return self.root / "registries.conf"
+
+    @property
+    def pulls(self) -> Path:
+        """What unfinished pulls keep: ``<hex of the manifest's digest>.json`` names their blobs."""
+        return self.root / "images" / "pulls"
+
+    @property
+    def images_aside(self) -> Path:
+        """What the disk damaged: corrupt blobs by their hex digest, and an index that could not be read."""
+        return self.root / "images" / "damaged"
+
+    @property
     def chains(self) -> Path:
         """Immutable overlays: ``<hex of the chain id>.qcow2``."""
         return self.root / "chains"

@@ -37,6 +37,7 @@ _PACKAGES = {
     "qemu-nbd": "qemu-utils",
     "qemu-storage-daemon": "qemu-system-common",
     "qemu-system-x86_64": "qemu-system-x86",
+    "setpriv": "util-linux",
     "smbd": "samba",
     "smbpasswd": "samba-common-bin",
     "umount": "mount",
