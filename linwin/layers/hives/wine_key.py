@@ -1,0 +1,128 @@
+"""One key in a registry file of Wine: its lines, which are taken apart only when they change."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from linwin.layers.errors import Malformed
+from linwin.layers.hives.names import Fold, text_of
+from linwin.layers.hives.wine_text import key_line, time_line, unescape
+
+VALUE = re.compile(rb'\s*(?:@|"((?:[^"\\]|\\.)*)")\s*=\s*')
+LINK_VALUE = "SymbolicLinkValue"
+BINARY = re.compile(rb"hex\([0-9a-fA-F]+\):")
+
+
+class KeyText:
+    """The text of one key. Lines that are not understood stay as they are, in their place."""
+
+    def __init__(self, head: bytes, body: bytes = b"") -> None:
+        self._head = head
+        self._body = body
+        # While the key is changed: its "#" lines, its other lines (None: deleted), where values are.
+        self._options: list[bytes] = []
+        self._lines: list[bytes | None] | None = None
+        self._values: dict[str, int] = {}
+
+    @property
+    def size(self) -> int:
+        """Bytes of the text, as long as it is not being changed."""
+        return len(self._head) + len(self._body)
+
+    def pieces(self) -> tuple[bytes, bytes]:
+        self.close()
+        return self._head, self._body
+
+    def append(self, body: bytes) -> None:
+        """Add what a second mention of the key says."""
+        self._body += body
+
+    def link_target(self) -> str | None:
+        """Where the key leads, None if it is not a link."""
+        if b"#link" not in self._body:
+            return None
+        if not any(line.strip() == b"#link" for line in logical_lines(self._body)):
+            return None
+        for line in logical_lines(self._body):
+            match = VALUE.match(line)
+            if match and unescape(match[1] or b"").upper() == LINK_VALUE.upper():
+                return text_of(binary(line[match.end() :]))
+        return None
+
+    # ---- changing -------------------------------------------------------------
+
+    def open(self, fold: Fold) -> None:
+        """Take the lines apart, if they are not."""
+        if self._lines is not None:
+            return
+        self._options, self._lines, self._values = [], [], {}
+        for line in logical_lines(self._body):
+            if line.lstrip().startswith(b"#"):
+                self._options.append(line)
+                continue
+            if match := VALUE.match(line):
+                self._values[fold(unescape(match[1] or b""))] = len(self._lines)
+            self._lines.append(line)
+
+    def close(self) -> None:
+        """Put the lines together again."""
+        if self._lines is None:
+            return
+        kept = self._options + [line for line in self._lines if line is not None and line.strip()]
+        self._body = b"".join(line + b"\n" for line in (*kept, b""))
+        self._options, self._lines, self._values = [], None, {}
+
+    def date(self, path: Iterable[str], written: int) -> None:
+        self._head = key_line(path, written).encode() + b"\n"
+        self.set_option("time=", time_line(written))
+
+    def set_value(self, folded: str, name: str, data: str) -> None:
+        """Set a value, given as the two parts of its line. A name that is there keeps its spelling."""
+        assert self._lines is not None
+        index = self._values.get(folded)
+        if index is None:
+            self._values[folded] = len(self._lines)
+            self._lines.append(f"{name}{data}".encode())
+        elif match := VALUE.match(self._lines[index] or b""):
+            self._lines[index] = match[0] + data.encode()
+
+    def delete_value(self, folded: str) -> None:
+        assert self._lines is not None
+        index = self._values.pop(folded, None)
+        if index is not None:
+            self._lines[index] = None
+
+    def clear(self, *, keep_class: bool) -> None:
+        """Forget all but that there is a key, and maybe its class."""
+        kept = [line for line in self._options if keep_class and line.lstrip().startswith(b"#class=")]
+        self._options, self._lines, self._values = kept, [], {}
+
+    def set_option(self, start: str, line: str | None) -> None:
+        """Replace or remove the line that begins with ``#`` and ``start``."""
+        first = f"#{start}".encode()
+        self._options = [old for old in self._options if not old.lstrip().startswith(first)]
+        if line is not None:
+            self._options.append(line.encode())
+
+
+def logical_lines(body: bytes) -> Iterator[bytes]:
+    """Lines without their ends; those that end in a backslash go on, as binary data does."""
+    held: list[bytes] = []
+    for line in body.splitlines():
+        held.append(line)
+        if not line.endswith(b"\\"):
+            yield b"\n".join(held)
+            held.clear()
+    if held:
+        yield b"\n".join(held)
+
+
+def binary(text: bytes) -> bytes:
+    """The bytes that ``hex(6):5c,00,\\…`` stands for. Raises Malformed."""
+    match = BINARY.match(text)
+    digits = re.sub(rb"[\\,\s]", b"", text[match.end() :]) if match else b"?"
+    try:
+        return bytes.fromhex(digits.decode("ascii"))
+    except ValueError as error:
+        raise Malformed("the target of a link is not binary data") from error
