@@ -15,6 +15,7 @@ from linwin.layers.entries import (
     ReparsePoint,
     Whiteout,
 )
+from linwin.layers.names import Area
 from linwin.layers.reader import DAMAGED, quoted, read_layer, short
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "EPOCH",
     "FILE_ATTRIBUTE_DIRECTORY",
     "AlternateStream",
+    "Area",
     "Content",
     "Directory",
     "Entry",

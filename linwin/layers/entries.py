@@ -1,14 +1,16 @@
 """What a Windows layer consists of, once read.
 
-Paths are relative to ``C:\\``, components joined by ``/``, checked (see
-:mod:`linwin.layers.names`): no ``..``, no empty or reserved component. The
-empty path is the root of C: itself.
+Paths are relative to ``C:\\``, or to the utility VM's where its entries were
+asked for: components joined by ``/``, checked (see :mod:`linwin.layers.names`),
+no ``..``, no empty or reserved component. The empty path is the root itself.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Protocol
+
+from linwin.layers.names import Area
 
 FILE_ATTRIBUTE_DIRECTORY = 0x10
 
@@ -69,10 +71,14 @@ class ReparsePoint:
 
 @dataclass(frozen=True, slots=True)
 class HardLink:
-    """One more name, ``path``, of the file at ``target``, maybe a lower layer's."""
+    """One more name, ``path``, of the file at ``target``, maybe a lower layer's.
+
+    ``area`` is where the target lies, FILES or UTILITY_VM; its path is relative to the ``Files`` there.
+    """
 
     path: str
     target: str
+    area: Area = Area.FILES
 
 
 @dataclass(frozen=True, slots=True)

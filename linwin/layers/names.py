@@ -17,6 +17,10 @@ LONGEST_NAME = 255
 LONGEST_PATH = 32_000
 """UTF-16 units; Windows allows 32,767 with ``\\\\?\\C:\\`` in front."""
 DEEPEST_PATH = 1_000
+LONGEST_REMEMBERED = 1_000
+"""Characters of a path that is worth its memory in a cache."""
+
+WHITEOUT_PREFIX = ".wh."
 
 FORBIDDEN = re.compile(r'[\x00-\x1f"*:<>?|\\]')
 RESERVED = re.compile(r"(CON|PRN|AUX|NUL|CONIN\$|CONOUT\$|(COM|LPT)[0-9¹²³]) *(\.|$)", re.IGNORECASE)
@@ -88,8 +92,20 @@ def split_stream(path: str) -> tuple[str, str | None]:
     return base, stream
 
 
-@lru_cache(maxsize=4096)
 def check_folder(path: str) -> None:
+    """Check the parents of an entry: as a rule the same as the entry's before."""
+    if len(path) <= LONGEST_REMEMBERED:
+        check_short_folder(path)
+    else:
+        check_components(path)
+
+
+@lru_cache(maxsize=4096)
+def check_short_folder(path: str) -> None:
+    check_components(path)
+
+
+def check_components(path: str) -> None:
     components = path.split("/")
     if len(components) > DEEPEST_PATH:
         raise Malformed("its path is too deep")
@@ -105,6 +121,8 @@ def check_component(name: str) -> None:
         raise Malformed("an empty name is not allowed")
     if name in (".", ".."):
         raise Malformed(f'"{name}" is not allowed in a name')
+    if name.startswith(WHITEOUT_PREFIX):
+        raise Malformed("a name that begins with .wh. is none but a whiteout's")
     if bad := FORBIDDEN.search(name):
         raise Malformed(f"the character {bad[0]!r} is not allowed in a name")
     if name[-1] in ". ":

@@ -10,6 +10,7 @@ from linwin.errors import InvalidRequest, Unavailable
 from linwin.layers.decode import entry_of
 from linwin.layers.entries import Entry
 from linwin.layers.errors import Malformed
+from linwin.layers.names import Area
 from linwin.layers.stream import LayerStream
 from linwin.layers.tar import TarReader
 
@@ -17,9 +18,14 @@ DAMAGED = "the image is damaged or was not made for Windows; build or fetch it a
 
 
 def read_layer(
-    blob: Path, diff_id: str, *, limit: int, progress: Callable[[int], None] = lambda _: None
+    blob: Path,
+    diff_id: str,
+    *,
+    limit: int,
+    area: Area = Area.FILES,
+    progress: Callable[[int], None] = lambda _: None,
 ) -> Generator[Entry, None, None]:
-    """Yield the entries of the layer stored in ``blob``.
+    """Yield the entries of the layer stored in ``blob`` that are about ``area``.
 
     The blob may be a plain, gzip or zstd tar, of at most ``limit`` bytes when
     expanded. An entry's content is readable until the next one is asked for.
@@ -35,11 +41,10 @@ def read_layer(
     with reading.translated(), LayerStream(blob, limit=limit, progress=progress) as stream:
         archive = reading.archive = TarReader(stream.read)
         for member in archive:
-            reading.name = member.name
-            entry = entry_of(member, reading)
+            entry = entry_of(member, reading, area)
             if entry is not None:
                 yield entry
-        reading.name = None
+        reading.archive = None
         stream.drain()
         if stream.digest != diff_id:
             raise Malformed(f"its content has the digest {stream.digest}, not {diff_id}")
@@ -48,13 +53,12 @@ def read_layer(
 class Reading:
     """How far the reading of one layer has come; as a Content, the entry's that it has come to."""
 
-    archive: TarReader
-
     def __init__(self, layer: str) -> None:
         self._layer = layer
-        self.name: str | None = None
+        self.archive: TarReader | None = None
 
     def read(self, size: int) -> bytes:
+        assert self.archive is not None
         with self.translated():
             return self.archive.read(size)
 
@@ -64,12 +68,17 @@ class Reading:
         try:
             yield
         except Malformed as error:
-            where = f"layer {self._layer}"
-            if self.name is not None:
-                where += f", entry {quoted(self.name)}"
-            raise InvalidRequest(f"{where}: {error}", hint=DAMAGED) from error
+            raise InvalidRequest(f"layer {self._layer}{self._place()}: {error}", hint=DAMAGED) from error
         except OSError as error:
             raise Unavailable(f"layer {self._layer} cannot be read: {error.strerror}") from error
+
+    def _place(self) -> str:
+        archive = self.archive
+        if archive is not None and archive.name is not None:
+            return f", entry {quoted(archive.name)}"
+        if archive is not None and archive.previous is not None:
+            return f", behind entry {quoted(archive.previous)}"
+        return ""
 
 
 def short(digest: str) -> str:

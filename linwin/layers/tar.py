@@ -9,10 +9,10 @@ Formats: POSIX.1-2017, "pax"; GNU tar manual, "Basic Tar Format".
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import NoReturn
 
 from linwin.layers.errors import Malformed
 
@@ -20,9 +20,16 @@ BLOCK = 512
 LARGEST_HEADER = 1 << 20
 """Bytes of pax records or long name that one entry may have. A descriptor of 64 KiB in base64 fits well."""
 
+MOST_RECORDS = 5_000
+"""Pax records of one entry. The extended attributes that fit into NTFS's 64 KiB are fewer."""
+
 LARGEST_SIZE = 1 << 60
+MOST_HEADERS = 10_000_000
+"""Header blocks of one archive, those of extended headers among them."""
 
 ZERO_BLOCK = bytes(BLOCK)
+TRUNCATED = "the archive ends in the middle of it"
+SURROGATE_PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 
 # name, mode, uid, gid, size, mtime, checksum, type, link name, magic, version,
 # user, group, device numbers, prefix
@@ -30,6 +37,17 @@ HEADER = struct.Struct("100s8s8s8s12s12s8sc100s6s2s32s32s8s8s155s12x")
 
 FILE, HARD_LINK, SYMBOLIC_LINK, DIRECTORY = b"0", b"1", b"2", b"5"
 PAX, PAX_GLOBAL, GNU_LONG_NAME, GNU_LONG_LINK = b"x", b"g", b"L", b"K"
+EXTENSIONS = (PAX, PAX_GLOBAL, GNU_LONG_NAME, GNU_LONG_LINK)
+OTHER_TYPES = {
+    b"3": "a character device",
+    b"4": "a block device",
+    b"6": "a named pipe",
+    b"7": "a contiguous file",
+    b"D": "GNU tar's list of a folder",
+    b"M": "the continuation of a file in another archive",
+    b"S": "GNU tar's sparse file",
+    b"V": "GNU tar's volume label",
+}
 
 
 @dataclass(slots=True)
@@ -46,7 +64,18 @@ class Member:
     size: int
     mtime: int
     linkname: str
-    pax: dict[str, str] = field(default_factory=dict)
+    pax: dict[str, str]
+
+
+@dataclass(slots=True)
+class Header:
+    """One header block: numbers and link name as they stand there, since a pax record may overrule them."""
+
+    name: str
+    type: bytes
+    size: bytes
+    mtime: bytes
+    linkname: bytes
 
 
 @dataclass(slots=True)
@@ -62,22 +91,29 @@ class TarReader:
     """Iterates over the members of an archive; between two, ``read`` gives the first one's data.
 
     ``source(n)`` returns at most n bytes, and none at the end of the stream.
-    The iteration ends behind the archive's closing zero block. Raises Malformed.
+    The iteration ends behind the archive's closing zero block. Raises Malformed;
+    ``name`` is then the entry at fault, None when it has no name yet, and
+    ``previous`` the one before.
     """
 
     def __init__(self, source: Callable[[int], bytes]) -> None:
+        self.name: str | None = None
+        self.previous: str | None = None
         self._source = source
         self._left = 0
         self._padding = 0
+        self._headers = 0
 
     def __iter__(self) -> Iterator[Member]:
         extensions = Extensions()
         while (block := self._next_header()) != ZERO_BLOCK:
-            member = parse_header(block)
-            if member.type in (PAX, PAX_GLOBAL, GNU_LONG_NAME, GNU_LONG_LINK):
-                self._extend(extensions, member)
+            header = parse_header(block)
+            if header.type in EXTENSIONS:
+                self._extend(extensions, header)
                 continue
-            finish(member, extensions)
+            # A record without a value says nothing.
+            self.name = extensions.pax.get("path") or extensions.long_name or header.name
+            member = complete(header, self.name, extensions)
             extensions = Extensions()
             self._begin_data(member.size)
             yield member
@@ -90,7 +126,7 @@ class TarReader:
             return b""
         data = self._source(min(size, self._left))
         if not data:
-            truncated()
+            raise Malformed(TRUNCATED)
         self._left -= len(data)
         return data
 
@@ -103,40 +139,47 @@ class TarReader:
             self.read(1 << 20)
         if self._padding:
             self._exactly(self._padding)
-        return self._exactly(BLOCK)
+            self._padding = 0
+        if self.name is not None:
+            self.previous, self.name = self.name, None
+        self._headers += 1
+        if self._headers > MOST_HEADERS:
+            raise Malformed(f"the archive has more than {MOST_HEADERS} headers")
+        return self._exactly(BLOCK, "the archive ends too early")
 
-    def _exactly(self, size: int) -> bytes:
+    def _exactly(self, size: int, otherwise: str = TRUNCATED) -> bytes:
         data = self._source(size)
         while len(data) < size:
             more = self._source(size - len(data))
             if not more:
-                truncated()
+                raise Malformed(otherwise)
             data += more
         return data
 
-    def _extend(self, extensions: Extensions, member: Member) -> None:
-        if member.size > LARGEST_HEADER:
-            raise Malformed(f"an extended header of {member.size} bytes is too long")
-        self._begin_data(member.size)
-        data = self._exactly(member.size)
+    def _extend(self, extensions: Extensions, header: Header) -> None:
+        size = number(header.size, "size")
+        if size > LARGEST_HEADER:
+            raise Malformed(f"an extended header of {size} bytes is too long")
+        self._begin_data(size)
+        data = self._exactly(size, "the archive ends too early")
         self._left = 0
-        if member.type == PAX:
+        if header.type == PAX:
             if extensions.pax:
-                raise Malformed("it has two extended headers")
+                raise Malformed("an entry has two extended headers")
             extensions.pax = parse_pax(data)
-        elif member.type == GNU_LONG_NAME:
+        elif header.type == GNU_LONG_NAME:
+            if extensions.long_name is not None:
+                raise Malformed("an entry has two long names")
             extensions.long_name = text(data)
-        elif member.type == GNU_LONG_LINK:
+        elif header.type == GNU_LONG_LINK:
+            if extensions.long_link is not None:
+                raise Malformed("an entry has two long link names")
             extensions.long_link = text(data)
         # Global records (git archive writes a comment) say nothing about a layer's entries.
 
 
-def truncated() -> NoReturn:
-    raise Malformed("the archive ends in the middle of it")
-
-
-def parse_header(block: bytes) -> Member:
-    """Decode one header block. Raises Malformed."""
+def parse_header(block: bytes) -> Header:
+    """Take apart one header block. Raises Malformed."""
     # fmt: off
     (name, _, _, _, size, mtime, checksum, kind, linkname, magic,
      _, _, _, _, _, prefix) = HEADER.unpack(block)
@@ -148,25 +191,25 @@ def parse_header(block: bytes) -> Member:
         whole = f"{text(prefix)}/{whole}"
     if kind == b"\0":
         kind = DIRECTORY if whole.endswith("/") else FILE
-    return Member(whole, kind, number(size, "size"), number(mtime, "time"), text(linkname))
+    return Header(whole, kind, size, mtime, linkname)
 
 
-def finish(member: Member, extensions: Extensions) -> None:
-    """Complete a member by what its extended headers say. Raises Malformed."""
-    pax = extensions.pax
-    member.pax = pax
-    member.name = pax.get("path", extensions.long_name or member.name)
-    member.linkname = pax.get("linkpath", extensions.long_link or member.linkname)
-    if member.type not in (FILE, HARD_LINK, SYMBOLIC_LINK, DIRECTORY):
-        raise Malformed(f"tar entries of type {member.type!r} have no place in a Windows layer")
-    if "size" in pax:
-        member.size = decimal(pax["size"], "size")
+def complete(header: Header, name: str, extensions: Extensions) -> Member:
+    """The member that a header and its extended headers stand for. Raises Malformed."""
+    kind, pax = header.type, extensions.pax
+    if kind not in (FILE, HARD_LINK, SYMBOLIC_LINK, DIRECTORY):
+        what = OTHER_TYPES.get(kind, f"a tar entry of type {kind!r}")
+        raise Malformed(f"{what} has no place in a Windows layer")
     if any(key.startswith("GNU.sparse.") for key in pax):
         raise Malformed("GNU's sparse files have no place in a Windows layer")
-    if member.size > LARGEST_SIZE:
-        raise Malformed(f"a size of {member.size} bytes is impossible")
-    if member.type != FILE and member.size:
+    in_pax = pax.get("size")
+    size = decimal(in_pax, "size") if in_pax else number(header.size, "size")
+    if size > LARGEST_SIZE:
+        raise Malformed(f"a size of {size} bytes is impossible")
+    if kind != FILE and size:
         raise Malformed("only a file can have data")
+    linkname = pax.get("linkpath") or extensions.long_link or text(header.linkname)
+    return Member(name, kind, size, number(header.mtime, "time"), linkname, pax)
 
 
 def number(field_bytes: bytes, what: str) -> int:
@@ -199,10 +242,14 @@ def text(data: bytes) -> str:
 
 
 def decode(data: bytes) -> str:
+    """UTF-8, in which Windows' unpaired surrogates pass; a pair has to be the one character it means."""
     try:
-        return data.decode("utf-8", "surrogatepass")
+        decoded = data.decode("utf-8", "surrogatepass")
     except UnicodeDecodeError as error:
-        raise Malformed("a name in its header is not UTF-8") from error
+        raise Malformed(f"{data[:80]!r} in its header is not UTF-8") from error
+    if not decoded.isascii() and SURROGATE_PAIR.search(decoded):
+        raise Malformed(f"{data[:80]!r} in its header is not UTF-8")
+    return decoded
 
 
 def parse_pax(data: bytes) -> dict[str, str]:
@@ -218,6 +265,11 @@ def parse_pax(data: bytes) -> dict[str, str]:
         key, equals, value = data[space + 1 : end - 1].partition(b"=")
         if end > len(data) or end <= space + 1 or data[end - 1] != 0x0A or not equals:
             raise Malformed("an extended header's record does not have the length it claims")
-        records[decode(key)] = decode(value)
+        name = decode(key)
+        if name in records:
+            raise Malformed(f"an extended header has the record {name[:80]!r} twice")
+        if len(records) == MOST_RECORDS:
+            raise Malformed(f"an extended header has more than {MOST_RECORDS} records")
+        records[name] = decode(value)
         at = end
     return records

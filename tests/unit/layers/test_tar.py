@@ -87,19 +87,19 @@ def test_a_trailing_slash_made_directories_before_there_was_a_type() -> None:
 @pytest.mark.parametrize(
     ("data", "sentence"),
     [
-        (b"", "the archive ends in the middle of it"),
-        (PLAIN[:100], "the archive ends in the middle of it"),
+        (b"", "the archive ends too early"),
+        (PLAIN[:100], "the archive ends too early"),
         (PLAIN[: BLOCK + 2], "the archive ends in the middle of it"),
-        (PLAIN[: 2 * BLOCK], "the archive ends in the middle of it"),
+        (PLAIN[: 2 * BLOCK], "the archive ends too early"),
         (b"x" + PLAIN[1:], "the tar header's checksum is wrong"),
         (bytes(148) + b"z" * 8 + bytes(356), "the tar header's checksum is not a number"),
         (patched(PLAIN, 124, b"99999999999"), "the tar header's size is not a number"),
         (patched(PLAIN, 124, b"\xff" * 12), "the tar header's size is negative"),
         (patched(PLAIN, 124, b"\x80" + b"\xff" * 11), f"a size of {2**88 - 1} bytes is impossible"),
         (patched(PLAIN, 124, b"00000777777"), "the archive ends in the middle of it"),
-        (patched(PLAIN, 156, b"3"), "tar entries of type b'3' have no place in a Windows layer"),
+        (patched(PLAIN, 156, b"3"), "a character device has no place in a Windows layer"),
         (patched(PLAIN, 156, b"5"), "only a file can have data"),
-        (patched(PLAIN, 0, b"\xff\xfe"), "a name in its header is not UTF-8"),
+        (patched(PLAIN, 0, b"\xff\xfe"), "b'\\xff\\xfeles/f' in its header is not UTF-8"),
         (patched(PLAIN, 156, b"x"), "an extended header's record has no length"),
         (LayerTar().add("f", pax={"size": "-1"}).bytes(), "its size '-1' is not a number"),
         (
@@ -116,7 +116,7 @@ def test_a_trailing_slash_made_directories_before_there_was_a_type() -> None:
         ),
         (
             LayerTar().add("f", pax={"a": "b"}).bytes()[: 2 * BLOCK] * 2,
-            "it has two extended headers",
+            "an entry has two extended headers",
         ),
     ],
 )
