@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import errno
 import time
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 
+from linwin.disks.content import Refused, beginning, check_size, write_rest, write_stream
 from linwin.disks.volume import ROOT, Node, Volume, VolumeError
+from linwin.disks.waiting import WaitingFiles
 from linwin.layers import (
     EPOCH,
     FILE_ATTRIBUTE_DIRECTORY,
     AlternateStream,
-    Content,
+    Area,
     Directory,
     Entry,
     File,
@@ -24,28 +26,29 @@ from linwin.layers import (
     Whiteout,
 )
 
-PIECE = 1 << 20
-"""Bytes that are read of a file before it is created, so small files take one call."""
+__all__ = ["Applier", "Refused"]
 
-
-class Refused(Exception):
-    """An entry cannot be applied. The message completes ``layer X, entry Y: …``."""
+LONGEST_KNOWN = 1 << 22
+"""Characters of paths whose directories' numbers are remembered."""
 
 
 class Applier:
     """Applies the entries of one layer, in the archive's order.
 
-    ``hives`` receives the registry deltas. Raises Refused for an entry that the
+    ``hives`` receives the registry deltas. ``waiting`` are the files whose content
+    has to come from UtilityVM afterwards. Raises Refused for an entry that the
     volume cannot have, and what :class:`Volume` raises.
     """
 
     def __init__(self, volume: Volume, hives: Callable[[HiveDelta], None]) -> None:
         self._volume = volume
         self._hives = hives
-        self._directories = {"": ROOT}
+        self.waiting = WaitingFiles(volume)
+        self._forget_directories()
         # Whiteouts remove only what lower layers brought, wherever in the archive they stand.
         self._brought = MftSet()
-        self._linked: set[tuple[int, str]] = set()
+        # The names that this layer gave to lower layers' files, each as a hash: there may be millions.
+        self._linked: set[int] = set()
 
     def apply(self, entry: Entry) -> None:
         match entry:
@@ -69,8 +72,7 @@ class Applier:
     # ---- entries ----------------------------------------------------------
 
     def _file(self, entry: File) -> None:
-        if entry.size > self._volume.size:
-            raise Refused(f"a file of {entry.size} bytes is larger than the whole volume")
+        check_size(self._volume, entry.size, "file")
         parent, name = self._place(entry.path, entry.metadata)
         head = beginning(entry.content, entry.size)
         number = self._replacing(
@@ -78,7 +80,7 @@ class Applier:
             name,
             lambda: self._volume.create_file(parent, name, entry.metadata, head, entry.size),
         )
-        self._rest(entry.content, len(head), entry.size)
+        write_rest(self._volume, entry.content, len(head), entry.size)
         self._brought.add(number)
 
     def _directory(self, entry: Directory) -> None:
@@ -93,11 +95,11 @@ class Applier:
                 raise
             number = self._merge(parent, name, entry.metadata)
         self._brought.add(number)
-        self._directories[entry.path] = number
+        self._remember_directory(entry.path, number)
 
     def _merge(self, parent: int, name: str, metadata: Metadata) -> int:
         existing = self._volume.lookup(parent, name)
-        if existing is not None and existing.is_directory and not existing.is_reparse_point:
+        if existing is not None and existing.is_folder:
             self._volume.set_metadata(existing.number, metadata)
             return existing.number
         self._remove(parent, name)
@@ -114,44 +116,64 @@ class Applier:
         self._brought.add(self._replacing(parent, name, create))
 
     def _hard_link(self, entry: HardLink) -> None:
+        if entry.area is Area.UTILITY_VM:
+            self._link_into_utility_vm(entry)
+            return
+        # The place first: making it may take the target away.
+        parent, name = self._place(entry.path, None)
         target = self._find(entry.target)
         if target is None or target.is_directory:
-            raise Refused(f'there is no file "{entry.target}" to link to')
-        parent, name = self._place(entry.path, None)
+            raise no_target(entry)
+        self._link(target.number, parent, name, entry)
+
+    def _link(self, target: int, parent: int, name: str, entry: HardLink) -> None:
         existing = self._volume.lookup(parent, name)
-        if existing is None or existing.number != target.number:
+        if existing is None or existing.number != target:
             try:
-                self._replacing(parent, name, lambda: self._volume.link(target.number, parent, name))
+                self._replacing(parent, name, lambda: self._volume.link(target, parent, name))
             except VolumeError as error:
-                if error.errno != errno.EMLINK:
-                    raise
-                raise Refused("a file cannot have more than 1024 names") from error
-        if target.number not in self._brought:
-            self._linked.add((parent, folded(name)))
+                if error.errno == errno.EMLINK:
+                    raise Refused("a file cannot have more than 1024 names") from error
+                if error.errno == errno.ENOENT:
+                    # It lay in the folder whose name the link takes.
+                    raise no_target(entry) from error
+                raise
+            self.waiting.named(target, parent, name)
+        if target not in self._brought:
+            self._linked.add(self._hashed(parent, name))
+
+    def _link_into_utility_vm(self, entry: HardLink) -> None:
+        """Link to a file that stands empty until all of UtilityVM that was pulled has been searched."""
+        parent, name = self._place(entry.path, None)
+        if file := self.waiting.for_target(entry.target):
+            self._link(file.number, parent, name, entry)
+            return
+        metadata = replace(implied(None), attributes=0)
+        number = self._replacing(
+            parent, name, lambda: self._volume.create_file(parent, name, metadata, b"", 0)
+        )
+        self._brought.add(number)
+        self.waiting.add(number, entry)
+        self.waiting.named(number, parent, name)
 
     def _stream(self, entry: AlternateStream) -> None:
         node = self._find(entry.path)
         if node is None:
             raise Refused(f'there is no file "{entry.path}" for its stream')
-        if entry.size > self._volume.size:
-            raise Refused(f"a stream of {entry.size} bytes is larger than the whole volume")
-        head = beginning(entry.content, entry.size)
-        self._volume.create_stream(node.number, entry.stream, head, entry.size)
-        self._rest(entry.content, len(head), entry.size)
+        write_stream(self._volume, node.number, entry.stream, entry.size, entry.content)
 
     def _whiteout(self, entry: Whiteout) -> None:
         folder, _, name = entry.path.rpartition("/")
-        parent = self._find(folder)
-        if parent is not None and is_folder(parent):
-            node = self._volume.lookup(parent.number, name)
-            if node is not None:
-                self._remove_lower(parent.number, name, node)
+        parent = self._folder(folder)
+        node = None if parent is None else self._volume.lookup(parent, name)
+        if parent is not None and node is not None:
+            self._remove_lower(parent, name, node)
 
     def _opaque_whiteout(self, entry: OpaqueWhiteout) -> None:
-        node = self._find(entry.path)
-        if node is not None and is_folder(node):
-            for name, child in self._volume.list(node.number):
-                self._remove_lower(node.number, name, child)
+        folder = self._folder(entry.path)
+        if folder is not None:
+            for name, child in self._volume.list(folder):
+                self._remove_lower(folder, name, child)
 
     # ---- finding places ---------------------------------------------------
 
@@ -162,32 +184,59 @@ class Applier:
         return self._open(parent, metadata) if number is None else number, name
 
     def _open(self, path: str, metadata: Metadata | None) -> int:
-        number = ROOT
-        at = ""
-        for name in path.split("/"):
-            at = f"{at}/{name}" if at else name
-            number = self._directories.get(at) or self._enter(number, name, metadata)
-            self._directories[at] = number
+        known, missing = path, []
+        while known not in self._directories:
+            known, _, name = known.rpartition("/")
+            missing.append(name)
+        number = self._directories[known]
+        for name in reversed(missing):
+            number = self._enter(number, name, metadata)
+        self._remember_directory(path, number)
         return number
 
     def _enter(self, parent: int, name: str, metadata: Metadata | None) -> int:
         node = self._volume.lookup(parent, name)
+        if node is not None and not node.is_folder:
+            # A lower layer's file gives way to the folder that this layer takes it for; a link may
+            # lead anywhere, and what this layer brought itself is not to be lost.
+            if node.is_reparse_point or self._is_brought(parent, name, node):
+                raise Refused(f'"{name}" on its path is not a folder')
+            self._remove(parent, name)
+            node = None
         if node is None:
             number = self._volume.create_directory(parent, name, implied(metadata))
             self._brought.add(number)
             return number
-        if not is_folder(node):
-            raise Refused(f'"{name}" on its path is not a folder')
         return node.number
 
     def _find(self, path: str) -> Node | None:
-        """What ``path`` stands for, without following reparse points."""
-        node: Node | None = Node(ROOT, is_directory=True)
-        for name in path.split("/") if path else ():
-            if node is None or not is_folder(node):
+        """What a path stands for, without following reparse points."""
+        if not path:
+            return Node(ROOT, is_directory=True)
+        parent, _, name = path.rpartition("/")
+        folder = self._folder(parent)
+        return None if folder is None else self._volume.lookup(folder, name)
+
+    def _folder(self, path: str) -> int | None:
+        """The directory that a path stands for, if it does for one."""
+        number = self._directories.get(path)
+        if number is None:
+            node = self._volume.find(path)
+            if node is None or not node.is_folder:
                 return None
-            node = self._volume.lookup(node.number, name)
-        return node
+            number = node.number
+            self._remember_directory(path, number)
+        return number
+
+    def _remember_directory(self, path: str, number: int) -> None:
+        self._known_length += len(path)
+        if self._known_length > LONGEST_KNOWN:
+            self._forget_directories()
+        self._directories[path] = number
+
+    def _forget_directories(self) -> None:
+        self._directories = {"": ROOT}
+        self._known_length = 0
 
     # ---- writing and removing ---------------------------------------------
 
@@ -200,13 +249,6 @@ class Applier:
         self._remove(parent, name)
         return create()
 
-    def _rest(self, content: Content, written: int, size: int) -> None:
-        if written == size:
-            return
-        while data := content.read(PIECE):
-            self._volume.append(data)
-        self._volume.finish()
-
     def _remove(self, parent: int, name: str) -> None:
         """Remove a name with all that is in it."""
         node = self._volume.lookup(parent, name)
@@ -218,22 +260,46 @@ class Applier:
         self._remove_node(parent, name, node, self._is_brought)
 
     def _is_brought(self, parent: int, name: str, node: Node) -> bool:
-        return node.number in self._brought or (parent, folded(name)) in self._linked
+        return node.number in self._brought or self._hashed(parent, name) in self._linked
+
+    def _hashed(self, parent: int, name: str) -> int:
+        return hash((parent, self._volume.fold(name)))
 
     def _remove_node(
         self, parent: int, name: str, node: Node, keep: Callable[[int, str, Node], bool]
     ) -> None:
         # Not recursive: how deep folders lie in each other is the layer's choice.
-        pending = [(parent, name, node, False)]
+        pending = [Removal(parent, name, node, self._children(node))]
         while pending:
-            parent, name, node, emptied = pending.pop()
-            if is_folder(node) and not emptied:
-                pending.append((parent, name, node, True))
-                pending += ((node.number, *child, False) for child in self._volume.list(node.number))
-            elif not keep(parent, name, node) and not (emptied and self._volume.list(node.number)):
-                self._volume.remove(parent, node.number, name)
-        # Numbers are used again: forget every directory that may be gone.
-        self._directories = {"": ROOT}
+            current = pending[-1]
+            child = next(current.children, None)
+            if child is not None:
+                pending.append(Removal(current.node.number, *child, self._children(child[1])))
+                continue
+            pending.pop()
+            if current.keeps_some or keep(current.parent, current.name, current.node):
+                if pending:
+                    pending[-1].keeps_some = True
+            else:
+                self._volume.remove(current.parent, current.node.number, current.name)
+                self.waiting.unnamed(current.node.number, current.parent, current.name)
+        if node.is_folder:
+            # Numbers are used again: forget every directory that may be gone.
+            self._forget_directories()
+
+    def _children(self, node: Node) -> Iterator[tuple[str, Node]]:
+        return self._volume.list(node.number) if node.is_folder else iter(())
+
+
+@dataclass(slots=True)
+class Removal:
+    """A name on its way out, once its children are gone or it ``keeps_some``."""
+
+    parent: int
+    name: str
+    node: Node
+    children: Iterator[tuple[str, Node]]
+    keeps_some: bool = False
 
 
 class MftSet:
@@ -253,14 +319,8 @@ class MftSet:
         return byte < len(self._bits) and bool(self._bits[byte] >> (number & 7) & 1)
 
 
-def folded(name: str) -> str:
-    """A name by which this layer's own are told apart, letter by letter as $UpCase does."""
-    return "".join(letter.upper() if len(letter.upper()) == 1 else letter for letter in name)
-
-
-def is_folder(node: Node) -> bool:
-    """Whether names can lie in it: links to folders are not followed."""
-    return node.is_directory and not node.is_reparse_point
+def no_target(entry: HardLink) -> Refused:
+    return Refused(f'there is no file "{entry.target}" to link to')
 
 
 def implied(metadata: Metadata | None) -> Metadata:
@@ -269,12 +329,3 @@ def implied(metadata: Metadata | None) -> Metadata:
         now = EPOCH + time.time_ns() // 100
         return Metadata(FILE_ATTRIBUTE_DIRECTORY, now, now, now, now)
     return replace(metadata, attributes=FILE_ATTRIBUTE_DIRECTORY, security=None, extended=())
-
-
-def beginning(content: Content, size: int) -> bytes:
-    """The first bytes of a content: all, or a piece."""
-    wanted = min(size, PIECE)
-    data = content.read(wanted) if wanted else b""
-    while len(data) < wanted:
-        data += content.read(wanted - len(data))
-    return data

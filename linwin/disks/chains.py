@@ -10,21 +10,30 @@ import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from itertools import pairwise
 from pathlib import Path
 
+from linwin.disks.check import examine
+from linwin.disks.durable import publish, sync
 from linwin.disks.failures import no_space
+from linwin.disks.findings import Judgement, missing
+from linwin.disks.flatten import flatten
 from linwin.disks.job import Job
 from linwin.disks.qcow2 import create_overlay, read_header
 from linwin.disks.supervise import run_job
+from linwin.disks.survey import NAME, READ_ONLY, SUFFIX, Survey, survey
 from linwin.errors import Internal, LinwinError, Unavailable
+from linwin.host.files import sync_folder
 from linwin.layers import short
 from linwin.model.chain import chain_ids
 from linwin.model.image import Layer
 from linwin.model.progress import Progress, Report
 from linwin.model.template import Template
+from linwin.model.upkeep import Finding
 from linwin.paths import Paths
 
-SUFFIX = ".qcow2"
+WORK = "chain-"
+"""How the folders of unfinished work in the scratch folder begin."""
 
 
 class ChainDisks:
@@ -39,15 +48,17 @@ class ChainDisks:
         self._paths = paths
         self._locks: dict[str, asyncio.Lock] = {}
         self._in_use: Counter[str] = Counter()
+        self._working: set[Path] = set()
+        self._upkeep = asyncio.Lock()
 
     async def chain(self, template: Template, layers: Sequence[Layer], report: Report) -> tuple[str, Path]:
         ids = chain_ids(template.digest, [layer.diff_id for layer in layers])
         with translated(), self._used(ids):
             async with self._lock(ids[0]):
-                await asyncio.to_thread(self._adopt_base, template)
-            for parent, chain_id, layer in zip(ids, ids[1:], layers, strict=False):
+                await self._adopt_base(template)
+            for number, (parent, chain_id) in enumerate(pairwise(ids)):
                 async with self._lock(chain_id):
-                    await self._extend(parent, chain_id, layer, report)
+                    await self._extend(template, parent, chain_id, layers[: number + 1], report)
         return ids[-1], self._path(ids[-1])
 
     async def overlay(self, chain_end: Path, path: Path, *, uid: int) -> None:
@@ -60,35 +71,69 @@ class ChainDisks:
                 unfinished.chmod(0o600)
                 if os.geteuid() == 0:
                     os.chown(unfinished, uid, uid)
-                unfinished.rename(path)
+                await asyncio.to_thread(publish, unfinished, path)
             finally:
                 unfinished.unlink(missing_ok=True)
 
+    async def backing(self, overlay: Path) -> str | None:
+        with translated():
+            try:
+                header = await asyncio.to_thread(read_header, overlay)
+            except Internal:
+                return None
+        below = self._paths.chains / Path(header.backing or "").name
+        if NAME.fullmatch(below.name) and header.backing == relative(below, overlay):
+            return chain_id_of(below.name)
+        return None
+
+    async def flatten(self, chain_end: Path, target: Path, report: Report) -> None:
+        with translated(), self._used([chain_id_of(chain_end.name)]):
+            size = (await asyncio.to_thread(read_header, chain_end)).size
+
+            def advanced(part: float) -> None:
+                report(Progress("Flattening", short(chain_end.stem), int(part * size), size))
+
+            await flatten(chain_end, target, advanced)
+
+    async def usage(self) -> dict[str, int]:
+        """Bytes that deleting each chain's own file would free; a template's disk is the template's."""
+        with translated():
+            return await asyncio.to_thread(self._usage)
+
     async def prune(self, keep: frozenset[str]) -> int:
         with translated():
-            return self._prune(keep | self._in_use.keys())
+            async with self._upkeep:
+                return self._prune(keep | self._in_use.keys())
+
+    async def check(
+        self, needed: frozenset[str], templates: Sequence[Template], report: Report, *, repair: bool
+    ) -> Sequence[Finding]:
+        bases = {self._path(template.digest).name: template for template in templates}
+        with translated():
+            async with self._upkeep:
+                found = await asyncio.to_thread(survey, self._paths.chains)
+                await examine(found, bases, self._work_dir, report)
+                # Nothing is awaited from here on: what nobody uses now is free to be deleted.
+                wanted = {self._path(chain_id).name for chain_id in needed}
+                judgement = Judgement(found.closure(wanted), self._busy(found), bases, repair)
+                findings = judgement.of_files(found) + judgement.of_leftovers(self._leftovers())
+                return findings + [missing(name) for name in sorted(wanted - found.files.keys())]
 
     # ---- building ----------------------------------------------------------
 
-    def _adopt_base(self, template: Template) -> None:
+    async def _adopt_base(self, template: Template) -> None:
         base = self._path(template.digest)
         if base.exists():
             return
-        if read_header(template.c_disk).backing is not None:
-            raise Internal(f"the C: disk of template {template.name} is not complete in itself")
         self._paths.chains.mkdir(parents=True, exist_ok=True)
-        try:
-            os.link(template.c_disk, base)
-        except OSError as error:
-            if error.errno != errno.EXDEV:
-                raise
-            with self._work_dir() as work:
-                shutil.copyfile(template.c_disk, work / base.name)
-                self._publish(work / base.name, base)
-        base.chmod(0o444)
+        with self._work_dir() as work:
+            await asyncio.to_thread(link_base, template, base, work / base.name)
 
-    async def _extend(self, parent: str, chain_id: str, layer: Layer, report: Report) -> None:
-        path = self._path(chain_id)
+    async def _extend(
+        self, template: Template, parent: str, chain_id: str, layers: Sequence[Layer], report: Report
+    ) -> None:
+        """Build the overlay of the last of ``layers`` on the chain of those before it."""
+        path, layer = self._path(chain_id), layers[-1]
         layer_name = short(layer.digest)
         if path.exists():
             report(Progress("Already exists", layer_name))
@@ -100,6 +145,8 @@ class ChainDisks:
             job = Job(
                 blob=str(layer.blob),
                 diff_id=layer.diff_id,
+                kind=template.kind,
+                lower=[(str(below.blob), below.diff_id) for below in reversed(layers[:-1])],
                 overlay=str(unfinished),
                 backing=str(backing),
                 offset=0,
@@ -109,44 +156,49 @@ class ChainDisks:
             applied = await run_job(
                 job, lambda used: report(Progress("Extracting", layer_name, used, layer.size))
             )
-            await asyncio.to_thread(self._publish, unfinished, path)
-        if applied.hives:
-            report(Progress(f"Registry changes left out: {', '.join(applied.hives)}", layer_name))
+            await asyncio.to_thread(publish_read_only, unfinished, path)
+        if applied.registry:
+            report(Progress(applied.registry, layer_name))
         report(Progress("Extracted", layer_name, layer.size, layer.size))
-
-    def _publish(self, unfinished: Path, path: Path) -> None:
-        """Make a finished file appear under its name, whole or not at all."""
-        unfinished.chmod(0o444)
-        sync(unfinished)
-        unfinished.rename(path)
-        sync(path.parent)
 
     @contextmanager
     def _work_dir(self) -> Iterator[Path]:
         self._paths.scratch.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix="chain-", dir=self._paths.scratch) as work:
-            yield Path(work)
+        folder = tempfile.TemporaryDirectory(prefix=WORK, dir=self._paths.scratch)
+        work = Path(folder.name)
+        self._working.add(work)
+        try:
+            with folder:
+                yield work
+        finally:
+            self._working.remove(work)
 
-    # ---- pruning -----------------------------------------------------------
+    # ---- upkeep ------------------------------------------------------------
 
     def _prune(self, keep: frozenset[str] | set[str]) -> int:
-        parents = {path.name: read_header(path).backing for path in self._paths.chains.glob(f"*{SUFFIX}")}
-        needed: set[str] = set()
-        for chain_id in keep:
-            name: str | None = self._path(chain_id).name
-            while name is not None and name in parents and name not in needed:
-                needed.add(name)
-                name = parents[name]
-        doomed = parents.keys() - needed
+        found = survey(self._paths.chains)
+        needed = found.closure(self._path(chain_id).name for chain_id in keep)
         freed = 0
-        while doomed:
-            # Ends first: a chain never lacks its lower part, wherever this is cut short.
-            for name in sorted(doomed - {parents[name] for name in doomed}):
-                path = self._paths.chains / name
-                freed += freed_by_unlinking(path)
-                path.unlink()
-                doomed.remove(name)
+        # Ends first: a chain never lacks its lower part, wherever this is cut short.
+        for name in found.ends_first(found.files.keys() - needed):
+            path = self._paths.chains / name
+            freed += freed_by_unlinking(path)
+            path.unlink()
         return freed
+
+    def _usage(self) -> dict[str, int]:
+        files = [path for path in self._paths.chains.glob(f"*{SUFFIX}") if NAME.fullmatch(path.name)]
+        return {chain_id_of(path.name): freed_by_unlinking(path) for path in files}
+
+    def _busy(self, before: Survey) -> set[str]:
+        """Files that builders use, and what the chains stand on that came while a check looked at others."""
+        now = survey(self._paths.chains)
+        used = {self._path(chain_id).name for chain_id in self._in_use}
+        return now.closure(used | (now.files.keys() - before.files.keys()))
+
+    def _leftovers(self) -> list[Path]:
+        """Folders of work that no builder of this daemon does."""
+        return sorted(set(self._paths.scratch.glob(f"{WORK}*")) - self._working)
 
     # ---- names and locks ---------------------------------------------------
 
@@ -172,22 +224,50 @@ class ChainDisks:
                 self._locks.pop(chain_id, None)
 
 
+def link_base(template: Template, base: Path, copy: Path) -> None:
+    """Make the template's C: disk the base of chains; by way of ``copy`` where a link cannot be.
+
+    It is read-only before it appears, and on disk before anything stands on it.
+    """
+    if read_header(template.c_disk).backing is not None:
+        raise Internal(f"the C: disk of template {template.name} is not complete in itself")
+    template.c_disk.chmod(READ_ONLY)
+    sync(template.c_disk)
+    try:
+        os.link(template.c_disk, base)
+    except FileExistsError:
+        return  # by a call that was cancelled meanwhile
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        shutil.copyfile(template.c_disk, copy)
+        publish_read_only(copy, base)
+    sync_folder(base.parent)
+
+
+def publish_read_only(unfinished: Path, path: Path) -> None:
+    """Make a finished chain appear under its name, never to be changed."""
+    unfinished.chmod(READ_ONLY)
+    publish(unfinished, path)
+
+
+def chain_id_of(name: str) -> str:
+    """The chain id that a file's name stands for."""
+    return f"sha256:{name.removesuffix(SUFFIX)}"
+
+
 def relative(backing: Path, overlay: Path) -> str:
     """How an overlay names its backing file, so that the root can be moved."""
     return os.path.relpath(backing, overlay.parent)
 
 
 def freed_by_unlinking(path: Path) -> int:
-    status = path.stat()
-    return status.st_blocks * 512 if status.st_nlink == 1 else 0
-
-
-def sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
+    """Bytes of disk that go when a file goes: none as long as another name has them, or when it is gone."""
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        status = path.stat(follow_symlinks=False)
+    except FileNotFoundError:
+        return 0
+    return status.st_blocks * 512 if status.st_nlink == 1 else 0
 
 
 @contextmanager
@@ -202,4 +282,4 @@ def translated() -> Iterator[None]:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise no_space() from error
-        raise Unavailable(f"a disk cannot be written: {error}") from error
+        raise Unavailable(f"a disk cannot be read or written: {error}") from error

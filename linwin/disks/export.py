@@ -1,4 +1,4 @@
-"""Exports an overlay that is being written as NBD, for this process alone.
+"""Exports a disk as NBD, for this process alone.
 
 qemu-storage-daemon reads through the backing chain and keeps the qcow2 format's
 books; nothing is mounted and no root is needed.
@@ -20,11 +20,12 @@ from linwin.errors import LinwinError, Unavailable
 from linwin.host.process import find_program, last_words
 
 SOCKET = "nbd.sock"
+NODE = "disk"
 STOP_TIMEOUT = 60
 
 
-def block_devices(overlay: Path, backing: Path) -> list[str]:
-    """The ``--blockdev`` values for ``overlay`` on ``backing``.
+def writable_devices(overlay: Path, backing: Path) -> list[str]:
+    """The ``--blockdev`` values for an unfinished ``overlay`` on ``backing``.
 
     The backing file is named here and not read from the overlay's header: the
     header's name holds only where the overlay will end up. The host's cache is
@@ -34,7 +35,7 @@ def block_devices(overlay: Path, backing: Path) -> list[str]:
     nodes = [
         {"node-name": "file", "filename": str(overlay), **file},
         {
-            "node-name": "overlay",
+            "node-name": NODE,
             "driver": "qcow2",
             "file": "file",
             "cache": {"no-flush": True},
@@ -48,15 +49,34 @@ def block_devices(overlay: Path, backing: Path) -> list[str]:
     return [json.dumps(node) for node in nodes]
 
 
+def read_only_devices(disk: Path) -> list[str]:
+    """The ``--blockdev`` value for a finished ``disk`` on what its header names."""
+    file = {"driver": "file", "filename": str(disk), "read-only": True}
+    return [json.dumps({"node-name": NODE, "driver": "qcow2", "read-only": True, "file": file})]
+
+
 @contextmanager
 def exported(overlay: Path, backing: Path, run_dir: Path) -> Iterator[socket.socket]:
-    """Yield a socket connected to an NBD server whose only export is the overlay.
+    """Yield a socket connected to an NBD server whose only export is the overlay, to be written.
 
     The server ends with this process, however that ends. Leaving closes the
     qcow2 file cleanly. Raises Unavailable, in the server's own words, when it
     fails or cannot open the overlay.
     """
-    server, connection = start(overlay, backing, run_dir)
+    with served(writable_devices(overlay, backing), run_dir, writable=True) as connection:
+        yield connection
+
+
+@contextmanager
+def exported_read_only(disk: Path, run_dir: Path) -> Iterator[socket.socket]:
+    """As :func:`exported`, for a finished disk that is only looked at."""
+    with served(read_only_devices(disk), run_dir, writable=False) as connection:
+        yield connection
+
+
+@contextmanager
+def served(devices: list[str], run_dir: Path, *, writable: bool) -> Iterator[socket.socket]:
+    server, connection = start(devices, run_dir, writable=writable)
     with server, connection:
         try:
             yield connection
@@ -69,7 +89,9 @@ def exported(overlay: Path, backing: Path, run_dir: Path) -> Iterator[socket.soc
             raise Unavailable(f"qemu-storage-daemon failed: {said}")
 
 
-def start(overlay: Path, backing: Path, run_dir: Path) -> tuple[subprocess.Popen[bytes], socket.socket]:
+def start(
+    devices: list[str], run_dir: Path, *, writable: bool
+) -> tuple[subprocess.Popen[bytes], socket.socket]:
     """Start the server on a socket that listens already, so that there is nothing to wait for."""
     program = find_program("qemu-storage-daemon")
     parent = os.getpid()
@@ -83,7 +105,7 @@ def start(overlay: Path, backing: Path, run_dir: Path) -> tuple[subprocess.Popen
             connection = socket.socket(socket.AF_UNIX)
             connection.connect(address)
             server = subprocess.Popen(
-                [program, *arguments(overlay, backing, listener.fileno())],
+                [program, *arguments(devices, listener.fileno(), writable=writable)],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
@@ -96,12 +118,12 @@ def start(overlay: Path, backing: Path, run_dir: Path) -> tuple[subprocess.Popen
     return server, connection
 
 
-def arguments(overlay: Path, backing: Path, listener: int) -> list[str]:
-    devices = [word for node in block_devices(overlay, backing) for word in ("--blockdev", node)]
+def arguments(devices: list[str], listener: int, *, writable: bool) -> list[str]:
+    access = "on" if writable else "off"
     return [
-        *devices,
+        *(word for device in devices for word in ("--blockdev", device)),
         *("--nbd-server", f"addr.type=fd,addr.str={listener},max-connections=1"),
-        *("--export", "type=nbd,id=export,node-name=overlay,name=,writable=on"),
+        *("--export", f"type=nbd,id=export,node-name={NODE},name=,writable={access}"),
     ]
 
 

@@ -14,12 +14,16 @@ from linwin.errors import Internal, LinwinError
 class Job:
     """Apply the layer at ``blob`` to ``overlay``, an empty qcow2 file on top of ``backing``.
 
+    ``kind`` is the template's, which decides whose registry the layer's deltas
+    reach. ``lower`` are blob and diff id of the layers below, the nearest first.
     ``offset`` is where C: begins on the disk, in bytes. ``run_dir`` is a private
     folder for the worker's socket. ``parent`` is the process to die with.
     """
 
     blob: str
     diff_id: str
+    kind: str
+    lower: list[tuple[str, str]]
     overlay: str
     backing: str
     offset: int
@@ -43,17 +47,17 @@ class Advanced:
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """The overlay is complete and flushed. ``hives`` are the registry deltas the layer has."""
+    """The overlay is complete and flushed. ``registry`` says what the layer's deltas changed, if any."""
 
-    hives: tuple[str, ...]
+    registry: str = ""
 
 
 def encode(message: Advanced | Applied | LinwinError) -> bytes:
     match message:
         case Advanced(used):
             value: dict[str, Any] = {"advanced": used}
-        case Applied(hives):
-            value = {"applied": hives}
+        case Applied(registry):
+            value = {"applied": registry}
         case LinwinError():
             value = {"error": type(message).__name__, "message": message.message, "hint": message.hint}
     return json.dumps(value).encode() + b"\n"
@@ -64,7 +68,7 @@ def decode(line: bytes) -> Advanced | Applied | LinwinError:
     if "advanced" in value:
         return Advanced(value["advanced"])
     if "applied" in value:
-        return Applied(tuple(value["applied"]))
+        return Applied(value["applied"])
     kind = getattr(errors, value["error"], Internal)
     error: LinwinError = kind(value["message"], hint=value["hint"])
     return error

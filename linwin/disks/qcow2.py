@@ -15,30 +15,52 @@ from linwin.host.process import run
 MAGIC = b"QFI\xfb"
 # magic, version, backing file offset and length, cluster bits, virtual size
 HEADER = struct.Struct(">4sIQIIQ")
+VERSION_3 = 3
+FEATURES_AT = 72
+FEATURES = struct.Struct(">Q")
 LONGEST_NAME = 1023
+
+DIRTY, CORRUPT, EXTERNAL_DATA = 1, 2, 4
+"""Incompatible features that a finished file of linwin's has no business with."""
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """``size`` is the virtual disk's in bytes, ``backing`` the backing file as the header names it."""
+    """``size`` is the virtual disk's in bytes, ``backing`` the backing file as the header names it.
+
+    ``features`` are the incompatible ones.
+    """
 
     size: int
     backing: str | None
+    features: int = 0
 
 
 def read_header(path: Path) -> Header:
     """Read a qcow2 file's header. Raises Internal when it is not one, and OSError."""
     with path.open("rb") as file:
-        block = file.read(HEADER.size)
+        block = file.read(FEATURES_AT + FEATURES.size)
         if len(block) < HEADER.size or not block.startswith(MAGIC):
             raise Internal(f"{path} is not a qcow2 file")
-        _, _, offset, length, _, size = HEADER.unpack(block)
+        _, version, offset, length, _, size = HEADER.unpack_from(block)
+        features = 0
+        if version >= VERSION_3:
+            if len(block) < FEATURES_AT + FEATURES.size:
+                raise Internal(f"the header of {path} is damaged")
+            (features,) = FEATURES.unpack_from(block, FEATURES_AT)
         if not offset:
-            return Header(size, None)
+            return Header(size, None, features)
         if length > LONGEST_NAME:
             raise Internal(f"the header of {path} is damaged")
         file.seek(offset)
-        return Header(size, file.read(length).decode())
+        return Header(size, decoded(file.read(length), path), features)
+
+
+def decoded(name: bytes, path: Path) -> str:
+    try:
+        return name.decode()
+    except UnicodeDecodeError as error:
+        raise Internal(f"the header of {path} is damaged") from error
 
 
 async def create_overlay(path: Path, *, backing: str, size: int) -> None:

@@ -6,7 +6,9 @@ import errno
 import os
 import socket
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Self
 
 from linwin.disks._ntfs import ffi, lib
@@ -17,6 +19,11 @@ ROOT = 5
 
 CACHE_BYTES = 96 << 20
 MOST_SECURITY_IDS = 4096
+LARGEST_REMEMBERED = 4096
+"""Bytes of a descriptor whose id is remembered. Real ones have a few hundred."""
+
+LISTED_NAME = struct.Struct("=QBB6x")
+"""``struct name``."""
 
 
 class VolumeError(OSError):
@@ -34,6 +41,11 @@ class Node:
     number: int
     is_directory: bool
     is_reparse_point: bool = False
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether names can lie in it: links to folders are not followed."""
+        return self.is_directory and not self.is_reparse_point
 
 
 class Volume:
@@ -83,6 +95,15 @@ class Volume:
         self._check(result)
         return node(self._number[0], self._kind[0])
 
+    def find(self, path: str) -> Node | None:
+        """What a path from the root stands for, without following reparse points."""
+        found: Node | None = Node(ROOT, is_directory=True)
+        for name in path.split("/") if path else ():
+            if found is None or not found.is_folder:
+                return None
+            found = self.lookup(found.number, name)
+        return found
+
     def create_directory(self, parent: int, name: str, metadata: Metadata, reparse: bytes = b"") -> int:
         """Create a directory, or a reparse point that is one; EEXIST when the name is taken."""
         kept_alive = self._fill(metadata, reparse)
@@ -115,7 +136,7 @@ class Volume:
         return self._created(result, metadata)
 
     def create_stream(self, number: int, stream: str, head: bytes, size: int) -> None:
-        """Create or replace an alternate stream; goes on as :meth:`create_file` does."""
+        """Create or replace a stream, "" for the unnamed one; goes on as :meth:`create_file` does."""
         self._check(lib.volume_create_stream(self._volume, number, *utf16(stream), head, len(head), size))
 
     def append(self, data: bytes) -> None:
@@ -124,9 +145,9 @@ class Volume:
     def finish(self) -> None:
         self._check(lib.volume_finish(self._volume))
 
-    def set_metadata(self, number: int, metadata: Metadata) -> None:
-        """Give a directory that exists the metadata of an upper layer's."""
-        kept_alive = self._fill(metadata, b"")
+    def set_metadata(self, number: int, metadata: Metadata, reparse: bytes = b"") -> None:
+        """Give a file or directory that exists other metadata, all but its streams."""
+        kept_alive = self._fill(metadata, reparse)
         result = lib.volume_set_metadata(self._volume, number, self._metadata, self._security_id)
         del kept_alive
         self._number[0] = number
@@ -138,21 +159,25 @@ class Volume:
         return target
 
     def remove(self, parent: int, number: int, name: str) -> None:
-        """Remove one name; of a directory only when it is empty."""
+        """Remove one name; of a directory only when it is empty. The parent keeps its times."""
         self._check(lib.volume_remove(self._volume, parent, number, *utf16(name)))
 
-    def list(self, number: int) -> list[tuple[str, Node]]:
-        """All names of a directory, the volume's own files left out."""
-        names, count = ffi.new("struct name **"), ffi.new("size_t *")
-        self._check(lib.volume_list(self._volume, number, names, count))
-        found = ffi.gc(names[0], lib.free)
-        return [
-            (
-                bytes(ffi.buffer(entry.text, 2 * entry.length)).decode("utf-16-le", "surrogatepass"),
-                node(entry.number, entry.kind),
-            )
-            for entry in (found[i] for i in range(count[0]))
-        ]
+    def list(self, number: int) -> Iterator[tuple[str, Node]]:
+        """All names that a directory has now, the volume's own files left out."""
+        names, size = ffi.new("uint8_t **"), ffi.new("size_t *")
+        self._check(lib.volume_list(self._volume, number, names, size))
+        return listed(ffi.gc(names[0], lib.free), size[0])
+
+    def fold(self, name: str) -> str:
+        """A name with the letters that the volume's $UpCase takes for equal made equal."""
+        return name.translate(self._upcase)
+
+    @cached_property
+    def _upcase(self) -> dict[int, int]:
+        """The letters that $UpCase changes. It knows UTF-16 units only, so none above U+FFFF."""
+        count = ffi.new("size_t *")
+        table = lib.volume_upcase(self._volume, count)
+        return {unit: table[unit] for unit in range(count[0]) if table[unit] != unit}
 
     def _fill(self, metadata: Metadata, reparse: bytes) -> tuple[Any, ...]:
         """Set the structure that C reads; the result keeps alive what it points to."""
@@ -179,8 +204,9 @@ class Volume:
     def _created(self, result: int, metadata: Metadata) -> int:
         self._check(result)
         # A descriptor is looked up in $Secure once; from then on its id is enough.
-        if metadata.security and len(self._security_ids) < MOST_SECURITY_IDS:
-            self._security_ids[metadata.security] = self._security_id[0]
+        security = metadata.security
+        if security and len(security) <= LARGEST_REMEMBERED and len(self._security_ids) < MOST_SECURITY_IDS:
+            self._security_ids[security] = self._security_id[0]
         return int(self._number[0])
 
     def _check(self, result: int) -> None:
@@ -191,9 +217,43 @@ class Volume:
             raise ExportError(refused, os.strerror(refused))
         raise VolumeError(-result, os.strerror(-result))
 
+    # ---- a file that exists, in place ---------------------------------------
+
+    def open_content(self, number: int) -> int:
+        """Open the unnamed stream of a file; its size. Nothing else can be done until it is closed."""
+        self._check(lib.content_open(self._volume, number, self._number))
+        return int(self._number[0])
+
+    def read_content(self, position: int, size: int) -> bytes:
+        """Exactly ``size`` bytes of the open file, which has as many."""
+        data = bytearray(size)
+        self._check(lib.content_read(self._volume, position, ffi.from_buffer(data), size))
+        return bytes(data)
+
+    def overwrite(self, position: int, data: bytes) -> None:
+        """Overwrite bytes of the open file; what lies beyond its end makes it longer."""
+        self._check(lib.content_write(self._volume, position, data, len(data)))
+
+    def truncate_content(self, size: int) -> None:
+        self._check(lib.content_truncate(self._volume, size))
+
+    def close_content(self) -> None:
+        self._check(lib.content_close(self._volume))
+
 
 def node(number: int, kind: int) -> Node:
     return Node(number, bool(kind & lib.KIND_DIRECTORY), bool(kind & lib.KIND_REPARSE))
+
+
+def listed(names: Any, size: int) -> Iterator[tuple[str, Node]]:
+    """Take apart what volume_list gives, a name at a time: a directory may have a million."""
+    data = ffi.buffer(names, size)
+    at = 0
+    while at < size:
+        number, kind, length = LISTED_NAME.unpack_from(data, at)
+        at += LISTED_NAME.size
+        yield bytes(data[at : at + 2 * length]).decode("utf-16-le", "surrogatepass"), node(number, kind)
+        at += (2 * length + 7) & ~7
 
 
 def utf16(text: str) -> tuple[Any, int]:

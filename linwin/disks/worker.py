@@ -20,6 +20,8 @@ from linwin.disks.apply import Applier, Refused
 from linwin.disks.export import exported
 from linwin.disks.failures import no_space
 from linwin.disks.job import Advanced, Applied, Job, encode
+from linwin.disks.registry import RegistryChanges
+from linwin.disks.utility_vm import fill_waiting
 from linwin.disks.volume import ExportError, Volume, VolumeError
 from linwin.errors import Internal, InvalidRequest, LinwinError, Unavailable
 from linwin.layers import DAMAGED, AlternateStream, Entry, HiveDelta, quoted, read_layer, short
@@ -48,8 +50,8 @@ def say(message: Advanced | Applied | LinwinError) -> None:
     sys.stdout.buffer.flush()
 
 
-def apply(job: Job) -> tuple[str, ...]:
-    """Do the job; return the names of the layer's registry deltas. Raises LinwinError."""
+def apply(job: Job) -> str:
+    """Do the job; return what the layer's registry deltas changed, in words. Raises LinwinError."""
     where = f"layer {short(job.diff_id)}"
     try:
         with (
@@ -75,10 +77,11 @@ def mounted(connection: socket.socket, offset: int) -> Volume:
         ) from error
 
 
-def apply_layer(volume: Volume, job: Job, where: str) -> tuple[str, ...]:
-    hives: list[HiveDelta] = []
-    applier = Applier(volume, hives.append)
-    entries = read_layer(Path(job.blob), job.diff_id, limit=EXPANSION * volume.size, progress=Reporter())
+def apply_layer(volume: Volume, job: Job, where: str) -> str:
+    registry = RegistryChanges(volume, job.kind, Path(job.run_dir), where)
+    applier = Applier(volume, registry.keep)
+    limit = EXPANSION * volume.size
+    entries = read_layer(Path(job.blob), job.diff_id, limit=limit, progress=Reporter())
     with closing(entries):
         for entry in entries:
             try:
@@ -87,7 +90,8 @@ def apply_layer(volume: Volume, job: Job, where: str) -> tuple[str, ...]:
                 raise InvalidRequest(f"{at(where, entry)}: {error}", hint=DAMAGED) from error
             except VolumeError as error:
                 raise volume_failure(error, at(where, entry)) from error
-    return tuple(hive.name for hive in hives)
+    fill_waiting(volume, applier.waiting, [(job.blob, job.diff_id), *job.lower], limit, where)
+    return registry.apply()
 
 
 class Reporter:

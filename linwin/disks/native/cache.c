@@ -8,11 +8,20 @@
 enum {
 	NONE = -1,
 	FEWEST_BLOCKS = 64, /* libntfs-3g has several at once in its hands */
+	/*
+	 * A dirty block is cold, and may be sent, once so many others have come since
+	 * it was touched: file data soon, the part of the MFT at hand not yet. A run
+	 * of blocks waits until a lane can be filled.
+	 */
+	RUN = LANE_BYTES / BLOCK_BYTES,
+	COLD_AFTER = 4 * RUN,
 };
 
 struct block {
-	uint64_t number; /* position on the export, in blocks */
-	int32_t next;    /* next in the same hash bucket */
+	uint64_t number;  /* position on the export, in blocks */
+	uint64_t touched; /* the cache's clock when it was last read or written */
+	uint64_t queued;  /* the clock when it joined the queue; 0: it is not there */
+	int32_t next;     /* next in the same hash bucket */
 	bool dirty;
 	bool recent; /* touched since the clock hand last passed */
 };
@@ -25,7 +34,13 @@ struct cache {
 	int32_t capacity;
 	int32_t used;
 	int32_t hand;
+	uint64_t clock; /* blocks that have come in */
 	int32_t *order; /* room for sorting dirty blocks */
+
+	/* Blocks that became dirty, oldest first, and may be clean again: a ring with room for all. */
+	int32_t *queue;
+	int32_t queue_start;
+	int32_t queue_length;
 };
 
 static uint8_t *data_of(struct cache *cache, int32_t index)
@@ -39,59 +54,6 @@ static size_t length_of(const struct cache *cache, uint64_t number)
 	uint64_t left = connection_size(cache->connection) - number * BLOCK_BYTES;
 
 	return left < BLOCK_BYTES ? (size_t)left : BLOCK_BYTES;
-}
-
-/* ---- writing back ------------------------------------------------------ */
-
-static int by_number(const void *left, const void *right, void *blocks)
-{
-	uint64_t a = ((struct block *)blocks)[*(const int32_t *)left].number;
-	uint64_t b = ((struct block *)blocks)[*(const int32_t *)right].number;
-
-	return a < b ? -1 : a > b;
-}
-
-static int32_t collect_dirty(struct cache *cache, bool recent_too)
-{
-	int32_t count = 0;
-
-	for (int32_t i = 0; i < cache->used; i++)
-		if (cache->blocks[i].dirty && (recent_too || !cache->blocks[i].recent))
-			cache->order[count++] = i;
-	qsort_r(cache->order, (size_t)count, sizeof *cache->order, by_number, cache->blocks);
-	return count;
-}
-
-/* Sends dirty blocks, ascending, neighbours together. */
-static int write_back(struct cache *cache, bool recent_too)
-{
-	int32_t count = collect_dirty(cache, recent_too);
-
-	for (int32_t i = 0; i < count;) {
-		struct lane *lane = connection_lane(cache->connection);
-		uint64_t first = cache->blocks[cache->order[i]].number;
-		size_t length = 0;
-
-		if (lane == NULL)
-			return -1;
-		for (; i < count && length < LANE_BYTES; i++) {
-			struct block *block = &cache->blocks[cache->order[i]];
-
-			if (block->number != first + length / BLOCK_BYTES)
-				break;
-			memcpy(lane->data + length, data_of(cache, cache->order[i]), BLOCK_BYTES);
-			length += length_of(cache, block->number);
-			block->dirty = false;
-		}
-		if (lane_send(lane, first * BLOCK_BYTES, length) != 0)
-			return -1;
-	}
-	return 0;
-}
-
-int cache_write_back(struct cache *cache)
-{
-	return write_back(cache, true);
 }
 
 /* ---- finding blocks ---------------------------------------------------- */
@@ -119,6 +81,105 @@ static void unlink_block(struct cache *cache, int32_t index)
 	*link = cache->blocks[index].next;
 }
 
+/* ---- writing back ------------------------------------------------------ */
+
+/* Puts a dirty block into a lane, behind what is there. */
+static void load(struct cache *cache, struct lane *lane, size_t *length, int32_t index)
+{
+	struct block *block = &cache->blocks[index];
+
+	memcpy(lane->data + *length, data_of(cache, index), BLOCK_BYTES);
+	*length += length_of(cache, block->number);
+	block->dirty = false;
+}
+
+static int by_number(const void *left, const void *right, void *blocks)
+{
+	uint64_t a = ((struct block *)blocks)[*(const int32_t *)left].number;
+	uint64_t b = ((struct block *)blocks)[*(const int32_t *)right].number;
+
+	return a < b ? -1 : a > b;
+}
+
+/* Sends all dirty blocks, ascending, neighbours together. */
+int cache_write_back(struct cache *cache)
+{
+	int32_t count = 0;
+
+	for (int32_t i = 0; i < cache->used; i++)
+		if (cache->blocks[i].dirty)
+			cache->order[count++] = i;
+	qsort_r(cache->order, (size_t)count, sizeof *cache->order, by_number, cache->blocks);
+	for (int32_t i = 0; i < count;) {
+		struct lane *lane = connection_lane(cache->connection);
+		uint64_t first = cache->blocks[cache->order[i]].number;
+		size_t length = 0;
+
+		if (lane == NULL)
+			return -1;
+		while (i < count && length < LANE_BYTES &&
+		       cache->blocks[cache->order[i]].number == first + length / BLOCK_BYTES)
+			load(cache, lane, &length, cache->order[i++]);
+		if (lane_send(lane, first * BLOCK_BYTES, length) != 0)
+			return -1;
+	}
+	return 0;
+}
+
+static void enqueue(struct cache *cache, int32_t index)
+{
+	cache->blocks[index].queued = cache->clock;
+	cache->queue[(cache->queue_start + cache->queue_length++) % cache->capacity] = index;
+}
+
+static void dequeue(struct cache *cache)
+{
+	cache->blocks[cache->queue[cache->queue_start]].queued = 0;
+	cache->queue_start = (cache->queue_start + 1) % cache->capacity;
+	cache->queue_length--;
+}
+
+/* Sends a dirty block with the cold dirty ones behind it. Waits for a lane. */
+static int send_run(struct cache *cache, int32_t index)
+{
+	struct lane *lane = connection_lane(cache->connection);
+	uint64_t first = cache->blocks[index].number;
+	size_t length = 0;
+
+	if (lane == NULL)
+		return -1;
+	do {
+		load(cache, lane, &length, index);
+		index = find(cache, first + length / BLOCK_BYTES);
+	} while (length < LANE_BYTES && index != NONE && cache->blocks[index].dirty &&
+		 cache->clock - cache->blocks[index].touched >= COLD_AFTER);
+	return lane_send(lane, first * BLOCK_BYTES, length);
+}
+
+/* Sends what has long been dirty, as far as lanes are free: nobody waits for this. */
+static int write_behind(struct cache *cache)
+{
+	if (connection_proceed(cache->connection) != 0)
+		return -1;
+	while (cache->queue_length > 0 && connection_has_room(cache->connection)) {
+		int32_t index = cache->queue[cache->queue_start];
+		struct block *block = &cache->blocks[index];
+
+		if (cache->clock - block->queued < COLD_AFTER + RUN)
+			return 0;
+		dequeue(cache);
+		if (!block->dirty)
+			continue;
+		if (cache->clock - block->touched < COLD_AFTER)
+			enqueue(cache, index);
+		else if (send_run(cache, index) != 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* ---- getting blocks ---------------------------------------------------- */
+
 /* A slot for a new block: an unused one, or by the clock algorithm one that is clean. */
 static int32_t take_slot(struct cache *cache)
 {
@@ -133,7 +194,7 @@ static int32_t take_slot(struct cache *cache)
 			block->recent = false;
 			continue;
 		}
-		if (block->dirty && write_back(cache, false) != 0)
+		if (block->dirty && send_run(cache, index) != 0)
 			return NONE;
 		unlink_block(cache, index);
 		return index;
@@ -145,20 +206,36 @@ static int32_t get(struct cache *cache, uint64_t number)
 	int32_t index = find(cache, number);
 
 	if (index != NONE) {
+		cache->blocks[index].touched = cache->clock;
 		cache->blocks[index].recent = true;
 		return index;
 	}
+	cache->clock++;
+	if (write_behind(cache) != 0)
+		return NONE;
 	index = take_slot(cache);
 	if (index == NONE)
 		return NONE;
 	/* Linked in before it is read: a slot is always in the table, and a failed read ends all. */
-	cache->blocks[index] =
-		(struct block){ .number = number, .next = *bucket(cache, number), .recent = true };
+	cache->blocks[index] = (struct block){
+		.number = number,
+		.touched = cache->clock,
+		.queued = cache->blocks[index].queued, /* the slot's, whatever it holds */
+		.next = *bucket(cache, number),
+		.recent = true,
+	};
 	*bucket(cache, number) = index;
 	if (connection_read(cache->connection, data_of(cache, index), length_of(cache, number),
 			    number * BLOCK_BYTES) != 0)
 		return NONE;
 	return index;
+}
+
+static void make_dirty(struct cache *cache, int32_t index)
+{
+	cache->blocks[index].dirty = true;
+	if (cache->blocks[index].queued == 0)
+		enqueue(cache, index);
 }
 
 /* ---- reading and writing ----------------------------------------------- */
@@ -199,13 +276,13 @@ int cache_write(struct cache *cache, const uint8_t *buffer, size_t count, uint64
 		/* Much of what libntfs-3g writes is there already; it must not grow the overlay. */
 		if (memcmp(target, buffer, piece) != 0) {
 			memcpy(target, buffer, piece);
-			cache->blocks[index].dirty = true;
+			make_dirty(cache, index);
 		}
 		buffer += piece;
 		at += piece;
 		count -= piece;
 	}
-	return connection_proceed(cache->connection);
+	return 0;
 }
 
 /* ---- opening and closing ----------------------------------------------- */
@@ -225,7 +302,8 @@ struct cache *cache_open(struct connection *connection, size_t bytes)
 	cache->data = malloc(capacity * BLOCK_BYTES);
 	cache->buckets = malloc(capacity * sizeof *cache->buckets);
 	cache->order = malloc(capacity * sizeof *cache->order);
-	if (!cache->blocks || !cache->data || !cache->buckets || !cache->order) {
+	cache->queue = malloc(capacity * sizeof *cache->queue);
+	if (!cache->blocks || !cache->data || !cache->buckets || !cache->order || !cache->queue) {
 		cache_close(cache);
 		errno = ENOMEM;
 		return NULL;
@@ -239,6 +317,7 @@ void cache_close(struct cache *cache)
 {
 	if (cache == NULL)
 		return;
+	free(cache->queue);
 	free(cache->order);
 	free(cache->buckets);
 	free(cache->data);

@@ -4,8 +4,9 @@
  * libntfs-3g reads and writes in pieces of 512 bytes to a few kilobytes, most
  * of them metadata that it touches again at once. The cache's blocks are the
  * clusters of the qcow2 overlay behind the export, so that an overlay is
- * written whole clusters at a time, in ascending order, and only where bytes
- * really changed.
+ * written whole clusters at a time and only where bytes really changed. What has
+ * not been touched for a while is sent while the caller goes on, neighbours
+ * together; the rest waits, since it is likely to change again.
  */
 #ifndef LINWIN_CACHE_H
 #define LINWIN_CACHE_H

@@ -1,7 +1,6 @@
 #include "connection.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -131,6 +130,11 @@ static int await_overlapping(struct connection *connection, uint64_t start, size
 				return -1;
 	}
 	return 0;
+}
+
+bool connection_has_room(const struct connection *connection)
+{
+	return connection->busy_lanes < LANES;
 }
 
 struct lane *connection_lane(struct connection *connection)

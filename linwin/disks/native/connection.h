@@ -8,13 +8,14 @@
 #ifndef LINWIN_CONNECTION_H
 #define LINWIN_CONNECTION_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 enum {
 	BLOCK_BYTES = 64 * 1024, /* the cluster size of the qcow2 files behind the export */
 	LANE_BYTES = 16 * BLOCK_BYTES,
-	LANES = 8, /* writes under way at most */
+	LANES = 4, /* writes under way at most */
 };
 
 struct connection;
@@ -41,6 +42,8 @@ int connection_error(const struct connection *connection);
 /* Reads a part of one block. 0, or -1 with errno set, as all that follow. */
 int connection_read(struct connection *connection, uint8_t *data, size_t length, uint64_t start);
 
+/* Whether a lane is free now. */
+bool connection_has_room(const struct connection *connection);
 /* Waits for a lane that is free. NULL on failure. */
 struct lane *connection_lane(struct connection *connection);
 int lane_send(struct lane *lane, uint64_t start, size_t length);

@@ -1,6 +1,7 @@
 #include "volume.h"
 
 #include <stdbool.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #include "volume_state.h"
@@ -71,7 +72,11 @@ int volume_set_metadata(struct volume *volume, uint64_t number, const struct met
 		return error_of_errno();
 	if (metadata->security_id != 0)
 		inode->security_id = cpu_to_le32(metadata->security_id);
-	error = apply(volume, inode, metadata);
+	if (metadata->extended == NULL && ntfs_attr_exist(inode, AT_EA, AT_UNNAMED, 0) &&
+	    ntfs_remove_ntfs_ea(inode) != 0)
+		error = error_of_errno();
+	if (error == 0)
+		error = apply(volume, inode, metadata);
 	*security_id = le32_to_cpu(inode->security_id);
 	if (ntfs_inode_close(inode) != 0 && error == 0)
 		error = error_of_errno();
@@ -105,6 +110,7 @@ static int make(struct volume *volume, uint64_t parent, const uint16_t *name, si
 		return error;
 	security_id = metadata->security_id != 0 ? cpu_to_le32(metadata->security_id)
 						 : inherited(volume, directory);
+	volume_place(volume);
 	*out = ntfs_create(volume->directory, security_id, (const ntfschar *)name, (u8)length,
 			   directory ? S_IFDIR : S_IFREG);
 	return *out != NULL ? 0 : error_of_errno();
@@ -156,8 +162,10 @@ static int start_data(struct volume *volume, ntfs_inode *inode, ntfschar *name, 
 	volume->data = ntfs_attr_open(inode, AT_DATA, name, name_length);
 	if (volume->data == NULL)
 		return error_of_errno();
+	volume_place(volume);
 	if (ntfs_attr_truncate_solid(volume->data, (s64)size) != 0)
 		return error_of_errno();
+	volume_placed(volume, volume->data);
 	return write_data(volume, data, length);
 }
 
@@ -190,22 +198,53 @@ int volume_create_file(struct volume *volume, uint64_t parent, const uint16_t *n
 	return finish_node(volume, inode, error, number, security_id);
 }
 
+/*
+ * Finds a stream's name as it is written, since Windows tells streams apart
+ * without regard to case. Reports 1 when found, 0 when there is none.
+ */
+static int find_stream(ntfs_inode *inode, ntfschar *name, size_t length)
+{
+	ntfs_attr_search_ctx *search = ntfs_attr_get_search_ctx(inode, NULL);
+	int found = 0;
+
+	if (search == NULL)
+		return error_of_errno();
+	if (ntfs_attr_lookup(AT_DATA, length != 0 ? name : AT_UNNAMED, (u32)length, IGNORE_CASE, 0, NULL, 0,
+			     search) == 0) {
+		const ATTR_RECORD *record = search->attr;
+
+		memcpy(name, (const uint8_t *)record + le16_to_cpu(record->name_offset),
+		       length * sizeof *name);
+		found = 1;
+	} else if (errno != ENOENT) {
+		found = error_of_errno();
+	}
+	ntfs_attr_put_search_ctx(search);
+	return found;
+}
+
 int volume_create_stream(struct volume *volume, uint64_t number, const uint16_t *name, size_t length,
 			 const void *data, size_t length_given, uint64_t size)
 {
+	ntfschar stream[NTFS_MAX_NAME_LEN];
 	ntfs_inode *inode;
-	int error = volume_let_go(volume);
+	int found;
+	int error = length <= NTFS_MAX_NAME_LEN ? volume_let_go(volume) : -ENAMETOOLONG;
 
 	if (error != 0)
 		return error;
 	inode = ntfs_inode_open(volume->ntfs, number);
 	if (inode == NULL)
 		return error_of_errno();
-	if (!ntfs_attr_exist(inode, AT_DATA, (const ntfschar *)name, (u32)length) &&
-	    ntfs_attr_add(inode, AT_DATA, (ntfschar *)name, (u8)length, NULL, 0) != 0)
+	memcpy(stream, name, length * sizeof *stream);
+	found = find_stream(inode, stream, length);
+	if (found < 0)
+		error = found;
+	else if (found == 0 && ntfs_attr_add(inode, AT_DATA, stream, (u8)length, NULL, 0) != 0)
 		error = error_of_errno();
 	if (error == 0)
-		error = start_data(volume, inode, (ntfschar *)name, (u32)length, data, length_given, size);
+		error = start_data(volume, inode, length != 0 ? stream : AT_UNNAMED, (u32)length, data,
+				   length_given, size);
 	if (error == 0 && length_given < size) {
 		volume->file = inode;
 		return 0;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "connection.h"
 #include "volume_state.h"
 
 #include <ntfs-3g/device.h>
@@ -52,6 +53,70 @@ int volume_close(struct volume *volume, ntfs_inode *inode)
 	return failed ? error_of_errno() : 0;
 }
 
+/* ---- where clusters are taken ------------------------------------------- */
+
+/*
+ * Left alone, libntfs-3g begins every file 4096 clusters behind the last one, to
+ * leave it room to grow. A layer's files do not grow, and scattered like that
+ * each of them would cost a cluster of the overlay, sixteen times as large.
+ */
+void volume_place(struct volume *volume)
+{
+	if (volume->next < volume->ntfs->nr_clusters)
+		volume->ntfs->data1_zone_pos = volume->next;
+}
+
+void volume_placed(struct volume *volume, const ntfs_attr *attribute)
+{
+	const runlist_element *run = attribute->rl;
+
+	if (!NAttrNonResident(attribute) || run == NULL)
+		return;
+	for (; run->length != 0; run++)
+		if (run->lcn >= volume->ntfs->mft_zone_end)
+			volume->next = run->lcn + run->length;
+}
+
+struct longest {
+	LCN start, length;
+	LCN run; /* free clusters in a row, up to where it has come */
+};
+
+static void measure(struct longest *longest, LCN at, uint8_t bits)
+{
+	if (bits == 0) {
+		longest->run += 8;
+		return;
+	}
+	if (longest->run > longest->length) {
+		longest->start = at - longest->run;
+		longest->length = longest->run;
+	}
+	longest->run = 0;
+}
+
+/* Starts in the longest free part of the data zone, by whole bytes of $Bitmap, and with a block. */
+static int find_room(struct volume *volume)
+{
+	ntfs_volume *ntfs = volume->ntfs;
+	LCN block = ntfs->cluster_size < BLOCK_BYTES ? BLOCK_BYTES / ntfs->cluster_size : 1;
+	LCN at = (ntfs->mft_zone_end + 7) & ~(LCN)7;
+	struct longest longest = { .start = at };
+	uint8_t bits[4096];
+	s64 n;
+
+	while ((n = ntfs_attr_pread(ntfs->lcnbmp_na, at / 8, sizeof bits, bits)) > 0)
+		for (s64 i = 0; i < n; i++, at += 8)
+			measure(&longest, at, bits[i]);
+	if (n < 0)
+		return error_of_errno();
+	measure(&longest, at, 0xFF);
+	volume->next = longest.start;
+	if (longest.length > block)
+		volume->next = (longest.start + block - 1) / block * block;
+	return 0;
+}
+
 /* ---- mounting ---------------------------------------------------------- */
 
 int volume_mount(struct device *device, struct volume **out)
@@ -75,8 +140,10 @@ int volume_mount(struct device *device, struct volume **out)
 		free(volume);
 		return error;
 	}
-	if (ntfs_set_ignore_case(volume->ntfs) != 0 || ntfs_open_secure(volume->ntfs) != 0) {
+	error = find_room(volume);
+	if (error == 0 && (ntfs_set_ignore_case(volume->ntfs) != 0 || ntfs_open_secure(volume->ntfs) != 0))
 		error = error_of_errno();
+	if (error != 0) {
 		ntfs_umount(volume->ntfs, TRUE);
 		free(volume);
 		return error;
@@ -165,10 +232,25 @@ int volume_link(struct volume *volume, uint64_t target, uint64_t parent, const u
 	return error != 0 ? error : closing;
 }
 
+/* libntfs-3g says of a directory that it was changed now. A layer says itself when it was. */
+static int set_back_times(struct volume *volume, uint64_t number, ntfs_time modified, ntfs_time changed)
+{
+	int error = volume_hold(volume, number);
+
+	if (error != 0)
+		return error;
+	volume->directory->last_data_change_time = modified;
+	volume->directory->last_mft_change_time = changed;
+	NInoFileNameSetDirty(volume->directory);
+	NInoSetDirty(volume->directory);
+	return 0;
+}
+
 int volume_remove(struct volume *volume, uint64_t parent, uint64_t number, const uint16_t *name,
 		  size_t length)
 {
 	ntfs_inode *inode, *directory;
+	ntfs_time modified, changed;
 	int error = volume_hold(volume, parent);
 
 	if (error != 0)
@@ -177,19 +259,21 @@ int volume_remove(struct volume *volume, uint64_t parent, uint64_t number, const
 	if (inode == NULL)
 		return error_of_errno();
 	directory = volume->directory;
+	modified = directory->last_data_change_time;
+	changed = directory->last_mft_change_time;
 	volume->directory = NULL;
 	volume->inherited[0] = volume->inherited[1] = const_cpu_to_le32(0);
 	/* Closes both inodes, also when it fails. */
 	if (ntfs_delete(volume->ntfs, NULL, inode, directory, (const ntfschar *)name, (u8)length) != 0)
 		return error_of_errno();
-	return 0;
+	return set_back_times(volume, parent, modified, changed);
 }
 
 /* ---- listing ----------------------------------------------------------- */
 
 struct listing {
-	struct name *names;
-	size_t count;
+	uint8_t *names;
+	size_t size;
 	size_t room;
 };
 
@@ -197,6 +281,8 @@ static int add_name(void *listing_pointer, const ntfschar *text, const int lengt
 		    const s64 position, const MFT_REF reference, const unsigned kind)
 {
 	struct listing *listing = listing_pointer;
+	size_t text_bytes = (size_t)length * sizeof *text;
+	size_t bytes = (sizeof(struct name) + text_bytes + 7) & ~(size_t)7;
 	struct name *name;
 
 	(void)position;
@@ -206,9 +292,9 @@ static int add_name(void *listing_pointer, const ntfschar *text, const int lengt
 		return 0;
 	if (length == 2 && text[0] == const_cpu_to_le16('.') && text[1] == const_cpu_to_le16('.'))
 		return 0;
-	if (listing->count == listing->room) {
-		size_t room = listing->room != 0 ? 2 * listing->room : 16;
-		struct name *names = realloc(listing->names, room * sizeof *names);
+	if (listing->room - listing->size < bytes) {
+		size_t room = 2 * listing->room + 1024;
+		uint8_t *names = realloc(listing->names, room);
 
 		if (names == NULL) {
 			errno = ENOMEM;
@@ -217,15 +303,16 @@ static int add_name(void *listing_pointer, const ntfschar *text, const int lengt
 		listing->names = names;
 		listing->room = room;
 	}
-	name = &listing->names[listing->count++];
+	name = (struct name *)(listing->names + listing->size);
 	name->number = MREF(reference);
 	name->kind = kind == NTFS_DT_DIR ? KIND_DIRECTORY : KIND_FILE;
 	name->length = (uint8_t)length;
-	memcpy(name->text, text, (size_t)length * sizeof *text);
+	memcpy(name + 1, text, text_bytes);
+	listing->size += bytes;
 	return 0;
 }
 
-int volume_list(struct volume *volume, uint64_t number, struct name **names, size_t *count)
+int volume_list(struct volume *volume, uint64_t number, uint8_t **names, size_t *size)
 {
 	struct listing listing = { 0 };
 	s64 position = 0;
@@ -244,6 +331,12 @@ int volume_list(struct volume *volume, uint64_t number, struct name **names, siz
 		return error;
 	}
 	*names = listing.names;
-	*count = listing.count;
+	*size = listing.size;
 	return 0;
+}
+
+const uint16_t *volume_upcase(const struct volume *volume, size_t *count)
+{
+	*count = volume->ntfs->upcase_len;
+	return (const uint16_t *)volume->ntfs->upcase;
 }

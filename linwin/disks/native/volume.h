@@ -37,12 +37,11 @@ struct metadata {
 	size_t reparse_length;
 };
 
-/* One name of a directory, as volume_list gives it. */
+/* One name of a directory, as volume_list gives it; its `length` UTF-16 units follow, then padding. */
 struct name {
 	uint64_t number;
 	uint8_t kind;
 	uint8_t length;
-	uint16_t text[255];
 };
 
 int volume_mount(struct device *device, struct volume **out);
@@ -63,24 +62,30 @@ int volume_create_directory(struct volume *volume, uint64_t parent, const uint16
 int volume_create_file(struct volume *volume, uint64_t parent, const uint16_t *name, size_t length,
 		       const struct metadata *metadata, const void *data, size_t length_given,
 		       uint64_t size, uint64_t *number, uint32_t *security_id);
-/* Creates or replaces an alternate data stream; its bytes follow as a file's do. */
+/* Creates or replaces a data stream, the unnamed one too; its bytes follow as a file's do. */
 int volume_create_stream(struct volume *volume, uint64_t number, const uint16_t *name, size_t length,
 			 const void *data, size_t length_given, uint64_t size);
 int volume_append(struct volume *volume, const void *data, size_t length);
 int volume_finish(struct volume *volume);
 
-/* Gives a directory that exists the metadata of an upper layer's. */
+/* Gives a file or directory that exists other metadata; extended attributes that it lacks go. */
 int volume_set_metadata(struct volume *volume, uint64_t number, const struct metadata *metadata,
 			uint32_t *security_id);
 
 int volume_link(struct volume *volume, uint64_t target, uint64_t parent, const uint16_t *name,
 		size_t length);
 
-/* Removes one name; of a directory only when it is empty. */
+/* Removes one name; of a directory only when it is empty. Its parent keeps its times. */
 int volume_remove(struct volume *volume, uint64_t parent, uint64_t number, const uint16_t *name,
 		  size_t length);
 
-/* All names of a directory, the volume's own files left out. Free the array with free(). */
-int volume_list(struct volume *volume, uint64_t number, struct name **names, size_t *count);
+/*
+ * All names of a directory, the volume's own files left out, as `size` bytes of
+ * struct name and its text, each name at a multiple of 8. Free them with free().
+ */
+int volume_list(struct volume *volume, uint64_t number, uint8_t **names, size_t *size);
+
+/* The volume's $UpCase, `count` units, alive as long as the volume is. */
+const uint16_t *volume_upcase(const struct volume *volume, size_t *count);
 
 #endif

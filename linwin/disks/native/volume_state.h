@@ -27,6 +27,8 @@ struct volume {
 	ntfs_inode *file;
 	ntfs_attr *data;
 	s64 written;
+
+	LCN next; /* where the next clusters are taken */
 };
 
 static inline int error_of_errno(void)
@@ -39,6 +41,12 @@ int volume_let_go(struct volume *volume);
 
 /* Holds a directory open, instead of another. */
 int volume_hold(struct volume *volume, uint64_t number);
+
+/* Has libntfs-3g take its next clusters behind the last file's. */
+void volume_place(struct volume *volume);
+
+/* Notes where the clusters of an attribute end that was given some. */
+void volume_placed(struct volume *volume, const ntfs_attr *attribute);
 
 /* Finds a name in the directory held. */
 int volume_find(struct volume *volume, const uint16_t *name, size_t length, uint64_t *number);

@@ -1,18 +1,23 @@
 from __future__ import annotations
 
+import asyncio
+import shutil
 import subprocess
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from linwin.disks import ChainDisks
+from linwin.model.chain import chain_ids
 from linwin.model.image import Layer
 from linwin.model.progress import Progress
 from linwin.model.template import Template
+from linwin.model.upkeep import Finding
 from linwin.paths import Paths
 from tests.unit.disks.ntfs_reader import VolumeReader
-from tests.unit.layers.windows_tar import diff_id
+from tests.unit.layers.windows_tar import diff_id, docker_on_windows
 
 DIGEST = "sha256:" + "ab" * 32
 
@@ -75,6 +80,16 @@ def progress() -> list[Progress]:
     return []
 
 
+@pytest.fixture
+def small_root(tmp_path) -> Iterator[Path]:
+    """A root with 12 MB of room."""
+    root = tmp_path / "small root"
+    root.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", root], check=True)
+    yield root
+    subprocess.run(["umount", root], check=True)
+
+
 Apply = Callable[..., Awaitable[VolumeReader]]
 
 
@@ -87,3 +102,72 @@ def apply(disks: ChainDisks, base: Template, store: Callable[[bytes], Layer], tm
         return VolumeReader(end, tmp_path / "volume.raw")
 
     return build
+
+
+def chain_file(paths: Paths, chain_id: str) -> Path:
+    return paths.chains / (chain_id.removeprefix("sha256:") + ".qcow2")
+
+
+def title(path: Path) -> str:
+    return f"chain {path.name[:12]}"
+
+
+def chain_id(path: Path) -> str:
+    return f"sha256:{path.stem}"
+
+
+def overwrite(path: Path, at: int, data: bytes) -> None:
+    with writable(path), path.open("r+b") as file:
+        file.seek(at)
+        file.write(data)
+
+
+@contextmanager
+def writable(path: Path) -> Iterator[None]:
+    mode = path.stat().st_mode
+    path.chmod(0o600)
+    yield
+    path.chmod(mode)
+
+
+LAYERS = [docker_on_windows({name: b"x"}) for name in ("lower", "upper")]
+
+
+@pytest.fixture(scope="session")
+def built(blank_disk: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files of a chain of three, to be copied."""
+    root = tmp_path_factory.mktemp("built")
+    blobs = [root / diff_id(layer)[7:] for layer in LAYERS]
+    for blob, layer in zip(blobs, LAYERS, strict=True):
+        blob.write_bytes(layer)
+    layers = [Layer(f"sha256:{blob.name}", f"sha256:{blob.name}", "", 1, blob) for blob in blobs]
+    shutil.copyfile(blank_disk, root / "c.qcow2")
+    paths = Paths(root, root / "socket")
+    asyncio.run(ChainDisks(paths).chain(template(root / "c.qcow2"), layers, lambda _: None))
+    return paths.chains
+
+
+@pytest.fixture
+def three(built: Path, base: Template, paths: Paths) -> list[Path]:
+    """The files of a chain of three: the base and two layers."""
+    paths.chains.mkdir()
+    base.c_disk.chmod(0o444)
+    chain_file(paths, base.digest).hardlink_to(base.c_disk)
+    ids = chain_ids(base.digest, [diff_id(layer) for layer in LAYERS])
+    files = [chain_file(paths, known) for known in ids]
+    for file in files[1:]:
+        shutil.copy(built / file.name, file)
+    return files
+
+
+Check = Callable[..., Awaitable[list[Finding]]]
+
+
+@pytest.fixture
+def check(disks: ChainDisks, base: Template) -> Check:
+    async def check(
+        *needed: str, repair: bool = False, templates: tuple[Template, ...] = ()
+    ) -> list[Finding]:
+        return list(await disks.check(frozenset(needed), (base, *templates), lambda _: None, repair=repair))
+
+    return check

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,15 +32,16 @@ class Found:
 
 
 class VolumeReader:
-    """All names below the root that are not the volume's own, by path."""
+    """All names below the root that are not the volume's own, by path; ``beside`` are left out."""
 
-    def __init__(self, disk: Path, raw: Path) -> None:
+    def __init__(self, disk: Path, raw: Path, *, beside: Collection[str] = ()) -> None:
         subprocess.run(["qemu-img", "convert", "-O", "raw", disk, raw], check=True)
         checked = subprocess.run(["ntfsfix", "-n", raw], capture_output=True, text=True, check=False)
         assert "was processed successfully" in checked.stdout, checked.stdout + checked.stderr
         with raw.open("rb") as file:
             ntfs = NTFS(file)
-            self._descriptors = descriptors(ntfs)
+            self._descriptors = Descriptors(ntfs)
+            self._beside = beside
             self.found = {found.path: found for found in self._walk(ntfs.mft.root, "")}
 
     def __getitem__(self, path: str) -> Found:
@@ -61,6 +62,8 @@ class VolumeReader:
             if record.segment < 24 or name == "." or not has_name(record, directory, name):
                 continue
             path = prefix + name
+            if path in self._beside:
+                continue
             found = self._read(path, record)
             yield found
             if found.is_directory and not found.reparse:
@@ -105,15 +108,34 @@ def value(record: Any, kind: int) -> bytes:
     return record.open("", kind).read() if record.has_stream("", kind) else b""
 
 
-def descriptors(ntfs: NTFS) -> dict[int, bytes]:
-    """All of $Secure:$SDS by id: 20 bytes of header (hash, id, offset, length) before each."""
-    data = ntfs.mft.get("$Secure").open("$SDS").read()
-    found = {}
-    at = 0
-    while at + 20 <= len(data):
-        _, number, _, length = struct.unpack_from("<IIQI", data, at)
-        if length == 0:
-            break
-        found[number] = data[at + 20 : at + length]
-        at += (length + 15) & ~15
-    return found
+class Descriptors:
+    """$Secure: descriptors by id, through the index that Windows uses, and checked as Windows would."""
+
+    MIRROR = 0x40000
+    """Every block of as many bytes in $SDS has its copy right behind it."""
+
+    def __init__(self, ntfs: NTFS) -> None:
+        secure = ntfs.mft.get("$Secure")
+        self._data = secure.open("$SDS").read()
+        self._index = secure.index("$SII")
+        self._found: dict[int, bytes] = {}
+
+    def get(self, number: int) -> bytes | None:
+        if number not in self._found:
+            header = bytes(self._index.search(number).data)
+            _, named, at, length = struct.unpack("<IIQI", header)
+            stored = self._data[at : at + length]
+            assert named == number
+            assert stored[:20] == header
+            assert struct.pack("<I", hashed(stored[20:])) == header[:4]
+            assert self._data[at + self.MIRROR : at + self.MIRROR + length] == stored
+            self._found[number] = stored[20:]
+        return self._found[number]
+
+
+def hashed(descriptor: bytes) -> int:
+    """The hash by which $SDH finds a descriptor: of its words, rotated by three and added."""
+    value = 0
+    for (word,) in struct.iter_unpack("<I", descriptor):
+        value = (word + ((value << 3 | value >> 29) & 0xFFFFFFFF)) & 0xFFFFFFFF
+    return value

@@ -10,7 +10,6 @@ import signal
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,7 +22,7 @@ from linwin.host.process import run
 from linwin.model.chain import chain_ids
 from linwin.model.progress import Progress
 from linwin.paths import Paths
-from tests.unit.disks.conftest import DIGEST, make_c_disk, template
+from tests.unit.disks.conftest import DIGEST, chain_file, make_c_disk, template
 from tests.unit.disks.ntfs_reader import VolumeReader
 from tests.unit.layers.windows_tar import LayerTar, docker_on_windows
 
@@ -46,10 +45,6 @@ def left_over(paths: Paths) -> list[str]:
     """Everything below the root but the template's own files and its chain."""
     own = {paths.templates / "wine" / "c.qcow2", chain_file(paths, DIGEST)}
     return sorted(str(path) for path in paths.root.rglob("*") if not path.is_dir() and path not in own)
-
-
-def chain_file(paths: Paths, chain_id: str) -> Path:
-    return paths.chains / (chain_id.removeprefix("sha256:") + ".qcow2")
 
 
 def descendants(program: str) -> list[int]:
@@ -76,8 +71,8 @@ def is_below(process: int) -> bool:
     return process == os.getpid()
 
 
-def test_chain_ids_are_those_of_oci() -> None:
-    expected = "sha256:8776a608f0edbc171baf6e9d09a416827ca7d9d1f742ee44bef55e28991e710d"
+def test_chain_ids_hash_the_parent_the_layer_and_the_writer() -> None:
+    expected = "sha256:da2dc0a031f052ad048347d0639cb2c872d11f615c714d3c6d91bcf3381e97d6"
     assert chain_ids("sha256:00", ["sha256:11"]) == ("sha256:00", expected)
 
 
@@ -318,7 +313,17 @@ async def test_a_volume_in_a_partition(disks, store, tmp_path) -> None:
     await run(["qemu-img", "convert", "-O", "qcow2", raw, disk], check=True)
     await disks.overlay(disk, overlay, uid=os.geteuid())
     layer = store(docker_on_windows({"in/a/partition": b"p"}))
-    job = Job(str(layer.blob), layer.diff_id, str(overlay), str(disk), start, str(tmp_path), os.getpid())
+    job = Job(
+        blob=str(layer.blob),
+        diff_id=layer.diff_id,
+        kind="wine",
+        lower=[],
+        overlay=str(overlay),
+        backing=str(disk),
+        offset=start,
+        run_dir=str(tmp_path),
+        parent=os.getpid(),
+    )
     await run_job(job, lambda _: None)
     await run(["qemu-img", "convert", "-O", "raw", overlay, raw], check=True)
     raw.write_bytes(raw.read_bytes()[start:])
@@ -337,16 +342,6 @@ async def test_a_volume_too_small_for_a_layer(paths, store, tmp_path) -> None:
     )
     assert raised.value.hint == "use a smaller image, or build the template with a larger C:"
     assert [path for path in left_over(paths) if not path.endswith(f"{DIGEST[7:]}.qcow2")] == []
-
-
-@pytest.fixture
-def small_root(tmp_path) -> Iterator[Path]:
-    """A root with 12 MB of room."""
-    root = tmp_path / "small root"
-    root.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", root], check=True)
-    yield root
-    subprocess.run(["umount", root], check=True)
 
 
 @pytest.mark.root

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+import struct
+
+import pytest
+from dissect.ntfs import NTFS
+
+from linwin.errors import InvalidRequest
 from tests.unit.disks.conftest import Apply
-from tests.unit.layers.windows_tar import HARD_LINK, SYMBOLIC_LINK, LayerTar
+from tests.unit.disks.fsntfs_reader import as_raw
+from tests.unit.layers.windows_tar import HARD_LINK, SYMBOLIC_LINK, LayerTar, b64
+
+DOTLESS = "\N{LATIN SMALL LETTER DOTLESS I}"
 
 LOWER = (
     LayerTar()
@@ -124,3 +133,102 @@ async def test_thousands_of_names_can_go(apply: Apply) -> None:
         lower.add(f"Files/many/{n % 7}/file {n}", b"x")
     upper = LayerTar().add("Files/.wh.many").add("Files/left", b"l")
     assert (await apply(lower.bytes(), upper.bytes())).files() == {"left": b"l"}
+
+
+async def test_a_folder_may_come_after_its_children_and_before_them(apply: Apply) -> None:
+    hidden = {"MSWINDOWS.fileattr": str(0x12), "mtime": "1000000000.5"}
+    late = LayerTar().add("Files/d/e/f", b"f").directory("Files/d/e", pax=hidden)
+    late.directory("Files/d", pax=hidden)
+    early = LayerTar().directory("Files/d", pax=hidden).directory("Files/d/e", pax=hidden)
+    early.add("Files/d/e/f", b"f")
+    for tar in (late, early):
+        volume = await apply(tar.bytes())
+        assert volume["d/e/f"].data == b"f"
+        for name in ("d", "d/e"):
+            assert volume[name].attributes & 0xF == 2
+            assert volume[name].times[1] == 1_000_000_000_500_000_000
+
+
+async def test_a_file_becomes_a_folder_and_a_file_again(apply: Apply) -> None:
+    layers = [
+        LayerTar().add("Files/x", b"1"),
+        LayerTar().directory("Files/X").add("Files/x/in", b"2"),
+        LayerTar().add("Files/x", b"3"),
+    ]
+    assert (await apply(layers[0].bytes(), layers[1].bytes())).files() == {"X/in": b"2"}
+    assert (await apply(*(layer.bytes() for layer in layers))).files() == {"x": b"3"}
+
+
+async def test_a_parent_that_is_left_out_replaces_a_lower_layers_file(apply: Apply) -> None:
+    volume = await apply(LOWER, LayerTar().add("Files/Keep/one.txt/deep/in", b"i").bytes())
+    assert volume["Keep/one.txt/deep/in"].data == b"i"
+
+
+async def test_whiteouts_leave_their_folders_times_alone(apply: Apply) -> None:
+    times = {"mtime": "1000000000.5"}
+    lower = LayerTar().directory("Files/d", pax=times).add("Files/d/f").add("Files/d/g")
+    volume = await apply(lower.bytes(), LayerTar().add("Files/d/.wh.f").bytes())
+    assert volume.names() == {"d", "d/g"}
+    assert volume["d"].times[1] == 1_000_000_000_500_000_000
+
+
+async def test_a_folder_that_is_merged_loses_the_extended_attributes_it_had(apply: Apply) -> None:
+    lower = LayerTar().directory("Files/d", pax={"MSWINDOWS.xattr.A": b64(b"value")})
+    assert (await apply(lower.bytes())).found["d"].extended
+    volume = await apply(lower.bytes(), LayerTar().directory("Files/d").bytes())
+    assert volume["d"].extended == b""
+
+
+async def test_streams_are_told_apart_without_regard_to_case(apply: Apply) -> None:
+    tar = LayerTar().add("Files/f").add("Files/f:Stream", b"first").add("Files/f:sTREAM:$data", b"second")
+    tar.add("Files/F:other", b"o")
+    assert (await apply(tar.bytes()))["f"].streams == {"Stream": b"second", "other": b"o"}
+
+
+async def test_every_letter_is_folded_as_the_volume_does(apply: Apply, blank_disk, tmp_path) -> None:
+    """Names that Python takes for equal, or Windows does, meet exactly where $UpCase says so."""
+    table = upcase(blank_disk, tmp_path)
+    letters = [chr(unit) for unit in range(0xA0, 0xD800) if chr(unit).upper() != chr(unit)]
+    pairs = [(letter, letter.upper()) for letter in letters if len(letter.upper()) == 1]
+    pairs += [("ß", "ẞ"), ("ß", "ss"), ("i", "İ"), (DOTLESS, "i"), ("\U00010428", "\U00010400"), ("ა", "Ა")]
+    lower, upper, expected = LayerTar(), LayerTar(), {}
+    for number, (small, large) in enumerate(pairs):
+        lower.add(f"Files/{number}/{small}", b"small")
+        upper.add(f"Files/{number}/{large}", b"large")
+        same = [table.get(letter, letter) for letter in small] == [
+            table.get(letter, letter) for letter in large
+        ]
+        expected |= {f"{number}/{large}": b"large"} | ({} if same else {f"{number}/{small}": b"small"})
+    assert len([path for path in expected if expected[path] == b"small"]) > 5
+    assert (await apply(lower.bytes(), upper.bytes())).files() == expected
+
+
+def upcase(disk, tmp_path) -> dict[str, str]:
+    """The letters that the volume's own table changes, read with dissect.ntfs."""
+    with as_raw(disk, tmp_path / "blank.raw").open("rb") as file:
+        data = NTFS(file).mft.get("$UpCase").open().read()
+    table = struct.unpack(f"<{len(data) // 2}H", data)
+    return {chr(unit): chr(upper) for unit, upper in enumerate(table) if unit != upper}
+
+
+async def test_a_links_name_is_folded_as_the_volume_does(apply: Apply) -> None:
+    """To Python the upper case of the dotless i is I."""
+    lower = LayerTar().add("Files/target", b"t").add("Files/I", b"lower").add("Files/ü", b"lower")
+    upper = LayerTar().add(f"Files/{DOTLESS}", type=HARD_LINK, link="Files/target").add("Files/.wh.I")
+    upper.add("Files/ü", type=HARD_LINK, link="Files/target").add("Files/.wh.Ü")
+    volume = await apply(lower.bytes(), upper.bytes())
+    assert volume.files() == {"target": b"t", DOTLESS: b"t", "ü": b"t"}
+
+
+@pytest.mark.parametrize(
+    ("path", "target"),
+    [("Gone", "Gone/deep/three.txt"), ("Keep/one.txt/below", "Keep/one.txt")],
+    ids=["in the folder it replaces", "the parent it replaces"],
+)
+async def test_a_link_whose_own_name_takes_its_target_away(
+    disks, base, store, path: str, target: str
+) -> None:
+    upper = LayerTar().add(f"Files/{path}", type=HARD_LINK, link=f"Files/{target}").bytes()
+    with pytest.raises(InvalidRequest) as raised:
+        await disks.chain(base, [store(LOWER), store(upper)], lambda _: None)
+    assert raised.value.message.endswith(f'entry "Files/{path}": there is no file "{target}" to link to')
