@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import ctypes
 import os
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.debian_programs import debian_program
 
 PR_SET_CHILD_SUBREAPER = 36
 
@@ -28,8 +27,13 @@ def children() -> dict[int, str]:
 
 
 def _child_pids() -> list[int]:
-    threads = Path(f"/proc/{os.getpid()}/task").iterdir()
-    return [int(pid) for thread in threads for pid in (thread / "children").read_text().split()]
+    found: list[int] = []
+    for thread in Path(f"/proc/{os.getpid()}/task").iterdir():
+        try:
+            found += map(int, (thread / "children").read_text().split())
+        except FileNotFoundError:
+            continue  # the thread ended while we looked; its children are another's now
+    return found
 
 
 def mounts() -> set[str]:
@@ -55,16 +59,5 @@ def nothing_left_behind() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def docker_client() -> str:
-    """The stock docker client: the one on PATH, or Debian's, unpacked into the user's cache."""
-    if found := shutil.which("docker"):
-        return found
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "linwin"
-    client = cache / "docker-cli/usr/bin/docker"
-    if not client.exists():
-        cache.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=cache) as folder:
-            subprocess.run(["apt-get", "-q", "download", "docker.io"], cwd=folder, check=True)
-            (package,) = Path(folder).glob("*.deb")
-            subprocess.run(["dpkg-deb", "--extract", package, f"{folder}/root"], check=True)
-            os.rename(f"{folder}/root", cache / "docker-cli")
-    return str(client)
+    """The stock docker client: the one on PATH, or Debian's."""
+    return debian_program("docker.io", "docker")

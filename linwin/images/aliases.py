@@ -51,6 +51,12 @@ class Aliases:
             return replace(by_name, tag=by_name.tag or tagged.tag, digest=tagged.digest)
         return tagged
 
+    def moved(self) -> list[tuple[Reference, Reference]]:
+        """Every repository that moved, and its home, as the table has them."""
+        table = self._current()
+        names = ((references.parse(name), home) for name, home in table.items())
+        return [(name, home) for name, home in names if home is not None and name.tag is None]
+
     def _current(self) -> _Table:
         try:
             status = self._override.stat()

@@ -16,16 +16,18 @@ def read_images(archive: TarArchive, templates: Sequence[Template]) -> list[Pack
     """Read the images of an archive, at least one.
 
     Docker since 25 writes both layouts into one archive. The OCI one is read
-    then, for it keeps the manifest, with the names of both.
+    then, for it keeps the manifest, with the names of both; linwin also writes
+    images that have no manifest, which only docker's layout can list.
     """
     is_docker = docker_archive.MANIFEST in archive
     if oci_archive.LAYOUT in archive and oci_archive.INDEX in archive:
-        images = oci_archive.read_oci_archive(archive, templates)
+        images, listed = oci_archive.read_oci_archive(archive, templates)
         if is_docker:
             names = docker_archive.read_names(archive)
             images = [
                 replace(image, references=image.references + names.get(image.id, ())) for image in images
             ]
+            images += docker_archive.read_docker_archive(archive, besides=listed)
     elif is_docker:
         images = docker_archive.read_docker_archive(archive)
     else:

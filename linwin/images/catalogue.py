@@ -4,14 +4,19 @@ One small file, ``index.json``, lists both and is replaced as a whole, so every
 change is visible entirely or not at all. An image's record and blobs are on
 disk before the index names it and are deleted after it does not; what a crash
 leaves in between is named by nothing, and the next :class:`Catalogue` deletes it.
+
+What the disk itself damaged keeps nothing else from being used: an image whose
+record or config cannot be read is set aside with the reason, and an index that
+cannot be read is made anew from the records, at the cost of the references.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from linwin.errors import Internal, InvalidRequest
@@ -20,27 +25,63 @@ from linwin.images.blobs import BlobStore
 from linwin.images.configs import parse_config
 from linwin.images.contents import sha256
 from linwin.images.documents import Document
-from linwin.images.durable import storing, sync_folder, write_file
-from linwin.images.records import Entry, Record
+from linwin.images.durable import make_folders, storing, sync_folder, write_file
+from linwin.images.records import Entry, Record, StoredLayer
 from linwin.paths import Paths
 
+logger = logging.getLogger(__name__)
+
 _INDEX_VERSION = "1"
+_SUFFIX = ".json"
+
+
+@dataclass(frozen=True, slots=True)
+class Damaged:
+    """An image that cannot be used: why, and its record where that one can be read."""
+
+    reason: str
+    record: Record | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Contents:
     """The catalogue at one moment.
 
-    ``entries`` are all images by id, ``references`` image ids by canonical
-    reference; one that a user gave a template's base image names no entry.
+    ``entries`` are all usable images by id, ``references`` image ids by
+    canonical reference; one that a user gave a template's base image names no
+    entry. ``damaged`` are the images that wait for a pull or load to mend them.
     """
 
     entries: Mapping[str, Entry]
     references: Mapping[str, str]
+    damaged: Mapping[str, Damaged] = field(default_factory=dict)
 
     @property
     def live_blobs(self) -> set[str]:
-        return {digest for entry in self.entries.values() for digest in entry.record.blobs}
+        """The blobs that the images need, as far as is known: see ``names_all_blobs``."""
+        records = [entry.record for entry in self.entries.values()]
+        records += [image.record for image in self.damaged.values() if image.record]
+        return {digest for record in records for digest in record.blobs} | set(self.damaged)
+
+    @property
+    def names_all_blobs(self) -> bool:
+        """False while a record is unreadable: any blob may be that image's, so none may be deleted."""
+        return all(image.record for image in self.damaged.values())
+
+    @property
+    def layers(self) -> Iterable[StoredLayer]:
+        """The stored layers of all usable images."""
+        return (layer for entry in self.entries.values() for layer in entry.record.layers)
+
+    @property
+    def manifests(self) -> set[str]:
+        """The digests of the images' own manifests."""
+        return {entry.record.manifest for entry in self.entries.values() if entry.record.manifest}
+
+    def names_of(self, image_id: str) -> tuple[str, ...]:
+        """The references that point at an image, familiar and sorted."""
+        names = (name for name, target in self.references.items() if target == image_id)
+        return tuple(sorted(map(references.familiar, names)))
 
 
 class Catalogue:
@@ -49,17 +90,16 @@ class Catalogue:
     def __init__(self, paths: Paths, blobs: BlobStore) -> None:
         """Read what is on disk and delete what an interrupted change left unnamed.
 
-        Raises Internal, naming the file, when something that is named is damaged.
+        Raises Internal, naming the file, for an index of another version.
         """
-        self._records = paths.image_records
-        self._index = paths.image_index
+        self.records = paths.image_records
+        self.index = paths.image_index
+        self.aside = paths.images_aside
         self._blobs = blobs
         self._contents = Contents({}, {})
         with storing("the image catalogue"):
-            self._records.mkdir(parents=True, exist_ok=True)
-            if self._index.exists():
-                ids, names = self._read_index()
-                self._contents = Contents({image_id: self._read_entry(image_id) for image_id in ids}, names)
+            make_folders(self.records)
+            self._contents = self._read()
             self._sweep()
 
     @property
@@ -67,85 +107,190 @@ class Catalogue:
         """What is in it now; replaced, never changed, so any thread may read it."""
         return self._contents
 
-    def put(self, entry: Entry, names: Mapping[str, str]) -> None:
-        """Add an image, or keep the one that is here, and point ``names`` where they say, at once."""
-        record, now = entry.record, self._contents
-        known = now.entries.get(record.id)
-        if known is not None and known.record.base_layers == record.base_layers:
-            # The blobs that are here serve as well, and somebody may be reading them.
-            entry = known
-        else:
-            with storing(f"image {record.id}"):
-                write_file(self._record(record.id), record.to_json())
-        self._write(Contents({**now.entries, record.id: entry}, {**now.references, **names}))
+    def put(self, images: Iterable[tuple[Entry, Iterable[str]]]) -> None:
+        """Add images, or keep those that are here, and point references at them, all at once."""
+        now, written = self._contents, dict[str, Entry]()
+        entries, damaged, names = dict(now.entries), dict(now.damaged), dict(now.references)
+        try:
+            for entry, own_names in images:
+                image_id = entry.record.id
+                known = entries.get(image_id)
+                if known is None or not self._serves(known.record, entry.record):
+                    home = entry.record.home or (known.record.home if known else None)
+                    entries[image_id] = replace(entry, record=replace(entry.record, home=home))
+                    self.write_record(entries[image_id].record)
+                    written[image_id] = entries[image_id]
+                damaged.pop(image_id, None)
+                names.update(dict.fromkeys(own_names, image_id))
+            self._write(Contents(entries, names, damaged))
+        except BaseException:
+            self._settle_for(written)
+            raise
 
     def point(self, reference: str, image_id: str) -> None:
         """Let a reference name an image, in place of what it named before."""
         now = self._contents
-        self._write(Contents(now.entries, {**now.references, reference: image_id}))
+        self._write(Contents(now.entries, {**now.references, reference: image_id}, now.damaged))
 
     def forget(self, names: frozenset[str], image_id: str | None = None) -> None:
         """Drop references and, where given, an image with them, at once."""
         now = self._contents
         kept = {name: target for name, target in now.references.items() if name not in names}
         entries = {key: entry for key, entry in now.entries.items() if key != image_id}
-        self._write(Contents(entries, kept))
+        damaged = {key: image for key, image in now.damaged.items() if key != image_id}
+        self._write(Contents(entries, kept, damaged))
         if image_id is not None:
             with storing("the deletion of an image"):
-                self._record(image_id).unlink(missing_ok=True)
+                self.record_path(image_id).unlink(missing_ok=True)
+
+    def write_record(self, record: Record) -> None:
+        with storing(f"image {record.id}"):
+            write_file(self.record_path(record.id), record.to_json())
+
+    def write_index(self) -> None:
+        """Write what is in memory once more."""
+        self._write(self._contents)
+
+    def read_index(self) -> tuple[list[str], dict[str, str]]:
+        """Image ids and references as they are on disk. Raises InvalidRequest, or OSError."""
+        data = self.index.read_bytes()
+        document = Document.parse(data, os.fspath(self.index), limit=len(data))  # our own, of any size
+        version = document.text("version")
+        if version and version != _INDEX_VERSION:
+            raise Internal(
+                f"{self.index} was written by another version of linwin",
+                hint="Use that version, or move the images folder away and load the images again.",
+            )
+        if not version:
+            raise InvalidRequest(f"{self.index} is not an index of images")
+        ids, names = document.texts("images"), document.text_map("references")
+        for image_id in (*ids, *names.values()):
+            if not references.is_digest(image_id):
+                raise InvalidRequest(f"{self.index} names {image_id!r} as an image id")
+        return list(ids), names
+
+    def read_record(self, image_id: str) -> Record:
+        """An image's record as it is on disk. Raises InvalidRequest, or OSError."""
+        path = self.record_path(image_id)
+        record = Record.from_json(path.read_bytes(), os.fspath(path))
+        if record.id != image_id:
+            raise InvalidRequest(f"{path} is the record of image {record.id}")
+        return record
+
+    def reread(self, image_ids: Iterable[str]) -> None:
+        """Set aside those images whose record or config turned out to be damaged."""
+        now = self._contents
+        entries, damaged = self._read_entries(image_ids)
+        kept = {key: entry for key, entry in now.entries.items() if key not in damaged}
+        self._contents = Contents({**kept, **entries}, now.references, {**now.damaged, **damaged})
+
+    def record_path(self, image_id: str) -> Path:
+        return self.records / f"{image_id.removeprefix('sha256:')}{_SUFFIX}"
+
+    def strays(self) -> list[Path]:
+        """The files in the catalogue's folders that nothing names, temporary ones included."""
+        now = self._contents
+        named = {self.record_path(image_id).name for image_id in (*now.entries, *now.damaged)}
+        unnamed = [path for path in self.records.iterdir() if path.name not in named]
+        return sorted([*unnamed, *self.index.parent.glob(f".{self.index.name}.*")])
+
+    def _serves(self, known: Record, new: Record) -> bool:
+        """Whether the record that is here will do, so that its blobs, which somebody may be reading, stay.
+
+        Not when a template now provides more or fewer of its layers, when a
+        blob of it was lost, or when the new one says more: by which manifest
+        the image is known, or known to a registry.
+        """
+        says_more = new.manifest and new != known and (new.home or not known.home)
+        if known.base_layers != new.base_layers or says_more:
+            return False
+        sizes = {layer.digest: layer.size for layer in known.layers}
+        return all(self._blobs.holds(digest, sizes.get(digest)) for digest in known.blobs)
+
+    def _settle_for(self, written: Mapping[str, Entry]) -> None:
+        """Make memory fit the disk after records were written that the index could not follow.
+
+        A record that the index does not name goes; one that it does has replaced another.
+        """
+        now = self._contents
+        listed = {key: entry for key, entry in written.items() if key in now.entries or key in now.damaged}
+        for image_id in written.keys() - listed.keys():
+            self.record_path(image_id).unlink(missing_ok=True)
+        damaged = {key: image for key, image in now.damaged.items() if key not in listed}
+        self._contents = Contents({**now.entries, **listed}, now.references, damaged)
 
     def _write(self, contents: Contents) -> None:
         document = {
             "version": _INDEX_VERSION,
-            "images": sorted(contents.entries),
+            "images": sorted([*contents.entries, *contents.damaged]),
             "references": dict(sorted(contents.references.items())),
         }
         with storing("the image catalogue"):
-            write_file(self._index, json.dumps(document, indent=1).encode())
+            write_file(self.index, json.dumps(document, indent=1).encode())
         self._contents = contents
 
-    def _read_index(self) -> tuple[list[str], dict[str, str]]:
+    def _read(self) -> Contents:
         try:
-            data = self._index.read_bytes()
-            document = Document.parse(data, os.fspath(self._index), limit=len(data))  # our own, of any size
-            if document.text("version") != _INDEX_VERSION:
-                raise InvalidRequest(f"{self._index} was written by another version of linwin")
-            ids, names = document.texts("images"), document.text_map("references")
-            for image_id in (*ids, *names.values()):
-                if not references.is_digest(image_id):
-                    raise InvalidRequest(f"{self._index} names {image_id!r} as an image id")
-        except InvalidRequest as error:
-            raise _damaged(self._index, error) from error
-        return list(ids), names
+            ids, names = self.read_index()
+        except FileNotFoundError:
+            ids, names = self._recorded(), {}
+            if ids:
+                logger.error("%s is gone; every image lost its names", self.index)
+            self._write_ids(ids)
+        except (InvalidRequest, OSError) as error:
+            ids, names = self._recorded(), {}
+            logger.error("%s; it is kept in %s, and every image lost its names", _reason(error), self.aside)
+            self._set_index_aside()
+            self._write_ids(ids)
+        entries, damaged = self._read_entries(ids)
+        return Contents(entries, names, damaged)
 
-    def _read_entry(self, image_id: str) -> Entry:
-        path, config_path = self._record(image_id), self._blobs.path(image_id)
-        try:
-            record = Record.from_json(path.read_bytes(), os.fspath(path))
-            data = config_path.read_bytes()
-            if record.id != image_id or sha256(data) != image_id:
-                raise InvalidRequest(f"{path} or {config_path} is not that of image {image_id}")
-            return Entry(record, parse_config(data, os.fspath(config_path)))
-        except (FileNotFoundError, InvalidRequest) as error:
-            raise _damaged(path, error) from error
+    def _recorded(self) -> list[str]:
+        """The ids of all images that have a record, whether or not an index names them."""
+        ids = [f"sha256:{path.stem}" for path in self.records.iterdir() if path.suffix == _SUFFIX]
+        return [image_id for image_id in ids if references.is_digest(image_id)]
+
+    def _set_index_aside(self) -> None:
+        """Keep a damaged index for a human's eyes. It goes on being the index until there is another."""
+        make_folders(self.aside)
+        kept = self.aside / self.index.name
+        kept.unlink(missing_ok=True)
+        os.link(self.index, kept)
+        sync_folder(self.aside)
+
+    def _write_ids(self, ids: Iterable[str]) -> None:
+        """Write an index without references, before it is known which images are whole."""
+        self._write(Contents({}, {}, {image_id: Damaged("not read yet") for image_id in ids}))
+
+    def _read_entries(self, ids: Iterable[str]) -> tuple[dict[str, Entry], dict[str, Damaged]]:
+        entries: dict[str, Entry] = {}
+        damaged: dict[str, Damaged] = {}
+        for image_id in ids:
+            record: Record | None = None
+            try:
+                record = self.read_record(image_id)
+                entries[image_id] = self._read_entry(record)
+            except (OSError, InvalidRequest) as error:
+                damaged[image_id] = Damaged(_reason(error), record)
+                logger.error("image %s is damaged: %s", image_id, _reason(error))
+        return entries, damaged
+
+    def _read_entry(self, record: Record) -> Entry:
+        path = self._blobs.path(record.id)
+        data = path.read_bytes()
+        if sha256(data) != record.id:
+            raise InvalidRequest(f"its config {path} has the digest {sha256(data)}")
+        return Entry(record, parse_config(data, os.fspath(path)))
 
     def _sweep(self) -> None:
-        named = {self._record(image_id).name for image_id in self._contents.entries}
-        stale = [path for path in self._records.iterdir() if path.name not in named]
+        stale = self.strays()
         for path in stale:
             path.unlink()
-        for path in self._index.parent.glob(f".{self._index.name}.*"):
-            path.unlink()
-        if stale:
-            sync_folder(self._records)
-
-    def _record(self, image_id: str) -> Path:
-        return self._records / f"{image_id.removeprefix('sha256:')}.json"
+        for folder in {path.parent for path in stale}:
+            sync_folder(folder)
 
 
-def _damaged(path: Path, error: Exception) -> Internal:
-    message = error.message if isinstance(error, InvalidRequest) else str(error)
-    return Internal(
-        f"the image store is damaged at {path}: {message}",
-        hint="Restore that file, or move the images folder away and load the images again.",
-    )
+def _reason(error: OSError | InvalidRequest) -> str:
+    if isinstance(error, InvalidRequest):
+        return error.message
+    return f"{error.filename}: {error.strerror}"

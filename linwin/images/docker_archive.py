@@ -8,6 +8,7 @@ config and layers. Newer dockers lay the same files out as an OCI layout too.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
 from linwin.errors import InvalidRequest
 from linwin.images import documents, references
@@ -23,18 +24,20 @@ _NAMED_BY_DIGEST = re.compile(r"(?:blobs[/\\]sha256[/\\])?([a-f0-9]{64})(?:\.jso
 _BLOB = re.compile(r"blobs[/\\]sha256[/\\]([a-f0-9]{64})")
 
 
-def read_docker_archive(archive: TarArchive) -> list[PackedImage]:
-    """Read what ``manifest.json`` lists. Raises InvalidRequest naming what is wrong."""
-    return [_read_image(archive, entry) for entry in _entries(archive)]
+def read_docker_archive(archive: TarArchive, besides: Collection[str] = ()) -> list[PackedImage]:
+    """Read what ``manifest.json`` lists, ``besides`` the images of these ids.
+
+    Raises InvalidRequest naming what is wrong.
+    """
+    return [_read_image(archive, entry) for entry in _entries(archive) if _id(entry) not in besides]
 
 
 def read_names(archive: TarArchive) -> dict[str, tuple[Reference, ...]]:
     """The references that ``manifest.json`` gives, by the id of the image."""
     names: dict[str, tuple[Reference, ...]] = {}
     for entry in _entries(archive):
-        match = _NAMED_BY_DIGEST.fullmatch(entry.text("Config"))
-        if match is not None:
-            image_id = f"sha256:{match[1]}"
+        image_id = _id(entry)
+        if image_id is not None:
             names[image_id] = names.get(image_id, ()) + _references(entry)
     return names
 
@@ -58,6 +61,12 @@ def _read_image(archive: TarArchive, entry: Document) -> PackedImage:
         config=config,
         layers=_layers(archive, entry, config),
     )
+
+
+def _id(entry: Document) -> str | None:
+    """The id of the image that an entry is about, None where the config's name does not tell it."""
+    match = _NAMED_BY_DIGEST.fullmatch(entry.text("Config"))
+    return f"sha256:{match[1]}" if match else None
 
 
 def _check_name(name: str, data: bytes, archive: TarArchive) -> None:

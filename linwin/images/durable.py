@@ -47,6 +47,16 @@ def write_file(path: Path, data: bytes) -> None:
     sync_folder(path.parent)
 
 
+def make_folders(*folders: Path) -> None:
+    """Create folders, and see to it that they and the way to them outlast a loss of power."""
+    way = {parent for folder in folders for parent in (folder, *folder.parents)}
+    created = [folder for folder in way if not folder.exists()]
+    for folder in folders:
+        folder.mkdir(parents=True, exist_ok=True)
+    for parent in {folder.parent for folder in created}:
+        sync_folder(parent)
+
+
 def sync_folder(folder: Path) -> None:
     """Make the renames and deletions in ``folder`` durable."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)

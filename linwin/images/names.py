@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from linwin.errors import NotFound
 from linwin.images import references
@@ -56,11 +56,17 @@ class Names:
         """The references that point at an image, sorted."""
         return tuple(sorted(name for name, target in self.references.items() if target == image_id))
 
+    def tags_of(self, repository: str) -> list[str]:
+        """The canonical references of a repository's tags, sorted; those by digest are none."""
+        known = (references.parse(name) for name in self.references)
+        return sorted(str(name) for name in known if name.name == repository and name.tag)
+
     def _by_reference(self, wanted: Reference) -> Found | None:
+        exact = str(replace(wanted, tag=None) if wanted.digest else wanted)
+        if exact in self.references:
+            return Found(self.references[exact], frozenset({exact}))
         if wanted.digest is not None:
             return self._by_digest(wanted, wanted.digest)
-        if str(wanted) in self.references:
-            return Found(self.references[str(wanted)], frozenset({str(wanted)}))
         home = self.aliases.home(wanted)
         for name in self._preferring(str(home)):
             if self.aliases.home(references.parse(name)) == home:

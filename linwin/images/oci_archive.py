@@ -48,12 +48,17 @@ class _Candidate:
     config: ImageConfig
 
 
-def read_oci_archive(archive: TarArchive, templates: Sequence[Template]) -> list[PackedImage]:
+def read_oci_archive(
+    archive: TarArchive, templates: Sequence[Template]
+) -> tuple[list[PackedImage], frozenset[str]]:
     """Read what ``index.json`` lists, of each image the platform that suits the templates best.
 
-    Raises InvalidRequest naming what is wrong, or the platform of an image for another system.
+    Returns the images and the ids of all that the index leads to, those for
+    other platforms included. Raises InvalidRequest naming what is wrong, or the
+    platform of an image for another system.
     """
-    return _Reader(archive, templates).read()
+    reader = _Reader(archive, templates)
+    return reader.read(), frozenset(reader.listed)
 
 
 class _Reader:
@@ -61,6 +66,7 @@ class _Reader:
         self._archive = archive
         self._templates = templates
         self._visited = 0
+        self.listed: set[str] = set()
 
     def read(self) -> list[PackedImage]:
         index = Document.parse(self._archive.read(INDEX), f"{INDEX} in {self._archive.label}")
@@ -119,6 +125,7 @@ class _Reader:
         if "config" not in document or config.text("mediaType") not in _CONFIG_TYPES:
             raise InvalidRequest(f"{document.what} is not the manifest of a container image")
         config_bytes = self._blob(config)
+        self.listed.add(_digest(config))
         parsed = parse_config(config_bytes, f"image config {_digest(config)}")
         yield _Candidate(data, document, config_bytes, parsed)
 

@@ -9,6 +9,7 @@ from linwin.errors import InvalidRequest
 from linwin.images import references
 from linwin.images.configs import ImageConfig
 from linwin.images.documents import Document
+from linwin.model.image import Image
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,10 @@ class Record:
     """One image. ``id`` is also the digest of its config's blob.
 
     ``manifest`` is the digest of its manifest's blob and ``index_digest`` that
-    by which its archive named it; both None where it came without one.
+    by which its archive named it; both None where it came without one. ``home``
+    is where its base layers' blobs can be had, as ``REPOSITORY@DIGEST`` in
+    canonical form: the repository that it, or the image below it, was pulled
+    from, and the manifest there that names them. None where no registry is known.
     """
 
     id: str
@@ -34,6 +38,7 @@ class Record:
     layers: tuple[StoredLayer, ...]
     manifest: str | None = None
     index_digest: str | None = None
+    home: str | None = None
 
     @property
     def blobs(self) -> frozenset[str]:
@@ -59,6 +64,7 @@ class Record:
             layers=tuple(_layer(layer) for layer in document.objects("layers")),
             manifest=_digest(document, "manifest") if "manifest" in document else None,
             index_digest=_digest(document, "index_digest") if "index_digest" in document else None,
+            home=_home(document) if "home" in document else None,
         )
 
 
@@ -69,6 +75,14 @@ class Entry:
     record: Record
     config: ImageConfig
 
+    @classmethod
+    def of_base(cls, image: Image) -> Entry:
+        """The entry of a base image that a template is: its layers are in the template alone."""
+        config = ImageConfig(
+            image.platform, image.config, image.diff_ids, image.history, image.created, image.author
+        )
+        return cls(Record(image.id, base_layers=len(image.diff_ids), layers=()), config)
+
 
 def _layer(document: Document) -> StoredLayer:
     return StoredLayer(
@@ -77,6 +91,13 @@ def _layer(document: Document) -> StoredLayer:
         media_type=document.text("media_type"),
         size=document.size("size"),
     )
+
+
+def _home(document: Document) -> str:
+    home = references.parse(document.text("home"))
+    if home.digest is None or home.tag is not None:
+        raise InvalidRequest(f'"home" of {document.what} is not a repository and a digest')
+    return str(home)
 
 
 def _digest(document: Document, key: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from linwin.errors import Conflict
@@ -33,15 +34,16 @@ def plan_removal(found: Found, names: tuple[str, ...], text: str, *, force: bool
     """
     short = found.id.removeprefix("sha256:")[:12]
     if found.references:
-        remaining = set(names) - found.references
+        dropped = found.references | _left_without_tag(names, found.references)
+        remaining = set(names) - dropped
         if used and not remaining and not force:
             raise Conflict(
                 f'conflict: unable to remove repository reference "{text}" (must force) - '
                 f"a container is using its referenced image {short}",
                 hint="Remove its containers first, or force with -f.",
             )
-        return Removal(found.id, found.references, deletes=not remaining)
-    if not force and len(names) > 1:
+        return Removal(found.id, dropped, deletes=not remaining)
+    if not force and not _are_one(names):
         raise Conflict(
             f"conflict: unable to delete {short} (must be forced) - "
             "image is referenced in multiple repositories",
@@ -53,3 +55,19 @@ def plan_removal(found: Found, names: tuple[str, ...], text: str, *, force: bool
             hint="Remove its containers first, or force with -f.",
         )
     return Removal(found.id, frozenset(names), deletes=True)
+
+
+def _left_without_tag(names: tuple[str, ...], dropped: frozenset[str]) -> frozenset[str]:
+    """The digests by which an image was pulled from repositories that ``dropped`` takes its last tag in."""
+    tags = {name for name in names if "@" not in name}
+    lost = _repositories(tags & dropped) - _repositories(tags - dropped)
+    return frozenset(name for name in names if "@" in name and references.parse(name).name in lost)
+
+
+def _are_one(names: tuple[str, ...]) -> bool:
+    """Whether references are no more than one tag, and digests of its repository."""
+    return sum("@" not in name for name in names) <= 1 and len(_repositories(names)) <= 1
+
+
+def _repositories(names: Iterable[str]) -> set[str]:
+    return {references.parse(name).name for name in names}

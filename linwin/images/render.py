@@ -15,7 +15,10 @@ from linwin.model.template import BaseImage, Template
 
 
 def stored_image(entry: Entry, names: Sequence[str], blobs: BlobStore) -> Image:
-    """An image of the catalogue under the canonical references ``names``."""
+    """An image of the catalogue under the canonical references ``names``.
+
+    Those with a digest are what it was pulled by, and become its digests.
+    """
     record, config = entry.record, entry.config
     layers = tuple(
         Layer(layer.diff_id, layer.digest, layer.media_type, layer.size, blobs.path(layer.digest))
@@ -28,7 +31,7 @@ def stored_image(entry: Entry, names: Sequence[str], blobs: BlobStore) -> Image:
         diff_ids=config.diff_ids,
         base_layers=record.base_layers,
         layers=layers,
-        references=tuple(sorted(names)),
+        references=tuple(sorted(name for name in names if "@" not in name)),
         created=config.created,
         author=config.author,
         history=config.history,
@@ -57,7 +60,9 @@ def base_image(base: BaseImage, template: Template) -> Image:
 
 
 def _digests(record: Record, names: Sequence[str]) -> tuple[str, ...]:
+    """The digests that the image was pulled by, and those of its tags."""
+    by_digest = {name for name in names if "@" in name}
     digest = record.index_digest or record.manifest
-    if digest is None:
-        return ()
-    return tuple(sorted({f"{references.parse(name).name}@{digest}" for name in names}))
+    if digest is not None:
+        by_digest |= {f"{references.parse(name).name}@{digest}" for name in names if name not in by_digest}
+    return tuple(sorted(by_digest))

@@ -5,9 +5,7 @@ Runs in a thread: hashing and decompression release the interpreter's lock.
 
 from __future__ import annotations
 
-import hashlib
 import threading
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,19 +13,14 @@ from pathlib import Path
 from linwin.errors import InvalidRequest
 from linwin.images.archives import read_images
 from linwin.images.bases import count_base_layers, is_foreign
-from linwin.images.blobs import BlobStore, Intake, Lease
-from linwin.images.compression import Compression, Reader, decompressed, decompressing, detect
+from linwin.images.blobs import BlobStore, Lease
 from linwin.images.contents import PackedImage, PackedLayer
+from linwin.images.layer_copy import Advance, copy_layer, media_type_of, meter
 from linwin.images.platforms import require_windows, serving
 from linwin.images.records import Entry, Record, StoredLayer
 from linwin.images.tarball import Member, TarArchive, open_archive
 from linwin.model.progress import Progress
 from linwin.model.template import Template
-
-_CHUNK = 1 << 20
-_HEAD = 8
-_REPORT_INTERVAL = 0.1
-_PLAIN = "application/vnd.oci.image.layer.v1.tar"
 
 
 class Interrupted(Exception):
@@ -132,82 +125,19 @@ class _Stager:
             lease.claim(known.digest)
             return known
         with lease.receive(what) as intake:
-            compression = self._copy(packed.member, diff_id, intake, what)
+            advance = self._advance(diff_id, packed.member.size)
+            source = self._archive.open(packed.member)
+            compression = copy_layer(source, intake, advance, what=what, diff_id=diff_id)
             digest = intake.finish(packed.digest)
-        stored = StoredLayer(diff_id, digest, _media_type(packed.media_type, compression), intake.size)
+        stored = StoredLayer(diff_id, digest, media_type_of(packed.media_type, compression), intake.size)
         self._stored[key] = stored
         return stored
 
-    def _copy(self, member: Member, diff_id: str, intake: Intake, what: str) -> Compression | None:
-        """Pass a layer's bytes into the store and check its diff id on the way."""
-        compression = detect(self._archive.open(member).read(_HEAD))
-        tap = _Tap(self._archive.open(member), intake, self._meter(diff_id, member.size))
-        if compression is None:
-            _drain(tap)
-            found = intake.digest
-        else:
-            if compression == "xz":
-                raise InvalidRequest(f"{what} is compressed with xz; a layer is plain or uses gzip or zstd")
-            content = hashlib.sha256()
-            reader = decompressed(tap, compression)
-            with decompressing(what):
-                while data := reader.read(_CHUNK):
-                    content.update(data)
-                    self._watch.breathe()
-            _drain(tap)
-            found = f"sha256:{content.hexdigest()}"
-        if found != diff_id:
-            raise InvalidRequest(f"{what} is corrupt: its content has the diff id {found}")
-        return compression
+    def _advance(self, diff_id: str, total: int) -> Advance:
+        def tell(current: int) -> None:
+            self._watch.report(Progress("Loading layer", _short(diff_id), current, total))
 
-    def _meter(self, diff_id: str, total: int) -> Callable[[int], None]:
-        """A function that reports how far a layer has come, a few times a second and at its end."""
-        last = 0.0
-
-        def advance(current: int) -> None:
-            nonlocal last
-            now = time.monotonic()
-            if current == total or now - last >= _REPORT_INTERVAL:
-                last = now
-                self._watch.report(Progress("Loading layer", _short(diff_id), current, total))
-            else:
-                self._watch.breathe()
-
-        return advance
-
-
-class _Tap:
-    """A reader that copies all that passes through it into the store."""
-
-    def __init__(self, source: Reader, intake: Intake, advance: Callable[[int], None]) -> None:
-        self._source = source
-        self._intake = intake
-        self._advance = advance
-
-    def read(self, size: int, /) -> bytes:
-        data = self._source.read(size)
-        if data:
-            self._intake.write(data)
-            self._advance(self._intake.size)
-        return data
-
-
-def _drain(reader: Reader) -> None:
-    while reader.read(_CHUNK):
-        pass
-
-
-def _media_type(declared: str | None, compression: Compression | None) -> str:
-    """What the archive says, unless the bytes say otherwise."""
-    if declared and _declared_compression(declared) == compression:
-        return declared
-    return _PLAIN if compression is None else f"{_PLAIN}+{compression}"
-
-
-def _declared_compression(media_type: str) -> Compression | None:
-    if media_type.endswith(("+gzip", ".gzip")):
-        return "gzip"
-    return "zstd" if media_type.endswith(("+zstd", ".zstd")) else None
+        return meter(tell, self._watch.breathe, total)
 
 
 def _missing(what: str, layer: PackedLayer, label: str) -> InvalidRequest:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+import shutil
 import tarfile
 import tempfile
 from collections.abc import Callable, Iterator
@@ -17,8 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
-from linwin.errors import InvalidRequest
-from linwin.images.compression import decompressed, decompressing, detect
+from linwin.errors import InvalidRequest, Unavailable
+from linwin.images.compression import Reader, decompressed, decompressing, detect
 from linwin.images.documents import MAXIMUM_BYTES
 from linwin.images.durable import storing
 
@@ -148,31 +149,46 @@ def open_archive(path: Path, scratch: Path, breathe: Callable[[], None]) -> Iter
     called between chunks and may raise to stop the work.
 
     Raises InvalidRequest for a file that cannot be read as an archive,
-    Unavailable for a full disk.
+    Unavailable for a full disk and for an archive that would fill it.
     """
-    label = TarArchive.label
     with _opened(path) as file:
         compression = detect(file.read(8))
         file.seek(0)
         if compression is None:
             yield TarArchive(file)
             return
-        with storing(label):
-            plain = tempfile.TemporaryFile(dir=scratch)  # noqa: SIM115 - closed by the next line
+        with storing(TarArchive.label):
+            plain = tempfile.TemporaryFile(buffering=0, dir=scratch)  # noqa: SIM115 - closed by the next line
         with plain:
-            reader = decompressed(file, compression)
-            while True:
-                breathe()
-                with decompressing(label):
-                    data = reader.read(_CHUNK)
-                if not data:
-                    break
-                with storing(label):
-                    plain.write(data)
-            with storing(label):
-                plain.flush()
-                plain.seek(0)
+            _unpack(decompressed(file, compression), plain, shutil.disk_usage(scratch).free, breathe)
+            plain.seek(0)
             yield TarArchive(plain)
+
+
+def _unpack(reader: Reader, plain: IO[bytes], free: int, breathe: Callable[[], None]) -> None:
+    """Write what a compressed archive stands for, as long as it leaves as much space for its blobs.
+
+    A few bytes can stand for any number of them, and a disk that is full stops
+    more than this load.
+    """
+    label, left = TarArchive.label, free // 2
+    while True:
+        breathe()
+        with decompressing(label):
+            data = reader.read(_CHUNK)
+        if not data:
+            return
+        left -= len(data)
+        if left < 0:
+            raise Unavailable(
+                f"{label} expands to more than half of the {free} bytes that are free",
+                hint="While it is loaded it is there twice. Free some space, or remove images with: "
+                "linwin rmi IMAGE",
+            )
+        with storing(label):
+            view = memoryview(data)
+            while view:
+                view = view[plain.write(view) :]
 
 
 def _opened(path: Path) -> IO[bytes]:

@@ -448,4 +448,4 @@ async def _load_damaged(content: bytes, folder: Path) -> None:
         for layer in image.image.layers:
             assert sha256(layer.blob.read_bytes()) == layer.digest
         await image.discard()
-    assert [path for path in paths.root.rglob("*") if path.is_file()] == []
+    assert [path for path in paths.root.rglob("*") if path.is_file()] == [paths.image_index]

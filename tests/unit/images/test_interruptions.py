@@ -30,13 +30,14 @@ async def test_a_cancelled_load_stops_and_leaves_nothing(
 ) -> None:
     store = ImageStore(paths)
     archive = write(tmp_path / "a.tar", Sample([ONE, TWO]).docker_members(), "gzip")
-    begun = asyncio.Event()
+    begun = asyncio.get_running_loop().create_future()
 
     def told(progress: Progress) -> None:
-        begun.set()
+        if not begun.done():
+            begun.set_result(None)
 
     loading = asyncio.create_task(store.stage(archive, [template()], told))
-    await begun.wait()
+    await asyncio.wait({loading, begun}, return_when=asyncio.FIRST_COMPLETED)
     loading.cancel()
     with pytest.raises(asyncio.CancelledError):
         await loading
@@ -98,7 +99,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def files(folder: Path) -> list[Path]:
-    return [path for path in folder.rglob("*") if path.is_file()]
+    return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
 def fill(path: Path) -> None:
@@ -107,19 +108,49 @@ def fill(path: Path) -> None:
 
 
 @pytest.mark.root
-@pytest.mark.parametrize("outer", [None, "gzip"])
-async def test_a_full_disk(small_disk: Path, tmp_path: Path, outer: str | None) -> None:
+async def test_a_full_disk(small_disk: Path, tmp_path: Path) -> None:
     paths = Paths(small_disk, tmp_path / "socket")
     store = ImageStore(paths)
-    archive = write(tmp_path / "app.tar", Sample([ONE, TWO]).docker_members(), outer)
+    archive = write(tmp_path / "app.tar", Sample([ONE, TWO]).docker_members())
     with pytest.raises(Unavailable) as caught:
         await store.stage(archive, [template()], ignore)
-    what = "the archive" if outer else f"layer 2 of image example/app:1.0 ({sha256(TWO)})"
+    what = f"layer 2 of image example/app:1.0 ({sha256(TWO)})"
     assert caught.value.message == f"no space left on device while storing {what}"
     assert caught.value.hint == "Free some space, or remove images with: linwin rmi IMAGE"
-    assert files(small_disk) == []
+    assert files(small_disk) == [paths.image_index]
     small = layer_tar({"small.txt": b"x"})
     await store.stage(write(tmp_path / "b.tar", Sample([small]).docker_members()), [template()], ignore)
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("outer", ["gzip", "zstd", "xz"])
+async def test_an_archive_that_expands_without_end(small_disk: Path, tmp_path: Path, outer: str) -> None:
+    paths = Paths(small_disk, tmp_path / "socket")
+    store = ImageStore(paths)
+    archive = write(tmp_path / "bomb.tar", {"zeros": bytes(1 << 30)}, outer)
+    free = shutil.disk_usage(small_disk).free
+    with pytest.raises(Unavailable) as caught:
+        await store.stage(archive, [template()], ignore)
+    assert caught.value.message == f"the archive expands to more than half of the {free} bytes that are free"
+    assert caught.value.hint == (
+        "While it is loaded it is there twice. Free some space, or remove images with: linwin rmi IMAGE"
+    )
+    assert files(small_disk) == [paths.image_index]
+
+
+@pytest.mark.root
+async def test_a_disk_that_fills_while_an_archive_is_unpacked(
+    small_disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody else took the space that there was when the load began."""
+    paths = Paths(small_disk, tmp_path / "socket")
+    store = ImageStore(paths)
+    archive = write(tmp_path / "a.tar", Sample([ONE, TWO]).docker_members(), "gzip")
+    fill(small_disk / "filler")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(1 << 40, 0, 1 << 40))
+    with pytest.raises(Unavailable) as caught:
+        await store.stage(archive, [template()], ignore)
+    assert caught.value.message == "no space left on device while storing the archive"
 
 
 @pytest.mark.root
@@ -134,7 +165,7 @@ async def test_a_disk_that_fills_at_the_commit(small_disk: Path, tmp_path: Path)
         await staged.commit()
     assert caught.value.message.startswith("no space left on device while storing ")
     await staged.discard()
-    assert files(small_disk) == [filler]
+    assert files(small_disk) == [filler, paths.image_index]
     assert await store.list() == []
 
 

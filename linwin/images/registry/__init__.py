@@ -1,0 +1,1 @@
+"""Registries: every transfer goes through skopeo, which knows mirrors, tokens and proxies."""
