@@ -2,35 +2,25 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Any
 
 from aiohttp import web
 
-from linwin.api import filters, query, render, wire
+from linwin.api import filters, platforms, query, render, wire
 from linwin.api.context import LIFETIME, PATHS, answer, engine_of
 from linwin.api.fields import body_of
+from linwin.engine.usage import allocated
 from linwin.errors import InvalidRequest, NotFound
 from linwin.model.container import Container
 
 
 async def create(request: web.Request) -> web.Response:
     """``POST /containers/create``: 201 with the id, and warnings about what was ignored."""
-    _check_platform(request)
+    platforms.check(request.query.get("platform", ""))
     spec, warnings = wire.container_spec(await body_of(request))
     name = request.query.get("name") or None
     created = await request.app[LIFETIME].complete(engine_of(request).create(spec, name))
     return answer({"Id": created.id, "Warnings": [*created.warnings, *warnings]}, status=201)
-
-
-def _check_platform(request: web.Request) -> None:
-    platform = request.query.get("platform", "")
-    system, _, architecture = platform.partition("/")
-    if system.lower() not in ("", "windows") or architecture.lower() not in ("", "amd64", "x86_64"):
-        raise InvalidRequest(
-            f"the platform {platform} is not supported", hint="linwin runs windows/amd64 images."
-        )
 
 
 async def start(request: web.Request) -> web.Response:
@@ -115,20 +105,12 @@ async def _image_ids(request: web.Request, references: tuple[str, ...]) -> froze
 
 
 async def _sizes(request: web.Request, container: Container) -> dict[str, Any]:
-    """``SizeRw``: bytes that the container's own overlay takes; ``SizeRootFs``: with its image's layers."""
-    own = _allocated(request.app[PATHS].overlay(container.id))
+    own = allocated(request.app[PATHS].overlay(container.id))
     try:
         below = (await engine_of(request).image(container.image_id)).size
     except NotFound:  # an image removed by force
         below = 0
-    return {"SizeRw": own, "SizeRootFs": own + below}
-
-
-def _allocated(path: Path) -> int:
-    try:
-        return os.stat(path).st_blocks * 512
-    except FileNotFoundError:
-        return 0
+    return render.sizes(own, below)
 
 
 def _id(request: web.Request) -> str:

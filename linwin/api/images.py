@@ -1,43 +1,47 @@
-"""``/images``: list, inspect, history, load, pull, tag, delete."""
+"""``/images``: list, inspect, history, tag, delete."""
 
 from __future__ import annotations
 
-import asyncio
-import os
-import tempfile
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
-from pathlib import Path
+from collections.abc import Iterable
 from typing import Any
 
 from aiohttp import web
 
-from linwin.api import filters, progress, query
-from linwin.api.context import LIFETIME, PATHS, answer, engine_of
+from linwin.api import filters, query
+from linwin.api.context import LIFETIME, answer, engine_of
+from linwin.api.references import joined
 from linwin.api.render import familiar, unix_seconds
-from linwin.errors import InvalidRequest, NotFound, Unavailable, Unsupported
-from linwin.model.image import Image, RunConfig
-from linwin.model.progress import Progress, Report
+from linwin.engine.usage import image_sizes
+from linwin.errors import InvalidRequest
+from linwin.model.image import Image, Removed, RunConfig
 from linwin.model.template import Template
 
-SPOOL_PIECE = 1024 * 1024
+NOT_COUNTED = -1
+"""Docker's mark for a figure that was not asked for."""
 
 
 async def list_some(request: web.Request) -> web.Response:
-    """``GET /images/json``: filtered, newest first."""
+    """``GET /images/json``: filtered, newest first; with ``shared-size`` the bytes that others have too."""
     engine = engine_of(request)
     wanted = query.filters(request, filters.IMAGE_FILTERS)
+    images = await engine.images()
+    sizes = image_sizes(images) if query.flag(request, "shared-size") else {}
     found = filters.images(
-        await engine.images(),
+        images,
         wanted,
         before=await _one(request, wanted, "before"),
         since=await _one(request, wanted, "since"),
     )
-    unlisted = frozenset() if "reference" in wanted else _unlisted(await engine.templates())
-    return answer([_summary(image, unlisted) for image in found])
+    hidden = frozenset() if "reference" in wanted else unlisted(await engine.templates())
+    return answer(
+        [
+            summary(image, hidden) | ({"SharedSize": sizes[image.id].shared} if sizes else {})
+            for image in found
+        ]
+    )
 
 
-def _unlisted(templates: Iterable[Template]) -> frozenset[str]:
+def unlisted(templates: Iterable[Template]) -> frozenset[str]:
     """The templates' own names but ``latest``: dozens of tags of two images, shown when asked for."""
     provided = (
         reference for template in templates for base in template.provides for reference in base.references
@@ -52,8 +56,9 @@ async def _one(request: web.Request, wanted: query.Filters, key: str) -> Image |
     return await engine_of(request).image(names[0]) if names else None
 
 
-def _summary(image: Image, unlisted: frozenset[str]) -> dict[str, Any]:
-    listed = [reference for reference in image.references if reference not in unlisted]
+def summary(image: Image, hidden: frozenset[str]) -> dict[str, Any]:
+    """One element of ``/images/json``, without the references in ``hidden``."""
+    listed = [reference for reference in image.references if reference not in hidden]
     return {
         "Id": image.id,
         "ParentId": "",
@@ -62,9 +67,9 @@ def _summary(image: Image, unlisted: frozenset[str]) -> dict[str, Any]:
         "Created": unix_seconds(image.created),
         "Size": image.size,
         "VirtualSize": image.size,
-        "SharedSize": -1,
+        "SharedSize": NOT_COUNTED,
         "Labels": dict(image.config.labels),
-        "Containers": -1,
+        "Containers": NOT_COUNTED,
         "Linwin": {"Template": image.template},
     }
 
@@ -136,112 +141,12 @@ async def history(request: web.Request) -> web.Response:
     return answer(lines)
 
 
-async def load(request: web.Request) -> web.StreamResponse:
-    """``POST /images/load``: the whole upload is spooled before the first progress."""
-    quiet = query.flag(request, "quiet")
-    async with _spooled(request) as archive:
-
-        async def work(report: Report) -> Iterable[progress.Line]:
-            try:
-                loaded = await engine_of(request).load(archive, _ignore if quiet else report)
-            finally:
-                await _delete(archive)  # before the client hears that all is done
-            return [{"stream": f"Loaded image: {name}\n"} for image in loaded for name in _names(image)]
-
-        return await progress.stream(request, work)
-
-
-def _ignore(_: Progress) -> None:
-    """A Report for a client that wants no progress."""
-
-
-def _names(image: Image) -> list[str]:
-    return [familiar(reference) for reference in image.references] or [image.id]
-
-
-@asynccontextmanager
-async def _spooled(request: web.Request) -> AsyncIterator[Path]:
-    """The request's body as a file. Raises Unavailable for a full disk."""
-    try:
-        descriptor, name = tempfile.mkstemp(prefix="load-", suffix=".tar", dir=request.app[PATHS].scratch)
-    except OSError as error:
-        raise _cannot_spool(error) from error
-    try:
-        try:
-            await _spool(request, descriptor)
-        finally:
-            os.close(descriptor)
-        yield Path(name)
-    finally:
-        await _delete(Path(name))
-
-
-async def _delete(archive: Path) -> None:
-    """Delete in a thread, since a file of gigabytes takes its time. Idempotent."""
-    await asyncio.shield(asyncio.to_thread(archive.unlink, missing_ok=True))
-
-
-async def _spool(request: web.Request, descriptor: int) -> None:
-    async for piece in request.content.iter_chunked(SPOOL_PIECE):
-        try:
-            await asyncio.to_thread(_write_all, descriptor, piece)
-        except OSError as error:
-            raise _cannot_spool(error) from error
-
-
-def _write_all(descriptor: int, data: bytes) -> None:
-    left = memoryview(data)
-    while left:
-        left = left[os.write(descriptor, left) :]
-
-
-def _cannot_spool(error: OSError) -> Unavailable:
-    return Unavailable(
-        f"cannot store the uploaded archive: {error.strerror}",
-        hint="Free some space under LINWIN_ROOT and try again.",
-    )
-
-
-async def pull(request: web.Request) -> web.StreamResponse:
-    """What resolves here is up to date; linwin transfers nothing from registries."""
-    name = request.query.get("fromImage", "")
-    if not name:
-        raise Unsupported(
-            "linwin does not import file systems", hint="Build an image archive and use linwin load."
-        )
-    reference = _join(name, request.query.get("tag", ""))
-    try:
-        image = await engine_of(request).image(reference)
-    except NotFound as error:
-        raise Unsupported(
-            f"cannot pull {familiar(reference)}: this build of linwin resolves base images from its "
-            "templates and loads others with `linwin load`",
-            hint="Save the image where it is (docker save, skopeo copy) and run: linwin load -i ARCHIVE",
-        ) from error
-
-    async def work(_: Report) -> Iterable[progress.Line]:
-        shown = familiar(reference)
-        return [
-            {"status": f"Digest: {image.id}"},
-            {"status": f"Status: Image is up to date for {shown}"},
-        ]
-
-    return await progress.stream(request, work)
-
-
-def _join(name: str, tag: str) -> str:
-    """A reference of its two query parameters; a digest comes as the tag. Without a tag it is ``latest``."""
-    if tag:
-        return f"{name}@{tag}" if ":" in tag else f"{name}:{tag}"
-    return name if ":" in name.rpartition("/")[2] else f"{name}:latest"
-
-
 async def tag(request: web.Request) -> web.Response:
     """``POST /images/{name}/tag``: 201."""
     repository = request.query.get("repo", "")
     if not repository:
         raise InvalidRequest("no repository was named", hint="Use tag?repo=NAME&tag=TAG.")
-    target = _join(repository, request.query.get("tag", ""))
+    target = joined(repository, request.query.get("tag", "")) or repository
     await request.app[LIFETIME].complete(engine_of(request).tag(_name(request), target))
     return web.Response(status=201)
 
@@ -251,8 +156,18 @@ async def remove(request: web.Request) -> web.Response:
     force = query.flag(request, "force")
     removal = engine_of(request).remove_image(_name(request), force=force)
     removed = await request.app[LIFETIME].complete(removal)
-    untagged = [{"Untagged": familiar(item.untagged)} for item in removed if item.untagged]
-    return answer(untagged + [{"Deleted": item.deleted} for item in removed if item.deleted])
+    return answer(removals(removed))
+
+
+def removals(removed: Iterable[Removed]) -> list[dict[str, str]]:
+    """What was untagged and what was deleted, in the order in which it was."""
+    lines = []
+    for item in removed:
+        if item.untagged:
+            lines.append({"Untagged": familiar(item.untagged)})
+        if item.deleted:
+            lines.append({"Deleted": item.deleted})
+    return lines
 
 
 def _name(request: web.Request) -> str:
@@ -261,8 +176,6 @@ def _name(request: web.Request) -> str:
 
 ROUTES = (
     ("GET", "/images/json", list_some),
-    ("POST", "/images/load", load),
-    ("POST", "/images/create", pull),
     ("GET", "/images/{name:.+}/json", inspect),
     ("GET", "/images/{name:.+}/history", history),
     ("POST", "/images/{name:.+}/tag", tag),

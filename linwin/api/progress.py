@@ -48,6 +48,7 @@ def line_of(progress: Progress) -> Line:
     line: dict[str, Any] = {"status": progress.status}
     if progress.id:
         line["id"] = progress.id
+    if progress.id and not progress.heading:
         detail = {"current": progress.current, "total": progress.total}
         line["progressDetail"] = {name: value for name, value in detail.items() if value is not None}
     return line

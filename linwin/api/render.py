@@ -50,6 +50,20 @@ def familiar(reference: str) -> str:
     return reference if "." in first or ":" in first or first == "localhost" else short
 
 
+def size_text(size: int) -> str:
+    """Bytes in words, in powers of a thousand as docker counts: ``253 MB``, ``1.5 GB``."""
+    number, units = float(size), ["bytes", "kB", "MB", "GB", "TB"]
+    while number >= 999.5 and len(units) > 1:
+        number /= 1000
+        units.pop(0)
+    return f"{number:.3g} {units[0]}" if number < 999.5 else f"{number:.0f} {units[0]}"
+
+
+def sizes(own: int, below: int) -> dict[str, Any]:
+    """What a container's own overlay takes, and with what its image's layers take, in bytes."""
+    return {"SizeRw": own, "SizeRootFs": own + below}
+
+
 def duration(seconds: float) -> str:
     """A duration in words, rounded as docker's listings round it."""
     minutes, hours = int(seconds / 60), int(seconds / 3600 + 0.5)

@@ -14,7 +14,19 @@ from typing import Final
 
 from aiohttp import web
 
-from linwin.api import containers, images, streams, system, templates, unsupported
+from linwin.api import (
+    archives,
+    auth,
+    containers,
+    images,
+    prune,
+    registry,
+    streams,
+    system,
+    templates,
+    unsupported,
+    upkeep,
+)
 from linwin.api.context import ENGINE, LIFETIME, MAX_VERSION, MIN_VERSION, PATHS, VERSION, Handler, identity
 from linwin.api.lifetime import Lifetime
 from linwin.api.status import error_response, failure
@@ -32,6 +44,20 @@ SOCKET_GROUP = "linwin"
 SOCKET_MODE = 0o660
 MAX_SOCKET_PATH: Final = 107  # sun_path holds 108 bytes with its terminating zero (unix(7))
 
+NOUNS = (
+    system,
+    auth,
+    images,
+    archives,
+    registry,
+    containers,
+    streams,
+    prune,
+    upkeep,
+    templates,
+    unsupported,
+)
+
 _VERSION = re.compile(r"(\d{1,4})\.(\d{1,4})")
 
 
@@ -43,7 +69,7 @@ def make_app(engine: Engine) -> web.Application:
     app[LIFETIME] = Lifetime()
     app.on_response_prepare.append(_identify)
     app.cleanup_ctx.append(_finish_changes)
-    for noun in (system, images, containers, streams, templates, unsupported):
+    for noun in NOUNS:
         for method, path, handler in noun.ROUTES:
             app.router.add_route(method, path, handler)
             app.router.add_route(method, f"/v{{version:[0-9][0-9.]*}}{path}", handler)

@@ -13,12 +13,14 @@ from linwin.errors import (
     InvalidRequest,
     LinwinError,
     NotFound,
+    Unauthorized,
     Unavailable,
     Unsupported,
 )
 
 STATUS: dict[type[LinwinError], int] = {
     InvalidRequest: 400,
+    Unauthorized: 401,
     Forbidden: 403,
     NotFound: 404,
     Conflict: 409,

@@ -115,7 +115,7 @@ def _kind(host: HostInfo) -> dict[str, Any]:
         "NGoroutines": 0,
         "NEventsListener": 0,
         "Labels": [],
-        "IndexServerAddress": "",
+        "IndexServerAddress": "https://index.docker.io/v1/",
         "HttpProxy": "",
         "HttpsProxy": "",
         "NoProxy": "",

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from linwin.engine import command, names, signals
-from linwin.errors import Conflict, InvalidRequest, NotFound
+from linwin.errors import Conflict, InvalidRequest, NotFound, Unavailable
 from linwin.model.chain import chain_ids
 from linwin.model.container import Container, ContainerSpec
 from linwin.model.image import Image
@@ -58,9 +58,20 @@ async def create(engine: Engine, spec: ContainerSpec, name: str | None) -> str:
 
 
 async def template_for(engine: Engine, image: Image) -> Template:
-    """The template that the image's containers boot from; raises as templates.get does when none serves."""
-    chosen = choose_template(image, await engine.rooms.templates.list())
-    return chosen or await engine.rooms.templates.get(image.template or engine.default_template)
+    """The template that the image's containers boot from.
+
+    Raises Unavailable, naming the build and the templates at hand, when none serves it.
+    """
+    templates = await engine.rooms.templates.list()
+    if chosen := choose_template(image, templates):
+        return chosen
+    build = f"Windows {image.platform.os_version}" if image.platform.os_version else "Windows"
+    present = ", ".join(sorted(template.name for template in templates)) or "none"
+    raise Unavailable(
+        f"no template serves image {next(iter(image.references), image.id)}, which is for {build} "
+        f"(templates here: {present})",
+        hint="Build one that serves every Windows build with: linwin template build wine",
+    )
 
 
 def choose_template(image: Image, templates: Iterable[Template]) -> Template | None:

@@ -7,13 +7,13 @@ what they share. ``engine/start.py`` is where a reader of one run goes next.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from linwin.engine import load, recover, remove, start, stop
+from linwin.engine import check, disk, load, prune, pull, push, recover, remove, start, stop, usage
 from linwin.engine.chains import ChainUse
-from linwin.engine.create import create, left_out_hint
+from linwin.engine.create import choose_template, create, left_out_hint
 from linwin.engine.interfaces import Rooms
 from linwin.engine.live import Exit, Live
 from linwin.engine.streams import Attachment
@@ -22,7 +22,9 @@ from linwin.model.container import Container, ContainerSpec, LogQuery, LogRecord
 from linwin.model.guest import StreamName
 from linwin.model.image import Image, Removed
 from linwin.model.progress import Progress, Report
+from linwin.model.registry import Credentials, Pulled, Pushed, SearchResult
 from linwin.model.template import Template
+from linwin.model.upkeep import DiskUse, Finding, Pruned
 from linwin.paths import Paths
 
 __all__ = ["Attachment", "Created", "Engine", "Exit", "HostInfo"]
@@ -51,13 +53,11 @@ class HostInfo:
 class Engine:
     """All verbs, for one ``LINWIN_ROOT``."""
 
-    default_template = "wine"
-
     def __init__(self, rooms: Rooms, paths: Paths) -> None:
         self.rooms = rooms
         self.paths = paths
         self.creating = asyncio.Lock()
-        """Held while a container is created, and while an image or a template is removed for want of one."""
+        """Held while a container is created, while references move, and while what no container uses goes."""
         self.chains = ChainUse()
         self._live: dict[str, Live] = {}
 
@@ -180,10 +180,60 @@ class Engine:
         return await self.rooms.images.resolve(reference)
 
     async def tag(self, source: str, target: str) -> None:
-        await self.rooms.images.tag(source, target)
+        async with self.creating:  # a prune must not delete what is being given a name
+            await self.rooms.images.tag(source, target)
 
     async def remove_image(self, reference: str, *, force: bool) -> Sequence[Removed]:
         return await load.remove_image(self, reference, force=force)
+
+    async def pull(self, reference: str, report: Report, credentials: Credentials | None = None) -> Pulled:
+        return await pull.pull(self, reference, report, credentials)
+
+    async def push(
+        self,
+        reference: str,
+        report: Report,
+        credentials: Credentials | None = None,
+        *,
+        all_tags: bool = False,
+    ) -> Sequence[Pushed]:
+        """With ``all_tags``, everything that the repository ``reference`` has here."""
+        return await push.push(self, reference, report, credentials, all_tags=all_tags)
+
+    async def login(self, credentials: Credentials) -> str:
+        """The registry's status in docker's words; Unauthorized when it does not accept them."""
+        return await self.rooms.images.login(credentials)
+
+    async def search(self, term: str, limit: int) -> Sequence[SearchResult]:
+        return await self.rooms.images.search(term, limit=limit)
+
+    async def save(self, references: Sequence[str]) -> AsyncGenerator[bytes, None]:
+        """An archive of images, in pieces. NotFound comes before the first of them."""
+        pieces = self.rooms.images.save(references)
+        try:
+            async for piece in pieces:
+                yield piece
+        finally:
+            if isinstance(pieces, AsyncGenerator):
+                await pieces.aclose()
+
+    async def disk(self, reference: str, target: Path, report: Report) -> None:
+        """Write the flattened C: of an image to ``target``, which is whole or absent afterwards."""
+        await disk.disk(self, reference, target, report)
+
+    # Upkeep
+
+    async def prune_images(self, *, dangling_only: bool, keep: Callable[[Image], bool]) -> Pruned:
+        return await prune.prune_images(self, dangling_only=dangling_only, keep=keep)
+
+    async def prune_containers(self, keep: Callable[[Container], bool]) -> Pruned:
+        return await prune.prune_containers(self, keep)
+
+    async def usage(self) -> DiskUse:
+        return await usage.usage(self)
+
+    async def check(self, report: Report, *, repair: bool) -> Sequence[Finding]:
+        return await check.check(self, report, repair=repair)
 
     # Templates and the host
 
@@ -192,6 +242,10 @@ class Engine:
 
     async def template(self, name: str) -> Template:
         return await self.rooms.templates.get(name)
+
+    async def template_of(self, image: Image) -> Template | None:
+        """The template that the image's containers boot from, None when none that is installed serves it."""
+        return choose_template(image, await self.templates())
 
     async def build_template(self, name: str, report: Report) -> Template:
         template = await self.rooms.templates.build(name, report)

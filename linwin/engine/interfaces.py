@@ -19,7 +19,9 @@ from linwin.model.guest import Chunk, Preparation, ProcessSpec, StreamName
 from linwin.model.image import Image, Layer, Removed
 from linwin.model.machine import MachineExit, MachineSpec
 from linwin.model.progress import Report
+from linwin.model.registry import Credentials, Pushed, SearchResult
 from linwin.model.template import Template
+from linwin.model.upkeep import Finding
 
 
 class StagedImage(Protocol):
@@ -35,8 +37,20 @@ class StagedImage(Protocol):
         """Drop what was staged and no other image uses. Idempotent, safe after commit."""
 
 
+class StagedPull(StagedImage, Protocol):
+    """An image fetched from a registry, checked, and not yet visible to anyone."""
+
+    @property
+    def digest(self) -> str:
+        """Of the manifest, or of the manifest list, that the reference named."""
+
+    @property
+    def saved(self) -> int:
+        """Bytes of the base layers that were not downloaded because a template provides them."""
+
+
 class Images(Protocol):
-    """References, content store, archives."""
+    """References, content store, archives, registries."""
 
     async def stage(
         self, archive: Path, templates: Sequence[Template], report: Report
@@ -47,6 +61,9 @@ class Images(Protocol):
         Unavailable for a full disk. Nothing is left behind when it raises.
         """
 
+    async def commit_all(self, staged: Sequence[StagedImage]) -> Sequence[Image]:
+        """Make staged images and their references visible at once: all of them, or none."""
+
     async def list(self) -> list[Image]:
         """All images, newest first, the templates' base images included."""
 
@@ -55,6 +72,12 @@ class Images(Protocol):
 
     async def tag(self, source: str, target: str) -> None:
         """Point the reference ``target`` at the image that ``source`` names."""
+
+    async def tags(self, repository: str) -> Sequence[str]:
+        """Canonical references of all tags that the repository of a reference has here, sorted.
+
+        None is no error; the reference's own tag does not count.
+        """
 
     async def remove(self, reference: str, *, force: bool, in_use: frozenset[str]) -> Sequence[Removed]:
         """Untag, and delete the image when its last reference went.
@@ -65,6 +88,58 @@ class Images(Protocol):
 
     async def adopt_base_images(self, templates: Sequence[Template]) -> None:
         """Make the base images that ``templates`` provide resolvable, and forget those of others."""
+
+    async def pull(
+        self,
+        reference: str,
+        templates: Sequence[Template],
+        report: Report,
+        credentials: Credentials | None = None,
+    ) -> StagedPull:
+        """Fetch an image's manifest, config and the layers that no template provides.
+
+        Of a manifest list, the platform that suits the templates best. Layers
+        that arrived whole are kept for the next attempt when this one fails.
+        Raises NotFound in docker's words for what the registry does not have or
+        does not show to these credentials, Unavailable for a registry that
+        cannot be reached or stalls, InvalidRequest for content that does not
+        match its digest.
+        """
+
+    async def push(self, reference: str, report: Report, credentials: Credentials | None = None) -> Pushed:
+        """Copy an image to the registry that its reference names.
+
+        As docker's, it reports which repository it refers to before it asks the
+        registry anything: what is refused then is told in the stream, where
+        docker's client does not answer a 401 with a dialogue about logging in.
+        Base layers that are not stored here are mounted there from the
+        repository that has them, or named as foreign. Raises NotFound for an
+        image that is not here, Conflict when its real base cannot be named.
+        """
+
+    async def login(self, credentials: Credentials) -> str:
+        """Ask a registry whether it accepts ``credentials``; return its status in docker's words.
+
+        Raises Unauthorized when it does not.
+        """
+
+    async def search(self, term: str, *, limit: int) -> Sequence[SearchResult]:
+        """Repositories whose name or description holds ``term``, from the registry it names or Docker Hub."""
+
+    def save(self, references: Sequence[str]) -> AsyncIterator[bytes]:
+        """A tar archive of images, in the OCI layout and docker's at once; the same bytes each time.
+
+        Raises NotFound, before the first bytes, for a reference that is not here.
+        """
+
+    async def usage(self) -> tuple[int, int]:
+        """Bytes of all blobs, and of those among them that only interrupted pulls keep."""
+
+    async def discard_interrupted(self) -> int:
+        """Give up what interrupted pulls have kept; return bytes freed."""
+
+    async def check(self, report: Report, *, repair: bool) -> Sequence[Finding]:
+        """Read every blob and record and compare them with their digests and each other."""
 
 
 class Disks(Protocol):
@@ -80,8 +155,29 @@ class Disks(Protocol):
     async def overlay(self, chain_end: Path, path: Path, *, uid: int) -> None:
         """Create a container's own overlay at ``path``, owned by ``uid``."""
 
+    async def backing(self, overlay: Path) -> str | None:
+        """The chain id that a container's overlay stands on; None when it is no overlay of a chain."""
+
     async def prune(self, keep: frozenset[str]) -> int:
         """Delete every chain that no id in ``keep`` needs as itself or an ancestor; return bytes freed."""
+
+    async def flatten(self, chain_end: Path, target: Path, report: Report) -> None:
+        """Write all that a chain's end shows to ``target``, one qcow2 without a backing file.
+
+        Raises Unavailable for a full disk; ``target`` is whole or absent.
+        """
+
+    async def usage(self) -> dict[str, int]:
+        """Bytes that each chain's own overlay takes on disk, by chain id."""
+
+    async def check(
+        self, needed: frozenset[str], templates: Sequence[Template], report: Report, *, repair: bool
+    ) -> Sequence[Finding]:
+        """Verify every chain's format, volume and backing.
+
+        ``needed`` are the chain ids that containers name. A repair deletes what
+        can be built again from its layers and no container needs.
+        """
 
 
 class Machine(Protocol):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from linwin.engine.create import choose_template, template_for
-from linwin.model.chain import chain_ids
+from linwin.engine import prune
+from linwin.engine.create import template_for
+from linwin.engine.interfaces import StagedImage
 from linwin.model.image import Image, Removed
 from linwin.model.progress import Report
 
@@ -18,11 +20,18 @@ async def load(engine: Engine, archive: Path, report: Report) -> list[Image]:
     """Read an archive and build its images' chains; none becomes visible before all are ready."""
     rooms = engine.rooms
     staged = await rooms.images.stage(archive, await rooms.templates.list(), report)
+    return await take_in(engine, staged, report)
+
+
+async def take_in(engine: Engine, staged: Sequence[StagedImage], report: Report) -> list[Image]:
+    """Build the chains of staged images and make them visible; discard them all where that fails."""
+    rooms = engine.rooms
     try:
         async with engine.chains.using():
             for item in staged:
                 await rooms.disks.chain(await template_for(engine, item.image), item.image.layers, report)
-            return [await item.commit() for item in staged]
+            async with engine.creating:
+                return list(await rooms.images.commit_all(staged))
     finally:
         for item in staged:
             await item.discard()
@@ -36,17 +45,5 @@ async def remove_image(engine: Engine, reference: str, *, force: bool) -> list[R
         removed = await rooms.images.remove(
             reference, force=force, in_use=frozenset(container.image_id for container in containers)
         )
-    async with engine.chains.pruning():
-        await _prune(engine)
+    await prune.prune_chains(engine)
     return list(removed)
-
-
-async def _prune(engine: Engine) -> None:
-    rooms = engine.rooms
-    containers = await rooms.state.list()
-    keep = {container.chain_id for container in containers}
-    templates = await rooms.templates.list()
-    for image in await rooms.images.list():
-        if template := choose_template(image, templates):
-            keep.add(chain_ids(template.digest, [layer.diff_id for layer in image.layers])[-1])
-    await rooms.disks.prune(frozenset(keep))

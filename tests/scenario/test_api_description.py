@@ -8,6 +8,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from linwin.model.registry import SearchResult
 from tests.scenario import api_description
 from tests.scenario.fakes.images import archive
 from tests.scenario.harness import IMAGE, Daemon
@@ -102,6 +103,32 @@ async def test_images(checked: Checked, daemon: Daemon) -> None:
     assert removed == [{"Untagged": "team/app:1"}, {"Deleted": inspected["Id"]}]
 
 
+async def test_upkeep(checked: Checked, daemon: Daemon) -> None:
+    upload = daemon.paths.scratch / "archive"
+    upload.write_bytes(archive("team/app:1", layers=[500]))
+    await daemon.engine.load(upload, daemon.engine.unreported)
+    upload.unlink()
+    await checked("GET", "/images/json", 200, query="shared-size=1")
+    await checked("POST", "/containers/create", 201, body={"Image": "team/app:1"})
+    use = await checked("GET", "/system/df", 200)
+    assert (use["LayersSize"], len(use["Images"]), len(use["Containers"])) == (10_500, 2, 1)
+    pruned = await checked("POST", "/containers/prune", 200)
+    assert len(pruned["ContainersDeleted"]) == 1
+    pruned = await checked("POST", "/images/prune", 200, query='filters={"dangling":["false"]}')
+    assert (len(pruned["ImagesDeleted"]), pruned["SpaceReclaimed"]) == (2, 10_500)
+    await checked("POST", "/networks/prune", 200)
+    await checked("POST", "/volumes/prune", 200)
+    await checked("POST", "/build/prune", 200)
+
+
+async def test_registries(checked: Checked, daemon: Daemon) -> None:
+    daemon.fakes.images.registry.results = [SearchResult("team/app", "An app", 3)]
+    assert len(await checked("GET", "/images/search", 200, query="term=app")) == 1
+    body = {"username": "me", "password": "secret", "serveraddress": "r.example"}
+    await checked("POST", "/auth", 200, body=body)
+    await checked("POST", "/auth", 401, body=body | {"password": "guess"})
+
+
 @pytest.mark.parametrize(
     ("method", "described", "status", "name"),
     [
@@ -116,6 +143,7 @@ async def test_images(checked: Checked, daemon: Daemon) -> None:
         ("POST", "/images/{name}/tag", 400, "no/body"),
         ("DELETE", "/images/{name}", 404, "no/body"),
         ("POST", "/containers/create", 400, ""),
+        ("POST", "/images/{name}/push", 404, "no/body"),
     ],
 )
 async def test_errors(checked: Checked, method: str, described: str, status: int, name: str) -> None:

@@ -133,8 +133,8 @@ async def test_unknown_image_names_the_image_and_the_way(docker: Docker, daemon:
     assert done.code == 125
     assert done.err.startswith(
         b"Unable to find image 'no/such:latest' locally\n"
-        b"docker: Error response from daemon: cannot pull no/such:latest: this build of linwin resolves base "
-        b"images from its templates and loads others with `linwin load`\n"
+        b"docker: Error response from daemon: pull access denied for no/such, repository does not exist or "
+        b"may require 'docker login': denied: requested access to the resource is denied"
     )
     assert await daemon.nothing_left()
 
@@ -378,7 +378,7 @@ async def test_a_full_disk_ends_the_upload(
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("linwin.api.images._write_all", full)
+    monkeypatch.setattr("linwin.api.archives._write_all", full)
     done = await docker("load", stdin=b"x" * 5_000_000)
     assert (done.code, done.err) == (
         1,

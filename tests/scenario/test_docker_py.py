@@ -12,8 +12,10 @@ import docker as sdk  # type: ignore[import-untyped]
 import pytest
 from docker import errors
 
+from linwin.model.registry import SearchResult
 from tests.scenario.fakes.images import archive
 from tests.scenario.fakes.programs import flood_bytes
+from tests.scenario.fakes.registry import Content
 from tests.scenario.harness import IMAGE, Daemon
 
 T = TypeVar("T")
@@ -52,7 +54,7 @@ async def test_run_raises_for_an_exit_code(python: Any) -> None:
 
 
 async def test_run_of_an_unknown_image_reports_the_pull(python: Any) -> None:
-    with pytest.raises(errors.APIError, match="cannot pull no/such:latest"):
+    with pytest.raises(errors.APIError, match="pull access denied for no/such"):
         await off_loop(lambda: python.containers.run("no/such", "x"))
 
 
@@ -122,3 +124,49 @@ async def test_load_and_pull(python: Any) -> None:
     assert (await off_loop(lambda: python.images.pull(IMAGE))).tags
     with pytest.raises(errors.ImageLoadError, match="ends in the middle of layer 1"):
         await off_loop(lambda: python.images.load(io.BytesIO(archive("team/bad:1", fail_after=1))))
+
+
+async def test_pull_push_save_and_search(python: Any, daemon: Daemon) -> None:
+    registry = daemon.fakes.images.registry
+    registry.content["docker.io/team/app:1"] = Content(layers=(30,))
+    registry.private.add("docker.io/team/app")
+    registry.results = [SearchResult("team/app", "An app", 3)]
+    me = {"username": "me", "password": "secret"}
+    with pytest.raises(errors.NotFound, match="pull access denied for team/app"):
+        await off_loop(lambda: python.images.pull("team/app", tag="1"))
+    pulled = await off_loop(lambda: python.images.pull("team/app", tag="1", auth_config=me))
+    assert pulled.tags == ["team/app:1"]
+    archived = await off_loop(lambda: b"".join(pulled.save(named=True)))
+    (again,) = await off_loop(lambda: python.images.load(archived))
+    assert again.id == pulled.id
+    await off_loop(lambda: pulled.tag("team/other", "2"))
+    lines = await off_loop(
+        lambda: list(python.images.push("team/other", "2", auth_config=me, stream=True, decode=True))
+    )
+    assert lines[-1]["aux"]["Digest"] == registry.content["docker.io/team/other:2"].digest
+    found = await off_loop(lambda: python.images.search("app"))
+    assert [(one["name"], one["star_count"]) for one in found] == [("team/app", 3)]
+
+
+async def test_login(python: Any) -> None:
+    done = await off_loop(lambda: python.login("me", "secret", registry="r.example"))
+    assert done["Status"] == "Login Succeeded"
+    with pytest.raises(
+        errors.APIError, match=r"401 Client Error.*login attempt to https://other\.example/v2/"
+    ):
+        await off_loop(lambda: python.login("me", "guess", registry="other.example"))
+
+
+async def test_prunes_and_df(python: Any, daemon: Daemon) -> None:
+    await off_loop(lambda: python.images.load(archive("team/app:1", layers=[5000])))
+    container = await off_loop(lambda: python.containers.create("team/app:1"))
+    use = await off_loop(python.df)
+    assert {image["Containers"] for image in use["Images"]} == {0, 1}
+    pruned = await off_loop(python.containers.prune)
+    assert pruned["ContainersDeleted"] == [container.id]
+    assert (await off_loop(python.images.prune))["ImagesDeleted"] == []
+    pruned = await off_loop(lambda: python.images.prune({"dangling": False}))
+    assert pruned["ImagesDeleted"][0] == {"Untagged": "team/app:1"}
+    assert pruned["SpaceReclaimed"] == 15_000, "a layer and its disk"
+    assert await off_loop(python.networks.prune) == {"NetworksDeleted": []}
+    assert await off_loop(python.volumes.prune) == {"VolumesDeleted": [], "SpaceReclaimed": 0}

@@ -101,7 +101,7 @@ async def test_programs_that_cannot_run(
 async def test_unknown_image(linwin: Linwin, daemon: Daemon) -> None:
     done = await linwin("run", "--rm", "no/such", "x")
     assert done.code == 125
-    assert b"No such image: no/such:latest\n" in done.err
+    assert b"pull access denied for no/such, repository does not exist" in done.err
     assert await daemon.nothing_left()
 
 

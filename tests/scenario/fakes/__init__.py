@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from linwin.engine.interfaces import Rooms, State
+from tests.scenario.fakes.disks import FakeDisks
 from tests.scenario.fakes.guest import FakeGuests
-from tests.scenario.fakes.images import FakeDisks, FakeImages
+from tests.scenario.fakes.images import FakeImages
 from tests.scenario.fakes.machine import FakeMachines
 from tests.scenario.fakes.state import FakeState
 from tests.scenario.fakes.templates import FakeTemplates

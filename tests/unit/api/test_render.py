@@ -3,7 +3,6 @@ from __future__ import annotations
 import pytest
 
 from linwin.api import mux, render
-from linwin.api.images import _join
 from linwin.api.progress import line_of
 from linwin.api.status import STATUS, status_of
 from linwin.errors import CommandNotFound, LinwinError
@@ -79,17 +78,20 @@ def test_familiar_references(canonical: str, familiar: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "tag", "reference"),
+    ("size", "text"),
     [
-        ("a/b", "1", "a/b:1"),
-        ("a/b", "sha256:00", "a/b@sha256:00"),
-        ("a/b", "", "a/b:latest"),
-        ("a/b:2", "", "a/b:2"),
-        ("host:5000/b", "", "host:5000/b:latest"),
+        (0, "0 bytes"),
+        (999, "999 bytes"),
+        (1000, "1 kB"),
+        (253_400_000, "253 MB"),
+        (999_499_999, "999 MB"),
+        (999_500_000, "1 GB"),
+        (1_534_000_000, "1.53 GB"),
+        (99_900_000_000_000_000, "99900 TB"),
     ],
 )
-def test_references_of_two_parameters(name: str, tag: str, reference: str) -> None:
-    assert _join(name, tag) == reference
+def test_sizes(size: int, text: str) -> None:
+    assert render.size_text(size) == text
 
 
 def test_frames() -> None:

@@ -1,0 +1,87 @@
+"""prune: delete what nothing uses. Nothing that is under way loses what it needs."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from linwin.engine import remove
+from linwin.engine.create import choose_template
+from linwin.engine.usage import allocated
+from linwin.errors import Conflict, LinwinError, NotFound
+from linwin.model.chain import chain_ids
+from linwin.model.container import Container
+from linwin.model.image import Image, Removed
+from linwin.model.upkeep import Pruned
+
+if TYPE_CHECKING:
+    from linwin.engine.engine import Engine
+
+logger = logging.getLogger(__name__)
+
+STOPPED = frozenset({"created", "exited", "dead"})
+"""What a container is that docker's prune removes."""
+
+
+async def prune_images(engine: Engine, *, dangling_only: bool, keep: Callable[[Image], bool]) -> Pruned:
+    """Delete images that no container uses, with ``dangling_only`` those without a reference.
+
+    What a template is goes with the template alone. Whatever interrupted pulls
+    have kept goes too, and then the chains that nothing needs any more.
+    """
+    images = engine.rooms.images
+    removed: list[Removed] = []
+    async with engine.creating:
+        in_use = frozenset(container.image_id for container in await engine.rooms.state.list())
+        before = await images.list()
+        for image in before:
+            needed = image.template is not None or image.id in in_use
+            if not (needed or (dangling_only and image.references) or keep(image)):
+                removed += await images.remove(image.id, force=True, in_use=in_use)
+        freed = _freed(before, await images.list())
+    freed += await images.discard_interrupted()
+    return Pruned(tuple(removed), freed=freed + await prune_chains(engine))
+
+
+def _freed(before: Iterable[Image], after: Iterable[Image]) -> int:
+    """Bytes of the blobs that only images of ``before`` had."""
+    left = {layer.digest for image in after for layer in image.layers}
+    gone = {layer.digest: layer.size for image in before for layer in image.layers}
+    return sum(size for digest, size in gone.items() if digest not in left)
+
+
+async def prune_containers(engine: Engine, keep: Callable[[Container], bool]) -> Pruned:
+    """Remove every container that is at rest, and the chains that were there for these alone.
+
+    One that is started meanwhile stays, and one that cannot be removed does not save the others.
+    """
+    removed: list[str] = []
+    freed = 0
+    for container in await engine.rooms.state.list():
+        if container.status not in STOPPED or keep(container):
+            continue
+        size = await asyncio.to_thread(allocated, engine.paths.overlay(container.id))
+        try:
+            await remove.remove(engine, container.id, force=False)
+        except (Conflict, NotFound) as changed:
+            logger.info("container %s is not pruned: %s", container.short_id, changed.message)
+        except LinwinError as failure:
+            logger.warning("container %s could not be pruned: %s", container.short_id, failure)
+        else:
+            removed.append(container.id)
+            freed += size
+    return Pruned(containers=tuple(removed), freed=freed + await prune_chains(engine))
+
+
+async def prune_chains(engine: Engine) -> int:
+    """Delete the chains that no image and no container needs; return the bytes freed."""
+    rooms = engine.rooms
+    async with engine.chains.pruning():
+        keep = {container.chain_id for container in await rooms.state.list()}
+        templates = await rooms.templates.list()
+        for image in await rooms.images.list():
+            if template := choose_template(image, templates):
+                keep.add(chain_ids(template.digest, [layer.diff_id for layer in image.layers])[-1])
+        return await rooms.disks.prune(frozenset(keep))

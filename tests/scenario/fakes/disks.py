@@ -1,0 +1,98 @@
+"""Chains that are names in a set; overlays that are files of zeros."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+
+from linwin.errors import InvalidRequest
+from linwin.model.chain import chain_ids
+from linwin.model.image import Layer
+from linwin.model.progress import Progress, Report
+from linwin.model.template import Template
+from linwin.model.upkeep import Finding
+from tests.scenario.fakes.gate import Gate
+
+CHAIN_SIZE = 10_000
+OVERLAY_SIZE = 8192
+
+
+class FakeDisks:
+    """``chains`` maps the ids that exist to their parents; ``overlays`` are those made for containers.
+
+    ``gate`` holds whoever has built a chain, before he can use it, and
+    ``flattening`` whoever flattens one. ``broken`` are layers that cannot be
+    applied, by diff id; ``faults`` what a check finds.
+    """
+
+    def __init__(self) -> None:
+        self.chains: dict[str, str | None] = {}
+        self.overlays: dict[Path, str] = {}
+        self.gate: Gate | None = None
+        self.flattening: Gate | None = None
+        self.broken: set[str] = set()
+        self.faults: list[Finding] = []
+
+    async def chain(self, template: Template, layers: Sequence[Layer], report: Report) -> tuple[str, Path]:
+        ids = chain_ids(template.digest, [layer.diff_id for layer in layers])
+        self.chains.setdefault(ids[0], None)
+        for (parent, chain_id), layer in zip(pairwise(ids), layers, strict=True):
+            if layer.diff_id in self.broken:
+                raise InvalidRequest(f"layer {layer.digest} cannot be applied: its first entry is a lie")
+            report(Progress("Extracting", layer.digest[7:19], layer.size, layer.size))
+            self.chains[chain_id] = parent
+        if self.gate:
+            await self.gate.passed()
+        return ids[-1], path_of(ids[-1])
+
+    async def overlay(self, chain_end: Path, path: Path, *, uid: int) -> None:
+        assert path_of(f"sha256:{chain_end.stem}") == chain_end
+        assert f"sha256:{chain_end.stem}" in self.chains, "the chain was pruned before it was used"
+        _write(path, b"\0" * OVERLAY_SIZE)
+        self.overlays[path] = f"sha256:{chain_end.stem}"
+
+    async def backing(self, overlay: Path) -> str | None:
+        return self.overlays.get(overlay)
+
+    async def prune(self, keep: frozenset[str]) -> int:
+        needed: set[str | None] = set()
+        for chain_id in keep & self.chains.keys():
+            link: str | None = chain_id
+            while link is not None:
+                needed.add(link)
+                link = self.chains[link]
+        doomed = self.chains.keys() - needed
+        for chain_id in doomed:
+            del self.chains[chain_id]
+        return CHAIN_SIZE * len(doomed)
+
+    async def flatten(self, chain_end: Path, target: Path, report: Report) -> None:
+        if self.flattening:
+            await self.flattening.passed()
+        assert f"sha256:{chain_end.stem}" in self.chains, "the chain was pruned while it was read"
+        _write(target, disk_of(f"sha256:{chain_end.stem}"))
+
+    async def usage(self) -> dict[str, int]:
+        return dict.fromkeys(self.chains, CHAIN_SIZE)
+
+    async def check(
+        self, needed: frozenset[str], templates: Sequence[Template], report: Report, *, repair: bool
+    ) -> Sequence[Finding]:
+        report(Progress("Checking chains"))
+        found, self.faults = self.faults, [] if repair else self.faults
+        return [dataclasses.replace(finding, repaired=repair) for finding in found]
+
+
+def disk_of(chain_id: str) -> bytes:
+    """The flattened disk of a chain: the header of a qcow2 without a backing file, and the chain's id."""
+    return b"QFI\xfb\0\0\0\3" + bytes(96) + chain_id.encode()
+
+
+def path_of(chain_id: str) -> Path:
+    return Path("/nowhere", chain_id.removeprefix("sha256:") + ".qcow2")
+
+
+def _write(path: Path, data: bytes) -> None:
+    path.write_bytes(data)
