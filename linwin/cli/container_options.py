@@ -54,6 +54,14 @@ def _image_and_command(ctx: click.Context, param: click.Parameter, words: tuple[
     return words
 
 
+def _pull_policy(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    if value not in ("always", "missing", "never"):
+        raise click.UsageError(
+            f'invalid pull option: \'{value}\': must be one of "always", "missing" or "never"', ctx
+        )
+    return value
+
+
 def _value(names: str, metavar: str, help: str, **more: Any) -> Callable[[Any], Any]:
     """An option with a value; ``names`` are its spellings and, last, its Python name where that differs."""
     return click.option(*names.split(), metavar=metavar, help=help, **more)
@@ -67,7 +75,7 @@ def _flag(names: str, help: str, **more: Any) -> Callable[[Any], Any]:
     return click.option(*names.split(), is_flag=True, help=help, **more)
 
 
-_PULL: dict[str, Any] = {"type": click.Choice(["always", "missing", "never"]), "default": "missing"}
+_PULL: dict[str, Any] = {"callback": _pull_policy, "default": "missing"}
 _WORDS: dict[str, Any] = {"nargs": -1, "type": click.UNPROCESSED, "callback": _image_and_command}
 
 _OPTIONS: tuple[Callable[[Any], Any], ...] = (

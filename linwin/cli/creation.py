@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import click
+
 from linwin.cli import failures
 from linwin.cli.container_body import creation
-from linwin.cli.progress import Progress
-from linwin.cli.references import split_reference, with_tag
+from linwin.cli.references import is_image_id, split
 from linwin.client import Client
-from linwin.errors import NotFound, Unsupported
+from linwin.errors import NotFound
 
 
 def create_container(client: Client, options: dict[str, Any], *, attach: frozenset[str]) -> str:
@@ -21,14 +22,11 @@ def create_container(client: Client, options: dict[str, Any], *, attach: frozens
     try:
         created = _create(client, body, options)
     except NotFound as missing:
-        if policy != "missing" or "no such image" not in missing.message.lower():
+        if policy != "missing" or is_image_id(image) or "no such image" not in missing.message.lower():
             raise
-        failures.say(f"Unable to find image '{with_tag(image)}' locally")
-        try:
-            _pull(client, image, options)
-        except Unsupported:
-            # A daemon without registries: what the user needs to hear is that the image is not there.
-            raise missing from None
+        if not options["quiet"]:
+            click.echo(f"Unable to find image '{split(image).familiar}' locally", err=True)
+        _pull(client, image, options)
         created = _create(client, body, options)
     for warning in created.get("Warnings") or ():
         failures.say(f"warning: {warning}")
@@ -43,8 +41,9 @@ def _create(client: Client, body: dict[str, Any], options: dict[str, Any]) -> di
 
 
 def _pull(client: Client, image: str, options: dict[str, Any]) -> None:
-    repository, tag = split_reference(image)
-    query = {"fromImage": repository, "tag": tag, "platform": options["platform"]}
+    # Imported here because most runs have their image, and start without the code that fetches one.
+    from linwin.cli.progress import Progress
+    from linwin.cli.transfers import pull_image
+
     with Progress(quiet=options["quiet"]) as progress:
-        for line in client.lines("POST", "/images/create", **query):
-            progress.show(line)
+        pull_image(client, split(image), progress, platform=options["platform"])

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
+
 import click
 
 from linwin.cli.failures import UnknownCommand
@@ -22,3 +26,35 @@ class Group(click.Group):
         if args and self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
             raise UnknownCommand(f"unknown command: {ctx.command_path} {args[0]}", ctx)
         return super().resolve_command(ctx, args)
+
+
+class LazyGroup(Group):
+    """A group whose commands are imported when they are asked for.
+
+    ``members`` maps a command's name to ``module:function`` within
+    :mod:`linwin.cli`; ``aliases`` maps other names, which help leaves out, to
+    members.
+    """
+
+    def __init__(
+        self,
+        *arguments: Any,
+        members: Mapping[str, str],
+        aliases: Mapping[str, str] | None = None,
+        **settings: Any,
+    ) -> None:
+        super().__init__(*arguments, **settings)
+        self._members = members
+        self._aliases = aliases or {}
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self._members)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        place = self._members.get(self._aliases.get(name, name))
+        if place is None:
+            return None
+        module, _, function = place.partition(":")
+        command = getattr(import_module(f"linwin.cli.{module}"), function)
+        assert isinstance(command, click.Command)
+        return command

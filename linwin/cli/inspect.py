@@ -1,4 +1,4 @@
-"""``linwin inspect``: everything about containers and images, as JSON."""
+"""``linwin inspect`` and its two narrower forms: everything about containers and images, as JSON."""
 
 from __future__ import annotations
 
@@ -24,12 +24,32 @@ PATHS = {"container": "/containers/{}/json", "image": "/images/{}/json"}
 @arguments(1, None, "NAME|ID [NAME|ID...]")
 def inspect(form: str | None, kind: str | None, names: tuple[str, ...]) -> int:
     """Show everything about containers and images."""
+    return _show(names, [kind] if kind else list(PATHS), form)
+
+
+@click.command("inspect")
+@object_format()
+@arguments(1, None, "CONTAINER [CONTAINER...]")
+def container_inspect(form: str | None, names: tuple[str, ...]) -> int:
+    """Show everything about containers."""
+    return _show(names, ["container"], form)
+
+
+@click.command("inspect")
+@object_format()
+@arguments(1, None, "IMAGE [IMAGE...]")
+def image_inspect(form: str | None, names: tuple[str, ...]) -> int:
+    """Show everything about images."""
+    return _show(names, ["image"], form)
+
+
+def _show(names: tuple[str, ...], kinds: list[str], form: str | None) -> int:
     client = connect()
     found: list[Any] = []
     missing: list[NotFound] = []
     for name in names:
         try:
-            found.append(_look_up(client, name, [kind] if kind else list(PATHS)))
+            found.append(_look_up(client, name, kinds))
         except NotFound as error:
             missing.append(error)
     if found or form is None:

@@ -9,54 +9,49 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from importlib import import_module
 
 import click
 
 from linwin import __version__
 from linwin.cli import failures
-from linwin.cli.groups import Group
+from linwin.cli.groups import LazyGroup
 from linwin.errors import LinwinError
 
-# The commands; each is the function of this name in the module of this name in linwin.cli.
-COMMANDS = (
-    "attach",
-    "create",
-    "daemon",
-    "images",
-    "info",
-    "inspect",
-    "kill",
-    "load",
-    "logs",
-    "ps",
-    "rm",
-    "rmi",
-    "run",
-    "start",
-    "stop",
-    "tag",
-    "template",
-    "version",
-    "wait",
-)
+# Name → module and function within linwin.cli.
+COMMANDS = {
+    "attach": "attach:attach",
+    "container": "container:container",
+    "create": "create:create",
+    "daemon": "daemon:daemon",
+    "history": "history:history",
+    "image": "image:image",
+    "images": "images:images",
+    "info": "info:info",
+    "inspect": "inspect:inspect",
+    "kill": "kill:kill",
+    "load": "load:load",
+    "login": "login:login",
+    "logout": "logout:logout",
+    "logs": "logs:logs",
+    "ps": "ps:ps",
+    "pull": "pull:pull",
+    "push": "push:push",
+    "rm": "rm:rm",
+    "rmi": "rmi:rmi",
+    "run": "run:run",
+    "save": "save:save",
+    "search": "search:search",
+    "start": "start:start",
+    "stop": "stop:stop",
+    "system": "system:system",
+    "tag": "tag:tag",
+    "template": "template:template",
+    "version": "version:version",
+    "wait": "wait:wait",
+}
 
 
-class LazyGroup(Group):
-    """A group whose commands are imported when they are asked for."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        if name not in COMMANDS:
-            return None
-        command = getattr(import_module(f"linwin.cli.{name}"), name)
-        assert isinstance(command, click.Command)
-        return command
-
-
-@click.group(cls=LazyGroup, context_settings={"max_content_width": 100})
+@click.group(cls=LazyGroup, members=COMMANDS, context_settings={"max_content_width": 100})
 @click.option(
     "-H", "--host", metavar="ADDRESS", help="Daemon to talk to, unix:///PATH (default $LINWIN_HOST)."
 )

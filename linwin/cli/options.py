@@ -11,8 +11,25 @@ from linwin.cli.failures import WrongArguments
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_EXPLICIT = {"true": True, "1": True, "false": False, "0": False}
+
 LISTING_FORMATS = "'json', a Go template such as '{{.ID}}', or 'table TEMPLATE'."
 OBJECT_FORMATS = "'json', or a Go template such as '{{json .}}'."
+
+
+class ExplicitFlags(click.Command):
+    """A command whose flags with a ``--no-`` twin also take docker's form ``--flag=false``."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, [self._plain(word) for word in args])
+
+    def _plain(self, word: str) -> str:
+        flag, _, value = word.partition("=")
+        if value in _EXPLICIT:
+            for param in self.params:
+                if isinstance(param, click.Option) and param.secondary_opts and flag in param.opts:
+                    return (param.opts if _EXPLICIT[value] else param.secondary_opts)[-1]
+        return word
 
 
 def listing_format() -> Callable[[F], F]:
@@ -25,11 +42,13 @@ def object_format() -> Callable[[F], F]:
     return click.option("-f", "--format", "form", metavar="FORMAT", help=OBJECT_FORMATS)
 
 
-def filter_option(help: str) -> Callable[[F], F]:
-    """``-f, --filter NAME=VALUE``, repeatable: arrives as docker's filter JSON, None when not given."""
-    return click.option(
-        "-f", "--filter", "filters", multiple=True, metavar="NAME=VALUE", callback=_filters, help=help
-    )
+def filter_option(help: str, *, short: bool = True) -> Callable[[F], F]:
+    """``-f, --filter NAME=VALUE``, repeatable: arrives as docker's filter JSON, None when not given.
+
+    ``short`` is False where ``-f`` means another thing.
+    """
+    names = ("-f", "--filter", "filters") if short else ("--filter", "filters")
+    return click.option(*names, multiple=True, metavar="NAME=VALUE", callback=_filters, help=help)
 
 
 def _filters(

@@ -87,6 +87,16 @@ def short_id(identity: str, *, full: bool = False) -> str:
     return identity if full else identity.removeprefix("sha256:")[:SHORT_ID]
 
 
+def one_line(text: str) -> str:
+    """``text`` with blanks for line ends and for what would move a terminal's cursor: others wrote it."""
+    return "".join(character if character.isprintable() else " " for character in text)
+
+
+def quoted(command: str) -> str:
+    """A command line as listings show it: in quotes, with a backslash before quotes and backslashes."""
+    return '"' + command.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
 def ellipsis(text: str, width: int) -> str:
     """Cut to ``width`` characters, the last being ``…`` where something was cut."""
     return text if len(text) <= width else text[: width - 1] + "…"

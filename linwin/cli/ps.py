@@ -10,7 +10,7 @@ import click
 
 from linwin.cli.connect import connect
 from linwin.cli.options import arguments, filter_option, listing_format
-from linwin.cli.output import Listing, ellipsis, short_id
+from linwin.cli.output import Listing, ellipsis, quoted, short_id
 from linwin.cli.units import date_and_time, human_duration
 
 COMMAND_WIDTH = 20
@@ -79,7 +79,7 @@ def _row(item: Mapping[str, Any], full: bool) -> dict[str, Any]:
     return {
         "ID": short_id(item["Id"], full=full),
         "Image": _image(item, full),
-        "Command": _quoted(item["Command"] if full else ellipsis(item["Command"], COMMAND_WIDTH)),
+        "Command": quoted(item["Command"] if full else ellipsis(item["Command"], COMMAND_WIDTH)),
         "CreatedAt": date_and_time(item["Created"]),
         "RunningFor": f"{human_duration(time.time() - item['Created'])} ago",
         "State": item["State"],
@@ -100,10 +100,6 @@ def _image(item: Mapping[str, Any], full: bool) -> str:
     """The image as given; an id, which stands there when no name is left, is cut as ids are."""
     image: str = item["Image"]
     return short_id(image, full=full) if image.startswith("sha256:") else image
-
-
-def _quoted(command: str) -> str:
-    return '"' + command.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def _ports(ports: Any) -> str:

@@ -14,13 +14,14 @@ PREFACE = """\
 
 Made from the commands by `python -m linwin.cli.reference`; a test compares.
 Words, columns and exit codes are docker's. Every command starts the daemon
-when none runs. Only the answer is on stdout; progress, warnings and errors
-are on stderr.
+when none runs. Only the answer is on stdout, which for `pull` and `push` is
+their progress, as it is docker's; other progress, warnings and errors are on
+stderr.
 
 | exit code | meaning |
 |---|---|
 | 0 | done |
-| 1 | the daemon refused, or one of several objects failed |
+| 1 | the daemon refused, one of several objects failed, or `system check` leaves problems |
 | 125 | the command line cannot be read, or `run` could not run the container |
 | 126 | `run`: the entrypoint cannot be run |
 | 127 | `run`: the entrypoint does not exist |
@@ -34,6 +35,12 @@ given, or 255 where they would make a failure read as 0. `wait` prints all 32.
 |---|---|---|
 | `LINWIN_HOST` | the daemon's address | `unix:///run/linwin/linwin.sock` |
 | `LINWIN_ROOT` | where the daemon keeps everything | `/var/lib/linwin` |
+| `DOCKER_CONFIG` | folder of docker's `config.json`, for credentials | `~/.docker` |
+
+Credentials are docker's own: `auths`, `credsStore` and `credHelpers` of
+`config.json` are read, `login` and `logout` change them and nothing else in
+the file. They go to the daemon with each request that needs them, and the
+daemon keeps none.
 
 ## linwin
 """
@@ -41,21 +48,31 @@ given, or 255 where they would make a failure read as 0. `wait` prints all 32.
 
 def reference() -> str:
     """The whole of docs/cli.md."""
-    return "\n".join([PREFACE, *_group(linwin, click.Context(linwin, info_name="linwin"))])
+    context = click.Context(linwin, info_name="linwin")
+    return "\n".join([PREFACE, *_group(linwin, context, places={})])
 
 
-def _group(group: click.Group, context: click.Context) -> Iterator[str]:
+def _group(group: click.Group, context: click.Context, places: dict[click.Command, str]) -> Iterator[str]:
+    """All commands of a group; ``places`` remembers where each was described, since some have two names."""
     yield from _options(group)
-    for name in group.list_commands(context):
-        command = group.get_command(context, name)
+    commands = {name: group.get_command(context, name) for name in group.list_commands(context)}
+    # Groups come last, so that what has two names is described under the shorter one.
+    for name, command in sorted(commands.items(), key=lambda item: isinstance(item[1], click.Group)):
         assert command is not None
-        yield from _command(command, click.Context(command, info_name=name, parent=context))
+        yield from _command(command, click.Context(command, info_name=name, parent=context), places)
 
 
-def _command(command: click.Command, context: click.Context) -> Iterator[str]:
+def _command(
+    command: click.Command, context: click.Context, places: dict[click.Command, str]
+) -> Iterator[str]:
     if isinstance(command, click.Group):
-        yield from _group(command, context)
+        yield from _group(command, context, places)
         return
+    if place := places.get(command):
+        yield f"## {context.command_path}\n"
+        yield f"The same as `{place}`.\n"
+        return
+    places[command] = context.command_path
     arguments = [str(param.metavar) for param in command.params if isinstance(param, click.Argument)]
     usage = " ".join(filter(None, [context.command_path, "[OPTIONS]" if _rows(command) else "", *arguments]))
     yield f"## {context.command_path}\n"

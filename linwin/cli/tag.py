@@ -6,7 +6,7 @@ import click
 
 from linwin.cli.connect import connect
 from linwin.cli.options import arguments
-from linwin.cli.references import split_reference
+from linwin.cli.references import split
 from linwin.client import quote
 
 
@@ -15,5 +15,5 @@ from linwin.client import quote
 def tag(names: tuple[str, ...]) -> None:
     """Create a name TARGET_IMAGE for SOURCE_IMAGE."""
     source, target = names
-    repository, label = split_reference(target)
-    connect().post(f"/images/{quote(source)}/tag", repo=repository, tag=label)
+    reference = split(target)
+    connect().post(f"/images/{quote(source)}/tag", repo=reference.name, tag=reference.label)

@@ -89,3 +89,14 @@ def date_and_time(seconds: int) -> str:
     import time
 
     return time.strftime("%Y-%m-%d %H:%M:%S %z %Z", time.localtime(seconds))
+
+
+def rfc3339(seconds: int) -> str:
+    """Seconds since the epoch → ``2026-11-24T10:58:51Z``, in local time, as docker's exact times."""
+    from datetime import UTC, datetime, timedelta
+
+    # A timedelta reaches back to the year 1, which is Go's zero time; C's functions do not everywhere.
+    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)
+    if seconds > 0:
+        moment = moment.astimezone()
+    return moment.isoformat().replace("+00:00", "Z")

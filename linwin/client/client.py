@@ -60,9 +60,17 @@ class Client:
         """Return when the daemon answers. Raises Unreachable when none listens."""
         self.request("GET", "/_ping").close()
 
-    def lines(self, method: str, path: str, *, body: Any = None, **query: Any) -> Iterator[Any]:
+    def lines(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+        **query: Any,
+    ) -> Iterator[Any]:
         """The objects of a progress stream as they come. Raises the error that the stream carries."""
-        with self.request(method, path, query, body) as response:
+        with self.request(method, path, query, body, headers) as response:
             yield from response.lines()
 
     def load(self, archive: BinaryIO) -> Iterator[Any]:

@@ -11,12 +11,14 @@ from linwin.errors import (
     InvalidRequest,
     LinwinError,
     NotFound,
+    Unauthorized,
     Unavailable,
     Unsupported,
 )
 
 KINDS: dict[int, type[LinwinError]] = {
     400: InvalidRequest,
+    401: Unauthorized,
     403: Forbidden,
     404: NotFound,
     409: Conflict,

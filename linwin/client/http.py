@@ -41,9 +41,15 @@ def quote(text: str) -> str:
 
 
 def encode_query(query: Mapping[str, Any]) -> str:
-    """``a=1&b=x``; None is left out, booleans are 1 and 0, mappings and lists (docker's filters) are JSON."""
+    """``a=1&b=x``: None is left out, booleans are 1 and 0, a tuple repeats its key.
+
+    Mappings and lists, docker's filters, are JSON.
+    """
     return "&".join(
-        f"{quote(key)}={quote(_query_value(value))}" for key, value in query.items() if value is not None
+        f"{quote(key)}={quote(_query_value(value))}"
+        for key, values in query.items()
+        for value in (values if isinstance(values, tuple) else (values,))
+        if value is not None
     )
 
 

@@ -32,9 +32,24 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         monkeypatch.setenv("LINWIN_ROOT", str(tmp_path / "root"))
         monkeypatch.setenv("LINWIN_HOST", f"unix://{folder}/s")
         monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+        monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "docker"))
         monkeypatch.setenv("TZ", "UTC")
         monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
         yield Path(folder)
+
+
+@pytest.fixture
+def docker_folder(place: Path) -> Path:
+    """The user's folder of docker's configuration, empty."""
+    folder = Path(os.environ["DOCKER_CONFIG"])
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def config(docker_folder: Path) -> Path:
+    """Where docker's configuration file is looked for; it is not there yet."""
+    return docker_folder / "config.json"
 
 
 @pytest.fixture

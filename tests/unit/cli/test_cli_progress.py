@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import pty
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import pytest
 
 from linwin.cli.progress import Progress
 from tests.unit.cli.fake_daemon import Reply
+from tests.unit.cli.screen import read_terminal
 
 LINES = [
     {"status": "Starting"},
@@ -42,12 +42,3 @@ def test_bars_on_a_terminal(daemon: Any, spawn: Any, tmp_path: Path) -> None:
     assert "Starting" in shown
     assert "1.0/1.0 MB" in shown
     assert "aux" not in shown
-
-
-def read_terminal(screen: Any) -> str:
-    """Everything until the last writer has closed its end, which Linux tells by EIO."""
-    shown = b""
-    with suppress(OSError):
-        while data := screen.read(65536):
-            shown += data
-    return shown.decode()

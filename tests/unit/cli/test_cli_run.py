@@ -15,8 +15,6 @@ from linwin.cli import template_notice
 from tests.unit.cli.fake_container import TIMEOUT, FakeContainer
 from tests.unit.cli.fake_daemon import STDERR, STDOUT, Reply, Request, error, frame
 
-NO_IMAGE = error(404, "No such image: x:latest\nLoad it with linwin load.")
-
 
 @pytest.fixture(autouse=True)
 def _told(place: Path) -> None:
@@ -187,54 +185,6 @@ def test_run_exit_code_of_a_failed_start(
     FakeContainer(daemon, start_reply=error(status, f"{message}\nDo something."))
     result = linwin("run", "--rm", "x")
     assert (result.code, result.out, result.err) == (code, "", f"linwin: {message}\nDo something.\n")
-
-
-def test_run_pulls_a_missing_image_and_tries_again(daemon: Any, linwin: Any) -> None:
-    container = FakeContainer(daemon)
-    pulled = []
-
-    def create(request: Request, connection: Any) -> Reply:
-        return Reply(201, {"Id": container.id, "Warnings": ["one"]}) if pulled else NO_IMAGE
-
-    def pull(request: Request, connection: Any) -> Reply:
-        pulled.append(request.query)
-        return Reply(lines=[{"status": "Pulling fs layer", "id": "abc"}, {"status": "Pulled"}])
-
-    daemon.on("POST /containers/create", create)
-    daemon.on("POST /images/create", pull)
-    result = linwin("run", "host:5000/x")
-    assert result.code == 0
-    assert pulled == [{"fromImage": "host:5000/x", "tag": "latest"}]
-    assert result.err == (
-        "linwin: Unable to find image 'host:5000/x:latest' locally\n"
-        "abc: Pulling fs layer\nPulled\nlinwin: warning: one\n"
-    )
-
-
-def test_run_of_an_unknown_image(daemon: Any, linwin: Any) -> None:
-    daemon.on("POST /containers/create", NO_IMAGE)
-    daemon.on("POST /images/create", error(404, "registry says no"))
-    result = linwin("run", "x")
-    assert (result.code, result.out) == (125, "")
-    assert result.err == "linwin: Unable to find image 'x:latest' locally\nlinwin: registry says no\n"
-
-
-def test_run_of_an_unknown_image_where_nothing_can_be_pulled(daemon: Any, linwin: Any) -> None:
-    daemon.on("POST /containers/create", NO_IMAGE)
-    daemon.on("POST /images/create", error(501, "linwin does not pull"))
-    result = linwin("run", "-q", "x")
-    assert result.code == 125
-    assert result.err.endswith("linwin: No such image: x:latest\nLoad it with linwin load.\n")
-
-
-def test_run_pull_policies(daemon: Any, linwin: Any) -> None:
-    daemon.on("POST /containers/create", NO_IMAGE)
-    assert linwin("run", "--pull", "never", "x").code == 125
-    assert daemon.routes == ["POST /containers/create"]
-    FakeContainer(daemon)
-    daemon.on("POST /images/create", Reply(lines=[]))
-    assert linwin("run", "--pull", "always", "x@sha256:12").code == 0
-    assert daemon.asked("POST /images/create").query == {"fromImage": "x", "tag": "sha256:12"}
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

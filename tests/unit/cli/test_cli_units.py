@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from linwin.cli import units
-from linwin.cli.references import split_reference, with_tag
 from linwin.errors import InvalidRequest
 
 HOUR, DAY = 3600, 86400
@@ -92,19 +91,12 @@ def test_parse_moment_refuses() -> None:
 
 
 @pytest.mark.parametrize(
-    ("reference", "repository", "tag"),
+    ("seconds", "text"),
     [
-        ("x", "x", "latest"),
-        ("x:1", "x", "1"),
-        ("host:5000/x", "host:5000/x", "latest"),
-        ("host:5000/x/y:1", "host:5000/x/y", "1"),
-        ("x@sha256:12", "x", "sha256:12"),
+        (1795517931, "2026-11-24T10:58:51Z"),
+        (0, "1970-01-01T00:00:00Z"),
+        (-62135596800, "0001-01-01T00:00:00Z"),
     ],
 )
-def test_split_reference(reference: str, repository: str, tag: str) -> None:
-    assert split_reference(reference) == (repository, tag)
-
-
-def test_with_tag() -> None:
-    assert with_tag("a/b") == "a/b:latest"
-    assert with_tag("a/b@sha256:12") == "a/b@sha256:12"
+def test_rfc3339(place: object, seconds: int, text: str) -> None:
+    assert units.rfc3339(seconds) == text

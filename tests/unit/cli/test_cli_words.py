@@ -33,6 +33,11 @@ DOCUMENT = Path(__file__).parents[3] / "docs" / "cli.md"
         (["images", "x", "y"], 1, "'linwin images' accepts at most 1 argument", "linwin images"),
         (["frob"], 1, "unknown command: linwin frob", "linwin"),
         (["template", "frob"], 1, "unknown command: linwin template frob", "linwin template"),
+        (["image", "frob"], 1, "unknown command: linwin image frob", "linwin image"),
+        (["system", "ps"], 1, "unknown command: linwin system ps", "linwin system"),
+        (["pull"], 1, "'linwin pull' requires 1 argument", "linwin pull"),
+        (["container", "rm"], 1, "'linwin container rm' requires at least 1 argument", "linwin container rm"),
+        (["logout", "a", "b"], 1, "'linwin logout' accepts at most 1 argument", "linwin logout"),
         (
             ["run", "-m", "abc", "x"],
             125,
@@ -66,7 +71,8 @@ def test_help_of_everything(linwin: Any) -> None:
     assert result.code == 0
     assert all(f"\n  {name} " in result.out for name in main.COMMANDS)
     assert linwin("--help").out == result.out
-    assert linwin("template").out == linwin("template", "--help").out
+    for group in ("container", "image", "system", "template"):
+        assert linwin(group).out == linwin(group, "--help").out
     for name in main.COMMANDS:
         assert linwin(name, "--help").out.startswith(f"Usage: linwin {name} ")
 
@@ -103,6 +109,10 @@ def test_a_quick_command_does_not_import_what_costs_time(daemon: Any) -> None:
         "email",
         "subprocess",
         "linwin.paths",
+        "base64",
+        "tempfile",
+        "linwin.cli.credentials",
+        "linwin.cli.progress",
     }
     assert heavy.isdisjoint(shown.stdout.split())
 

@@ -16,7 +16,16 @@ import pytest
 
 from linwin.client import Client, Unreachable, default_host, http, quote
 from linwin.client.http import Response, connect, encode_query, exchange
-from linwin.errors import Conflict, Forbidden, Internal, InvalidRequest, LinwinError, Unavailable, Unsupported
+from linwin.errors import (
+    Conflict,
+    Forbidden,
+    Internal,
+    InvalidRequest,
+    LinwinError,
+    Unauthorized,
+    Unavailable,
+    Unsupported,
+)
 from linwin.paths import DEFAULT_SOCKET
 
 
@@ -104,6 +113,7 @@ def error_answer(status: int, body: bytes) -> bytes:
         (409, b'{"message":"taken\\nuse another"}', Conflict, "taken", "use another"),
         (403, b'{"message":"no"}', Forbidden, "no", None),
         (501, b'{"message":"no"}', Unsupported, "no", None),
+        (401, b'{"message":"unauthorized: no"}', Unauthorized, "unauthorized: no", None),
         (503, b'{"message":"later"}', Unavailable, "later", None),
         (500, b'{"message":"oh"}', Internal, "oh", None),
         (413, b'{"message":"much"}', InvalidRequest, "much", None),
@@ -164,6 +174,7 @@ def test_queries() -> None:
     assert encode_query({"all": True, "size": False, "t": 3, "no": None, "f": {"a": ["b"]}, "s": "é &"}) == (
         "all=1&size=0&t=3&f=%7B%22a%22%3A%20%5B%22b%22%5D%7D&s=%C3%A9%20%26"
     )
+    assert encode_query({"names": ("a", "b:1", "a"), "none": ()}) == "names=a&names=b%3A1&names=a"
 
 
 def test_quoting() -> None:

@@ -1,0 +1,27 @@
+"""``linwin container``: the commands for containers under docker's second name for them."""
+
+from __future__ import annotations
+
+import click
+
+from linwin.cli.groups import LazyGroup
+
+MEMBERS = {
+    "attach": "attach:attach",
+    "create": "create:create",
+    "inspect": "inspect:container_inspect",
+    "kill": "kill:kill",
+    "logs": "logs:logs",
+    "ls": "ps:ps",
+    "prune": "prune:container_prune",
+    "rm": "rm:rm",
+    "run": "run:run",
+    "start": "start:start",
+    "stop": "stop:stop",
+    "wait": "wait:wait",
+}
+
+
+@click.group(cls=LazyGroup, members=MEMBERS, aliases={"list": "ls", "ps": "ls", "remove": "rm"})
+def container() -> None:
+    """Manage containers."""
