@@ -109,18 +109,23 @@ def digest(data: bytes) -> str:
     return "sha256:" + hashlib.sha256(data).hexdigest()
 
 
+def linwin(*words: str) -> str:
+    command = [os.environ.get("LINWIN", "linwin"), *words]
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+
+
 def base_image() -> dict[str, Any]:
-    """What linwin knows of the base: its layers stay in the new image, as references."""
-    linwin = os.environ.get("LINWIN", "linwin")
-    shown = subprocess.run([linwin, "inspect", BASE], check=True, stdout=subprocess.PIPE).stdout
-    image: dict[str, Any] = json.loads(shown)[0]
+    """What linwin knows of the base: its layers and their history stay in the new image."""
+    image: dict[str, Any] = json.loads(linwin("inspect", BASE))[0]
+    lines = linwin("history", "--no-trunc", "--format", "{{json .}}", BASE).splitlines()
+    image["History"] = [json.loads(line) for line in reversed(lines)]
     return image
 
 
 def config(base: dict[str, Any], folder: str, diff_id: str) -> bytes:
     path = f"C:\\Windows\\system32;C:\\Windows;C:\\{folder};C:\\{folder}\\bin"
     base_layers = base["RootFS"]["Layers"]
-    history: list[dict[str, Any]] = [{"created_by": f"FROM {BASE}"} for _ in base_layers]
+    history = [{"created_by": line["CreatedBy"], "comment": line["Comment"]} for line in base["History"]]
     history.append({"created_by": f"COPY {folder} C:/{folder}"})
     document = {
         "architecture": "amd64",

@@ -1,0 +1,105 @@
+"""The campaign: kill the daemon at points drawn from a seed, and see whether its store is whole.
+
+Each round kills a daemon in the midst of a pull, a load or the building of a
+chain, starts another on the same root, has it check itself, does the work
+again, and compares what came of it with what had to.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+
+from tests.crash import stand_in_template
+from tests.crash.daemon import KillableDaemon, Measure, Point, Span
+from tests.crash.operations import Build, Load, Operation, Pull
+from tests.registry_server import serve_registry
+
+MEASURES: tuple[Measure, ...] = ("seconds", "events", "steps", "steps")
+
+MEASURED = 2
+"""How often each kind of work is done undisturbed before it is interrupted."""
+
+
+@dataclass
+class Outcome:
+    """How many kills there were of each kind of work, and how many of them came before its end."""
+
+    kills: Counter[str] = field(default_factory=Counter)
+    landed: Counter[str] = field(default_factory=Counter)
+
+    def __str__(self) -> str:
+        parts = [f"{name} {self.landed[name]}/{self.kills[name]}" for name in sorted(self.kills)]
+        return f"{self.landed.total()} of {self.kills.total()} kills landed inside ({', '.join(parts)})"
+
+
+def run(folder: Path, seed: int, rounds: int, say: Callable[[str], object]) -> Outcome:
+    """Kill ``rounds`` times; raises AssertionError at the first store that is not whole."""
+    dice, outcome = Random(seed), Outcome()
+    with _work(folder, dice) as operations:
+        spans = {operation.name: _measure(operation) for operation in operations}
+        for name, span in spans.items():
+            say(f"{name} takes {span}")
+        for number in range(rounds):
+            operation = operations[number % len(operations)]
+            point = Point(dice.choice(MEASURES), dice.random())
+            say(f"round {number + 1}: {operation.name}, killed {point}")
+            landed = _strike(operation, point, spans[operation.name])
+            if not landed:
+                spans[operation.name] = spans[operation.name].shorter()
+            outcome.kills[operation.name] += 1
+            outcome.landed[operation.name] += landed
+    return outcome
+
+
+def _strike(operation: Operation, point: Point, span: Span) -> bool:
+    daemon = operation.daemon
+    landed = daemon.kill_during(operation.work, point, span)
+    daemon.start()
+    assert daemon.check() == []
+    operation.assert_whole()
+    operation.work(daemon.client)
+    operation.assert_done()
+    operation.undo()
+    return landed
+
+
+def _measure(operation: Operation) -> Span:
+    """The shorter of undisturbed runs, so that a point of it lies inside most others."""
+    spans = []
+    for _ in range(MEASURED):
+        spans.append(operation.daemon.measure(operation.work))
+        operation.assert_done()
+        assert operation.daemon.check() == []
+        operation.undo()
+    return Span(
+        min(span.seconds for span in spans),
+        min(span.events for span in spans),
+        min(span.steps for span in spans),
+    )
+
+
+@contextmanager
+def _work(folder: Path, dice: Random) -> Iterator[list[Operation]]:
+    """A daemon with all that the three kinds of work need."""
+    root = folder / "root"
+    root.mkdir(mode=0o711)
+    with serve_registry(folder / "registry") as registry:
+        daemon = KillableDaemon(root)
+        registry.configure(daemon.paths)
+        template = stand_in_template.install(daemon.paths)
+        daemon.start()
+        try:
+            yield [
+                Pull(daemon, template, dice, folder, registry),
+                Load(daemon, template, dice, folder),
+                Build(daemon, template, dice, folder),
+            ]
+        except BaseException:
+            daemon.kill()
+            raise
+        daemon.stop()

@@ -1,0 +1,30 @@
+"""``kill -9`` at random points of pull, load and chain building never leaves a store that a check faults."""
+
+from __future__ import annotations
+
+import os
+import random
+from pathlib import Path
+
+import pytest
+
+from tests.crash import campaign
+
+ROUNDS = int(os.environ.get("LINWIN_CRASH_ROUNDS") or 100)
+LEAST_LANDED = 0.8
+
+
+@pytest.mark.root
+@pytest.mark.slow
+def test_no_kill_leaves_a_store_that_a_check_faults(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """LINWIN_CRASH_SEED draws the points of an earlier run again."""
+    seed = int(os.environ.get("LINWIN_CRASH_SEED") or random.randrange(1 << 32))
+    with capsys.disabled():
+        print(f"\nLINWIN_CRASH_SEED={seed}")
+    outcome = campaign.run(tmp_path, seed, ROUNDS, print)
+    with capsys.disabled():
+        print(f"seed {seed}: {outcome}")
+    assert outcome.kills.total() == ROUNDS
+    assert outcome.landed.total() >= LEAST_LANDED * ROUNDS
