@@ -54,11 +54,27 @@ class _Choice:
         return await self.among(await self._source.manifest(best.descriptor.digest), depth + 1)
 
     async def _best(self, document: ManifestList, depth: int) -> Instance | Chosen:
-        """The entry that fits best, the first of equals; looked into already where that was needed."""
+        """The entry that fits best, the first of equals; looked into already where that was needed.
+
+        Those that name no system count only when no other fits.
+        """
+        others: list[Platform] = []
+        for named in (True, False):
+            instances = [one for one in document.instances if one.names_system is named]
+            best = await self._best_of(instances, depth, others)
+            if best is not None:
+                return best
+        if others:
+            require_windows(others[0], self._name)
+        raise InvalidRequest(f"the manifest list of image {self._name} names no image")
+
+    async def _best_of(
+        self, instances: Sequence[Instance], depth: int, others: list[Platform]
+    ) -> Instance | Chosen | None:
+        """The same of some entries, None when none fits; platforms that do not are added to ``others``."""
         best: Instance | Chosen | None = None
         best_rank: Rank | None = None
-        others: list[Platform] = []
-        for instance in document.instances:
+        for instance in instances:
             found: Instance | Chosen = instance
             platform = instance.platform
             if platform is None:
@@ -69,10 +85,6 @@ class _Choice:
                 others.append(platform)
             elif best_rank is None or fit > best_rank:
                 best, best_rank = found, fit
-        if best is None:
-            if others:
-                require_windows(others[0], self._name)
-            raise InvalidRequest(f"the manifest list of image {self._name} names no image")
         return best
 
     async def _look_into(self, instance: Instance, depth: int) -> Chosen:

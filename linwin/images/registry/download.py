@@ -120,11 +120,15 @@ class LayerDownloads:
             return content
 
         try:
-            return await self._source.receive(self._manifest, layer.descriptor, layer.what, take_in)
+            return await self._source.receive(
+                self._manifest, layer.descriptor, layer.what, take_in, watch.interrupt
+            )
         except Absent as absent:
             if not is_foreign(layer.descriptor.media_type):
                 raise self._source.lacks(layer.what) from absent
-        return await self._foreign.receive(layer.descriptor, layer.what, take_in, self._source)
+        return await self._foreign.receive(
+            layer.descriptor, layer.what, take_in, self._source, watch.interrupt
+        )
 
     def _copied(self, layer: WantedLayer, source: Reader, sink: Sink, advance: Advance) -> Content:
         compression = copy_layer(

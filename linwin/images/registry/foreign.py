@@ -10,6 +10,7 @@ import asyncio
 import ipaddress
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TypeVar
 
 import aiohttp
@@ -38,12 +39,18 @@ class ForeignLayers:
         self._web = web
 
     async def receive(
-        self, descriptor: Descriptor, what: str, work: Callable[[Reader], _Result], source: Source
+        self,
+        descriptor: Descriptor,
+        what: str,
+        work: Callable[[Reader], _Result],
+        source: Source,
+        interrupt: Callable[[], object] = lambda: None,
     ) -> _Result:
         """Let ``work`` read a layer from the first of its urls that has it, in a thread of ``source``.
 
         Raises Unavailable when none has it or may be followed, Cut for a
-        transfer that broke off, and what ``work`` raises.
+        transfer that broke off, and what ``work`` raises. ``interrupt`` tells
+        ``work`` that the caller was cancelled.
         """
         refusals = []
         for text in descriptor.urls[:_MAXIMUM_URLS]:
@@ -51,7 +58,12 @@ class ForeignLayers:
                 async with self._response(text, source.limits.idle) as (host, response):
                     reader = _ResponseReader(response, host, source.limits.idle)
                     whole = WholeReader(reader, descriptor.size, what)
-                    return await source.in_thread(lambda: work(whole), response.close)  # noqa: B023
+
+                    def stop(response: aiohttp.ClientResponse = response) -> None:
+                        interrupt()
+                        response.close()
+
+                    return await source.in_thread(partial(work, whole), stop)
             except Absent as absent:
                 refusals.append(f"{one_line(text)}: {absent}")
         raise Unavailable(

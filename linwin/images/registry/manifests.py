@@ -56,10 +56,14 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """One entry of a manifest list. ``platform`` is None where the list does not tell it all."""
+    """One entry of a manifest list. ``platform`` is None where the list does not tell it all.
+
+    ``names_system`` says that it tells the system at least; one that does not may be no image at all.
+    """
 
     descriptor: Descriptor
     platform: Platform | None
+    names_system: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +98,7 @@ def _instances(document: Document) -> tuple[Instance, ...]:
     if len(entries) > MAXIMUM_ENTRIES:
         raise InvalidRequest(f"{document.what} lists more than {MAXIMUM_ENTRIES} manifests")
     return tuple(
-        Instance(_descriptor(entry), _platform(entry))
+        Instance(_descriptor(entry), _platform(entry), bool(entry.object("platform").text("os")))
         for entry in entries
         # Those that say what they refer to are attestations, not images.
         if not entry.object("annotations").text(_REFERENCE_TYPE)

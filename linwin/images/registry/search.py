@@ -16,7 +16,7 @@ from linwin.images.aliases import Aliases
 from linwin.images.documents import Document
 from linwin.images.references import DEFAULT_DOMAIN
 from linwin.images.registry.registries_conf import allows_plain_http
-from linwin.images.registry.skopeo import one_line, registry_host
+from linwin.images.registry.skopeo import one_line, registry_host, require_host
 from linwin.images.registry.web import Web, read_bounded, reason_of
 from linwin.model.registry import SearchResult
 
@@ -91,11 +91,7 @@ def split_term(term: str) -> tuple[str, str]:
     registry, wanted = (registry_host(first), rest) if names_registry else (DEFAULT_DOMAIN, term.strip())
     if not wanted:
         raise InvalidRequest("a search needs a term to search for")
-    try:
-        URL(f"https://{registry}/")
-    except ValueError as error:
-        raise InvalidRequest(f"{registry} is not the name of a registry") from error
-    return registry, wanted
+    return require_host(registry), wanted
 
 
 def _check_status(registry: str, status: int) -> None:

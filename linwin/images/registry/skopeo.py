@@ -40,7 +40,16 @@ _QUOTED = re.compile(r'level=(?:fatal|error) msg=("(?:[^"\\]|\\.)*")')
 _GO_ESCAPE = re.compile(r"\\(?:x[0-9a-f]{2}|[av])")
 _PREFIX = re.compile(r'^Error parsing image name "[^"]*": ')
 _LONGEST_REASON = 400
+# Variables that lead skopeo to what a user keeps for himself, credentials above all.
+_OF_A_USER = ("DOCKER_CONFIG", "REGISTRY_", "XDG_")
 _TOKEN_USER = "<token>"
+_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_HOST = re.compile(rf"(?:\[[0-9a-f:.]+\]|{_LABEL}(?:\.{_LABEL})*)(?::[0-9]{{1,5}})?")
+# Where a complaint quotes the names of a request, and urls: they may read like any failure.
+_NAMES = re.compile(
+    r'"[^"]*"|/v2/\S+|\bmanifest \S+ (?:in|to) \S+'
+    r"|\b(?:in|lookup|pinging container registry) [^\s:]+(?::\d+)?(?:/\S+)?"
+)
 _TRUST = re.compile(r"\b(?:x509|tls): .*")
 _SERVER_ERROR = re.compile(r"unexpected HTTP status: (5\d\d.*)")
 _UNREACHABLE = (
@@ -173,6 +182,13 @@ def registry_host(server: str) -> str:
     return DEFAULT_DOMAIN if host in _DOCKER_HUB else host
 
 
+def require_host(registry: str) -> str:
+    """The same, where it can be a registry's host and port. Raises InvalidRequest for anything else."""
+    if not _HOST.fullmatch(registry):
+        raise InvalidRequest(f"{one_line(registry)} is not the name of a registry")
+    return registry
+
+
 def auth_document(registry: str, credentials: Credentials | None) -> bytes:
     """The authfile that gives ``credentials`` to ``registry`` (containers-auth.json(5))."""
     if credentials is None or not (credentials.username or credentials.identity_token):
@@ -188,7 +204,7 @@ def auth_document(registry: str, credentials: Credentials | None) -> bytes:
 
 def translate(said: str, subject: Subject) -> LinwinError:
     """What skopeo's complaint means. The only place that knows its words."""
-    lowered = said.lower()
+    lowered = _NAMES.sub(" ", said.lower())
 
     def has(*signs: str) -> bool:
         return any(sign in lowered for sign in signs)
@@ -205,12 +221,14 @@ def translate(said: str, subject: Subject) -> LinwinError:
         return denial(subject)
     if has("exceeded maximum allowed size"):
         return InvalidRequest(f"the manifest of image {subject.name} is larger than {MAXIMUM_BYTES} bytes")
-    return _not_available(said, subject)
+    if has("invalid reference format"):
+        return InvalidRequest(f"image {subject.name} cannot be in a registry: {said}")
+    return _not_available(said, lowered, subject)
 
 
-def _not_available(said: str, subject: Subject) -> Unavailable:
+def _not_available(said: str, lowered: str, subject: Subject) -> Unavailable:
     """What keeps a registry from being of use, as far as skopeo tells."""
-    registry, lowered = subject.registry, said.lower()
+    registry = subject.registry
     if "server gave http response to https client" in lowered:
         return Unavailable(
             f"registry {registry} speaks plain http, which is not allowed for it",
@@ -284,9 +302,7 @@ def _environment(paths: Paths, folder: Path) -> dict[str, str]:
     home = paths.cache / "skopeo"
     with storing("skopeo's cache"):
         home.mkdir(parents=True, exist_ok=True)
-    environment = {
-        key: value for key, value in os.environ.items() if not key.startswith(("XDG_", "REGISTRY_"))
-    }
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(_OF_A_USER)}
     return environment | {
         "HOME": os.fspath(home),
         "TMPDIR": os.fspath(folder),

@@ -108,12 +108,18 @@ class Source:
         return data
 
     async def receive(
-        self, manifest: str, descriptor: Descriptor, what: str, work: Callable[[Reader], _Result]
+        self,
+        manifest: str,
+        descriptor: Descriptor,
+        what: str,
+        work: Callable[[Reader], _Result],
+        interrupt: Callable[[], object] = lambda: None,
     ) -> _Result:
         """Let ``work`` read a blob, in a thread; returns what it returns.
 
         Raises Cut for a transfer that may be tried again, Absent, and what
-        ``work`` raises. When the caller is cancelled the blob ends at once.
+        ``work`` raises. When the caller is cancelled the blob ends at once, and
+        ``interrupt`` tells ``work``, which may be busy with what it has read.
         """
         async with self._proxy() as proxy:
             fd = await proxy.blob(location(self.home, manifest), descriptor.digest, descriptor.size)
@@ -123,8 +129,12 @@ class Source:
                 with reader:
                     return work(WholeReader(reader, descriptor.size, what))
 
+            def stop() -> None:
+                interrupt()
+                proxy.kill()
+
             try:
-                result = await self.in_thread(consume, proxy.kill)
+                result = await self.in_thread(consume, stop)
             except Cut as cut:
                 reason = await proxy.finish()
                 raise Cut(f"{cut}: {reason}" if reason else str(cut)) from cut

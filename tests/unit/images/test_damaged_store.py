@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,8 @@ from linwin.images import ImageStore
 from linwin.model.image import Image, Removed
 from linwin.model.upkeep import Finding
 from linwin.paths import Paths
-from tests.unit.images.archive_writer import NANOSERVER, Sample, sha256, template
+from tests.registry_server import RegistryServer, serve_registry
+from tests.unit.images.archive_writer import NANOSERVER, Sample, ignore, sha256, template, write
 from tests.unit.images.damage import AGAIN, DELETE, MEND, NOBODY, ONE, TWO, blob, check, damage, fault, load
 
 
@@ -231,3 +233,33 @@ async def test_files_that_nothing_names(store: ImageStore, paths: Paths, tmp_pat
     ]
     assert {finding.repaired for finding in await check(store, repair=True)} == {True}
     assert await check(store) == []
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Iterator[RegistryServer]:
+    with serve_registry(tmp_path / "registry") as server:
+        yield server
+
+
+@pytest.mark.parametrize("what", ["layer", "config", "record", "index"])
+async def test_a_pull_brings_back_what_was_damaged(
+    paths: Paths, tmp_path: Path, registry: RegistryServer, what: str
+) -> None:
+    sample = Sample([ONE, TWO], compression="gzip")
+    registry.push(f"oci-archive:{write(tmp_path / 'push.tar', sample.oci_members())}", "app:1")
+    registry.configure(paths)
+    store, name = ImageStore(paths), registry.name("app:1")
+    image = await (await store.pull(name, [template()], ignore)).commit()
+    victims = {
+        "layer": image.layers[1].blob,
+        "config": blob(paths, image.id),
+        "record": record_of(paths, image),
+        "index": paths.image_index,
+    }
+    damage(victims[what], None if what == "layer" else b"{}")
+    again = ImageStore(paths)
+    assert len(await check(again)) > 0
+    assert await (await again.pull(name, [template()], ignore)).commit() == image
+    (paths.images_aside / "index.json").unlink(missing_ok=True)
+    assert await check(again) == []
+    assert await again.list() == [image]

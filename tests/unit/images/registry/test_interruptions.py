@@ -14,6 +14,7 @@ import pytest
 from linwin.errors import InvalidRequest, Unavailable
 from linwin.images import ImageStore
 from linwin.images.registry.limits import Limits
+from linwin.model.progress import Progress
 from linwin.paths import Paths
 from tests.unit.images.archive_writer import Sample, ignore, layer_tar, sha256, template, write
 from tests.unit.images.registry.bad_registry import BadRegistry, resets, status
@@ -23,6 +24,13 @@ LAYERS = [layer_tar({f"{number}.bin": os.urandom(50_000)}) for number in range(3
 SAMPLE = Sample(LAYERS, compression="gzip")
 MANIFEST, BLOBS = SAMPLE.manifest()
 DIGESTS = [layer["digest"] for layer in json.loads(MANIFEST)["layers"]]
+
+RUN = 1 << 17
+BOMB = (
+    b"\x28\xb5\x2f\xfd\x00\x38"  # RFC 8878: magic, no content size, a window of 128 KiB
+    + (RUN << 3 | 1 << 1).to_bytes(3, "little").ljust(4, b"\0") * 250_000  # blocks of one byte, repeated
+    + b"\x01\0\0"  # the last block, which is empty
+)
 
 
 def stored(paths: Paths) -> set[str]:
@@ -134,6 +142,29 @@ async def test_a_cancelled_pull_ends_at_once(bad: BadRegistry, paths: Paths) -> 
     assert skopeos() == []
     assert list(paths.scratch.iterdir()) == []
     assert await store.list() == []
+
+
+async def test_a_cancelled_pull_leaves_a_bomb_alone(bad: BadRegistry, paths: Paths) -> None:
+    """A megabyte that has come may unpack to 32 GiB: the thread must hear that nobody waits any more."""
+    document = json.loads(MANIFEST)
+    document["layers"][1] |= {"digest": sha256(BOMB), "size": len(BOMB)}
+    manifest = json.dumps(document).encode()
+    bad.add(SAMPLE)
+    bad.manifests["1"] = bad.manifests[sha256(manifest)] = manifest
+    bad.blobs[sha256(BOMB)] = BOMB
+    unpacking = asyncio.Event()
+
+    def report(progress: Progress) -> None:
+        if progress.total == len(BOMB) and (progress.current or 0) > 100_000:
+            unpacking.set()  # and the rest of it waits in the pipe
+
+    pulling = asyncio.create_task(ImageStore(paths).pull(bad.name(), [template()], report))
+    async with asyncio.timeout(60):
+        await unpacking.wait()
+    pulling.cancel()
+    done, _ = await asyncio.wait({pulling}, timeout=10)
+    assert done == {pulling}
+    assert pulling.cancelled()
 
 
 @pytest.mark.parametrize("key", ["1", SAMPLE.id])

@@ -33,11 +33,26 @@ async def test_login_where_nobody_listens(paths: Paths) -> None:
     assert caught.value.message == "registry 127.0.0.1:1 cannot be reached: connection refused"
 
 
-@pytest.mark.parametrize("credentials", [Credentials("", "x"), Credentials("ada", "two\nlines")])
+@pytest.mark.parametrize(
+    "credentials",
+    [
+        Credentials("", "x"),
+        Credentials("ada", ""),
+        Credentials("ada", "two\nlines"),
+        Credentials("a" * 200_000, "x"),
+    ],
+)
 async def test_what_cannot_log_in(paths: Paths, credentials: Credentials) -> None:
     with pytest.raises(InvalidRequest) as caught:
         await ImageStore(paths).login(credentials)
     assert caught.value.message == "login to docker.io needs a user name and a password of one line"
+
+
+@pytest.mark.parametrize("server", ["--get-login", "hub example", "ada:secret@hub.example"])
+async def test_what_is_no_registry(paths: Paths, server: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        await ImageStore(paths).login(Credentials("ada", "secret", server=server))
+    assert caught.value.message == f"{server} is not the name of a registry"
 
 
 async def test_a_token_alone(paths: Paths) -> None:

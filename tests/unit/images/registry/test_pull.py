@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,7 @@ from linwin.model.registry import Credentials
 from linwin.paths import Paths
 from tests.registry_server import RegistryServer, serve_registry
 from tests.unit.images.archive_writer import (
-    OCI_INDEX,
-    OCI_MANIFEST,
     Sample,
-    encode,
     ignore,
     layer_tar,
     sha256,
@@ -37,27 +35,6 @@ def push(registry: RegistryServer, sample: Sample, tmp_path: Path, name: str = "
     manifest: dict[str, Any] = json.loads(registry.manifest(name))
     assert manifest == json.loads(sample.manifest()[0])
     return manifest
-
-
-def push_index(
-    registry: RegistryServer, tmp_path: Path, entries: list[tuple[Sample, dict[str, Any]]]
-) -> bytes:
-    """Put a manifest list into a registry, each image with what the list says of its platform."""
-    descriptors = []
-    for sample, platform in entries:
-        push(registry, sample, tmp_path, f"app:{sample.id[7:19]}")
-        manifest = sample.manifest()[0]
-        descriptors.append(
-            {
-                "mediaType": OCI_MANIFEST,
-                "digest": sha256(manifest),
-                "size": len(manifest),
-                "platform": {"os": sample.os, "architecture": sample.architecture, **platform},
-            }
-        )
-    index = encode({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": descriptors})
-    registry.put_manifest("app:1", index, OCI_INDEX)
-    return index
 
 
 async def pull(paths: Paths, reference: str, **more: Any) -> Image:
@@ -211,85 +188,6 @@ async def test_a_digest_goes_with_the_last_tag_of_its_repository(
     assert [(item.untagged, item.deleted) for item in removed] == [(tag, None)]
 
 
-async def test_the_digest_of_a_list_and_of_its_image_both_find_it(
-    registry: RegistryServer, paths: Paths, tmp_path: Path
-) -> None:
-    sample = Sample(LAYERS[:1])
-    index = push_index(registry, tmp_path, [(sample, {"os.version": sample.os_version})])
-    registry.configure(paths)
-    store = ImageStore(paths)
-    staged = await store.pull(registry.name("app:1"), [template()], ignore)
-    image = await staged.commit()
-    assert staged.digest == sha256(index)
-    assert image.digests == (f"{registry.name('app')}@{sha256(index)}",)
-    for digest in (sha256(index), sha256(sample.manifest()[0])):
-        assert (await store.resolve(f"{registry.name('app')}@{digest}")).id == image.id
-
-
-NEW = Sample(LAYERS[:1], os_version="10.0.26100.1")
-FITTING = Sample(LAYERS[:2], os_version="10.0.20348.1850")
-OLD = Sample(LAYERS[:3], os_version="10.0.17763.5329")
-LINUX = Sample(LAYERS[:4], os="linux", os_version="")
-
-
-@pytest.mark.parametrize("told_by_list", [True, False])
-async def test_the_image_that_the_templates_serve_is_chosen(
-    registry: RegistryServer, paths: Paths, tmp_path: Path, told_by_list: bool
-) -> None:
-    """Whether the list or only the configs tell the Windows builds."""
-    entries = [
-        (sample, {"os.version": sample.os_version} if told_by_list and sample.os_version else {})
-        for sample in (LINUX, NEW, FITTING, OLD)
-    ]
-    push_index(registry, tmp_path, entries)
-    registry.configure(paths)
-    server = template("servercore", any_build=False)
-    image = await (await ImageStore(paths).pull(registry.name("app:1"), [server], ignore)).commit()
-    assert image.id == FITTING.id
-
-
-async def test_no_template_for_the_build(registry: RegistryServer, paths: Paths, tmp_path: Path) -> None:
-    push_index(registry, tmp_path, [(OLD, {"os.version": OLD.os_version})])
-    registry.configure(paths)
-    server = template("servercore", any_build=False)
-    with pytest.raises(Unavailable) as caught:
-        await ImageStore(paths).pull(registry.name("app:1"), [server], ignore)
-    assert caught.value.message == (
-        f"no template serves image {registry.name('app:1')}, which is for Windows 10.0.17763.5329 "
-        "(templates here: servercore)"
-    )
-    assert caught.value.hint == "Build one that serves every Windows build with: linwin template build wine"
-
-
-async def test_an_image_for_another_system(registry: RegistryServer, paths: Paths, tmp_path: Path) -> None:
-    push_index(registry, tmp_path, [(LINUX, {})])
-    push(registry, LINUX, tmp_path, "single:1")
-    registry.configure(paths)
-    for name in ("app:1", "single:1"):
-        with pytest.raises(InvalidRequest) as caught:
-            await pull(paths, registry.name(name))
-        assert caught.value.message == (
-            f"image {registry.name(name)} is for linux/amd64; linwin runs Windows images for amd64"
-        )
-
-
-async def test_attestations_are_no_images(registry: RegistryServer, paths: Paths, tmp_path: Path) -> None:
-    push(registry, FITTING, tmp_path, "app:x")
-    manifest = FITTING.manifest()[0]
-    entry = {"mediaType": OCI_MANIFEST, "digest": sha256(manifest), "size": len(manifest)}
-    attestation = {**entry, "annotations": {"vnd.docker.reference.type": "attestation-manifest"}}
-    for entries, expected in (([attestation, entry], FITTING.id), ([attestation], None)):
-        index = encode({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries})
-        registry.put_manifest("app:1", index, OCI_INDEX)
-        registry.configure(paths)
-        if expected:
-            assert (await pull(paths, registry.name("app:1"))).id == expected
-            continue
-        with pytest.raises(InvalidRequest) as caught:
-            await pull(paths, registry.name("app:1"))
-        assert caught.value.message == (f"the manifest list of image {registry.name('app:1')} names no image")
-
-
 async def test_an_alias(registry: RegistryServer, paths: Paths, tmp_path: Path, told: Told) -> None:
     """It leads elsewhere, and the image is called as the user called it."""
     push(registry, Sample(LAYERS[:1]), tmp_path, "windows/app:1")
@@ -328,6 +226,20 @@ async def test_credentials(paths: Paths, tmp_path: Path) -> None:
             assert caught.value.hint == f"Log in with: linwin login {registry.host}"
         for right in (Credentials("ada", "secret:ü"), Credentials("ada", "secret:ü", server=registry.host)):
             assert (await pull(paths, registry.name("app:1"), credentials=right)).references
+
+
+async def test_nobody_pulls_with_what_the_daemons_user_keeps(
+    paths: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A daemon that a user started has his variables, and other users."""
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    with serve_registry(tmp_path / "registry", users={"ada": "secret"}) as registry:
+        push(registry, Sample(LAYERS[:1]), tmp_path)
+        registry.configure(paths)
+        kept = {"auths": {registry.host: {"auth": base64.b64encode(b"ada:secret").decode()}}}
+        (tmp_path / "config.json").write_text(json.dumps(kept))
+        with pytest.raises(NotFound, match="pull access denied for"):
+            await pull(paths, registry.name("app:1"))
 
 
 async def test_credentials_do_not_follow_an_alias(paths: Paths, tmp_path: Path) -> None:

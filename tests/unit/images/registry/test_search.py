@@ -227,6 +227,9 @@ def test_what_a_term_names(term: str, expected: tuple[str, str]) -> None:
         ("", "a search needs a term to search for"),
         ("quay.io/", "a search needs a term to search for"),
         ("quay.io:x/nano", "quay.io:x is not the name of a registry"),
+        ("..../nano", ".... is not the name of a registry"),
+        (f"{'a' * 64}.io/nano", f"{'a' * 64}.io is not the name of a registry"),
+        ("ada:secret@quay.io/nano", "ada:secret@quay.io is not the name of a registry"),
     ],
 )
 def test_what_a_term_does_not_name(term: str, message: str) -> None:

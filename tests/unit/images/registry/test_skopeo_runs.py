@@ -21,6 +21,7 @@ from linwin.images.registry.skopeo import (
     location,
     one_line,
     registry_host,
+    require_host,
     skopeo_session,
     translate,
 )
@@ -111,6 +112,57 @@ def test_what_skopeo_says(
 
 
 @pytest.mark.parametrize(
+    ("verb", "reference", "said", "message"),
+    [
+        (
+            "push",
+            "hub.example/denied-party/app:1",
+            "writing blob: initiating layer upload to /v2/denied-party/app/blobs/uploads/ in hub.example: "
+            "received unexpected HTTP status: 500 Internal Server Error",
+            "registry hub.example failed: 500 Internal Server Error",
+        ),
+        (
+            "push",
+            "hub.example/app:denied",
+            "writing manifest: uploading manifest denied to hub.example/app: "
+            "received unexpected HTTP status: 500 Internal Server Error",
+            "registry hub.example failed: 500 Internal Server Error",
+        ),
+        (
+            "pull",
+            "denied.example:5000/app:1",
+            'pinging container registry denied.example:5000: Get "https://denied.example:5000/v2/": '
+            "dial tcp: lookup denied.example on 192.0.2.1:53: no such host",
+            "registry denied.example:5000 cannot be reached: no such host",
+        ),
+        (
+            "pull",
+            "hub.example/app:unauthorized",
+            "reading manifest unauthorized in hub.example/app: "
+            "received unexpected HTTP status: 503 Service Unavailable",
+            "registry hub.example failed: 503 Service Unavailable",
+        ),
+        (
+            "pull",
+            "hub.example/app:toomanyrequests",
+            "reading manifest toomanyrequests in hub.example/app: manifest unknown",
+            "manifest for hub.example/app:toomanyrequests not found: manifest unknown: manifest unknown",
+        ),
+        (
+            "pull",
+            "Hub/app:1",
+            "invalid reference format: repository name must be lowercase",
+            "image Hub/app:1 cannot be in a registry: "
+            "invalid reference format: repository name must be lowercase",
+        ),
+    ],
+)
+def test_a_name_is_no_complaint(verb: Verb, reference: str, said: str, message: str) -> None:
+    named = references.parse(reference)
+    assert translate(said, Subject(verb, named, named.domain, CONF)).message == message
+
+
+@pytest.mark.parametrize(
     ("quoted", "said"),
     [
         (rb"it\nsaid \"no\"", 'it said "no"'),
@@ -136,6 +188,7 @@ def test_what_a_registry_makes_skopeo_say_is_bounded_and_printable() -> None:
 
 def test_the_authfile_is_private_and_short_lived(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REGISTRY_AUTH_FILE", "/somebody/elses")
+    monkeypatch.setenv("DOCKER_CONFIG", "/somebody/elses")
     monkeypatch.setenv("XDG_RUNTIME_DIR", "/run/user/0")
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
     with skopeo_session(paths, "hub.example", Credentials("ada", "secret")) as session:
@@ -150,7 +203,7 @@ def test_the_authfile_is_private_and_short_lived(paths: Paths, monkeypatch: pyte
         assert session.environment["HTTPS_PROXY"] == "http://proxy.example:3128"
         assert session.environment["HOME"].startswith(str(paths.cache))
         assert session.environment["XDG_RUNTIME_DIR"] == str(session.folder)
-        assert "REGISTRY_AUTH_FILE" not in session.environment
+        assert not {"REGISTRY_AUTH_FILE", "DOCKER_CONFIG"} & session.environment.keys()
     assert list(paths.scratch.iterdir()) == []
     paths.registries_conf.touch()
     with skopeo_session(paths, "hub.example", None) as session:
@@ -185,6 +238,24 @@ def test_a_user_name_with_a_colon() -> None:
 )
 def test_the_host_of_a_registry(server: str, host: str) -> None:
     assert registry_host(server) == host
+
+
+@pytest.mark.parametrize("host", ["hub.example", "localhost", "a-b.c:5000", "127.0.0.1:5000", "[::1]:5000"])
+def test_what_can_be_a_registry(host: str) -> None:
+    assert require_host(host) == host
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("", "--get-login", "a b", "a..b", "a.", "hub.example?x", "hub.example\n", "ada:secret@hub.example"),
+        *("h:x", "h:123456", "a" * 64, "a" * 100_000 + "!"),
+    ],
+)
+def test_what_cannot_be_a_registry(host: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        require_host(host)
+    assert caught.value.message == f"{one_line(host)} is not the name of a registry"
 
 
 @pytest.mark.parametrize(
