@@ -25,6 +25,7 @@ from linwin.layers import (
     Entry,
     File,
     HardLink,
+    Metadata,
     OpaqueWhiteout,
     ReparsePoint,
     Whiteout,
@@ -78,8 +79,11 @@ class Search:
         self.wanted: dict[Area, Wanted] = {}
         # What the layer at hand has given, by area and folded path.
         self._given: dict[tuple[Area, str], WaitingFile] = {}
+        # The files by number: a link may lead to one that is still waiting itself.
+        self._files: dict[int, WaitingFile] = {}
 
     def want(self, area: Area, path: str, file: WaitingFile) -> None:
+        self._files.setdefault(file.number, file)
         self.wanted.setdefault(area, {}).setdefault(self._volume.fold(path), []).append(file)
 
     def layer(self, blob: Path, diff_id: str, limit: int, *, own: bool) -> None:
@@ -115,7 +119,7 @@ class Search:
     def _follow(self, link: HardLink, file: WaitingFile, own: bool) -> None:
         given = self._given.get((link.area, self._volume.fold(link.target)))
         if given is not None:
-            move_names(self._volume, file, given.number)
+            join(self._volume, file, given)
         elif not (own and link.area is Area.FILES and self._link_to_volume(link.target, file)):
             self.want(link.area, link.target, file)
 
@@ -131,7 +135,11 @@ class Search:
         node = self._volume.find(path)
         if node is None or node.is_directory or node.number == file.number:
             return False
-        move_names(self._volume, file, node.number)
+        other = self._files.get(node.number)
+        if other is None:
+            move_names(self._volume, file, node.number)
+        else:
+            join(self._volume, file, other)
         return True
 
     def _any(self) -> WaitingFile:
@@ -193,10 +201,13 @@ class Reading:
         self._fill(first, entry)
         self.found[path] = first
         for other in others:
-            move_names(self._volume, other, first.number)
+            join(self._volume, other, first)
         self.wanted[path] = [first]
 
     def _fill(self, file: WaitingFile, entry: File | ReparsePoint) -> None:
+        if file.is_filled:
+            empty(self._volume, file, entry.metadata)
+        file.is_filled = True
         if isinstance(entry, File):
             self._write(file, "", entry)
             self._volume.set_metadata(file.number, entry.metadata)
@@ -212,6 +223,15 @@ class Reading:
             raise RefusedLink(file, str(error)) from error
 
 
+def join(volume: Volume, file: WaitingFile, other: WaitingFile) -> None:
+    """Make one of two files: what ``other`` is given, and where its names go, is both's.
+
+    Raises RefusedLink.
+    """
+    move_names(volume, file, other.number)
+    other.names |= file.names
+
+
 def move_names(volume: Volume, file: WaitingFile, number: int) -> None:
     """Make all names of a waiting file names of another. Raises RefusedLink."""
     for (parent, _), name in file.names.items():
@@ -223,6 +243,17 @@ def move_names(volume: Volume, file: WaitingFile, number: int) -> None:
                 raise
             raise RefusedLink(file, "a file cannot have more than 1024 names") from error
     file.number = number
+
+
+def empty(volume: Volume, file: WaitingFile, metadata: Metadata) -> None:
+    """Put a new file in a waiting one's place: nothing of what it was, link or streams, stays."""
+    old = file.number
+    for index, ((parent, _), name) in enumerate(file.names.items()):
+        volume.remove(parent, old, name)
+        if index:
+            volume.link(file.number, parent, name)
+        else:
+            file.number = volume.create_file(parent, name, metadata, b"", 0)
 
 
 def folders_of(path: str) -> list[str]:

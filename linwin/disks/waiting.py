@@ -18,12 +18,14 @@ class WaitingFile:
     """The file ``number``; ``link`` is the entry that asked for it.
 
     ``names`` are its names on the volume: folder's number and folded name, with
-    the name as it is written.
+    the name as it is written. ``is_filled`` once it was given content, which
+    another may yet replace.
     """
 
     number: int
     link: HardLink
     names: dict[tuple[int, str], str] = field(default_factory=dict)
+    is_filled: bool = False
 
 
 class WaitingFiles:

@@ -216,8 +216,10 @@ int volume_link(struct volume *volume, uint64_t target, uint64_t parent, const u
 
 	if (error != 0)
 		return error;
-	if (volume_find(volume, name, length, &taken) == 0)
-		return -EEXIST;
+	error = volume_find(volume, name, length, &taken);
+	if (error != -ENOENT)
+		return error != 0 ? error : -EEXIST;
+	error = 0;
 	inode = ntfs_inode_open(volume->ntfs, target);
 	if (inode == NULL)
 		return error_of_errno();

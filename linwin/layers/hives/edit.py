@@ -88,7 +88,8 @@ class HiveEditor:
             self._values_of(path).delete(name)
 
     def finish(self) -> bool:
-        """Bring the hive's header up to date; whether anything was changed."""
+        """Bring the last key and the hive's header up to date; whether anything was changed."""
+        self._finish_values()
         self._hive.finish()
         return self._hive.is_changed
 
@@ -124,13 +125,19 @@ class HiveEditor:
         if offset is None:
             raise Malformed("it does not exist")
         if self._values is None or self._values.key != offset:
+            self._finish_values()
             self._values = KeyValues(self._hive, offset)
         return self._values
+
+    def _finish_values(self) -> None:
+        if self._values is not None:
+            self._values.finish()
+            self._values = None
 
     def _forget(self) -> None:
         """Forget cells that may be gone, before their places are used again."""
         self._trail.clear()
-        self._values = None
+        self._finish_values()
 
     # ---- putting --------------------------------------------------------------
 
@@ -161,8 +168,8 @@ class HiveEditor:
 
     def _update(self, offset: int, key: PutKey, keep: Keep) -> None:
         if key.lower is not Lower.MERGED:
+            self._finish_values()
             KeyValues(self._hive, offset).clear()
-            self._values = None
         if key.lower is Lower.TREE_REPLACED:
             self._delete_subkeys(offset, key.path, keep)
         node = self._hive.node(offset)

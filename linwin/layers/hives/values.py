@@ -22,7 +22,11 @@ LARGEST_NAME, LARGEST_DATA = LARGEST + 8, LARGEST + 12
 
 
 class KeyValues:
-    """The values of one key, whose cell is at ``key``. Raises Malformed."""
+    """The values of one key, whose cell is at ``key``. Raises Malformed.
+
+    The key knows of values that were added or deleted once they are written by
+    :meth:`finish`: a list of a million that is written for each would take days.
+    """
 
     def __init__(self, hive: EditableHive, key: int) -> None:
         self._hive = hive
@@ -31,7 +35,8 @@ class KeyValues:
         self._is_predefined = bool(node.flags & PREDEFINED)
         self._list = node.values if node.value_count else NONE
         self._largest = node.largest[2:]
-        self._offsets = hive.values(node)
+        self._offsets = dict.fromkeys(hive.values(node))
+        self._is_changed = False
         self._by_name = {hive.fold(hive.value(offset).name): offset for offset in self._offsets}
 
     def set(self, name: str, type: int, data: bytes) -> None:
@@ -50,24 +55,32 @@ class KeyValues:
         offset = self._by_name.pop(self._hive.fold(name), None)
         if offset is not None:
             self._free(offset)
-            self._offsets.remove(offset)
-            self._write_list()
+            del self._offsets[offset]
+            self._is_changed = True
+            if not self._offsets:
+                self._record_largest(0, 0)
 
     def clear(self) -> None:
-        """Delete all values."""
+        """Delete all values, at once."""
         if self._offsets:
             for offset in self._offsets:
                 self._free(offset)
             self._offsets.clear()
             self._by_name.clear()
+            self._record_largest(0, 0)
+            self._write_list()
+
+    def finish(self) -> None:
+        """Bring the key up to date."""
+        if self._is_changed:
             self._write_list()
 
     def _add(self, name: str, type: int, data: bytes) -> None:
         value = ValueRecord(name, type, len(data), *self._store(data))
         offset = self._hive.allocate(value.pack())
         self._by_name[self._hive.fold(name)] = offset
-        self._offsets.append(offset)
-        self._write_list()
+        self._offsets[offset] = None
+        self._is_changed = True
 
     def _change(self, offset: int, type: int, data: bytes) -> None:
         value = self._hive.value(offset)
@@ -82,16 +95,16 @@ class KeyValues:
         self._hive.free(offset)
 
     def _write_list(self) -> None:
+        self._is_changed = False
         if self._offsets:
             content = struct.pack(f"<{len(self._offsets)}I", *self._offsets)
             if self._list == NONE:
                 self._list = self._hive.allocate(content)
             else:
                 self._list = self._hive.rewrite(self._list, content)
-        else:
+        elif self._list != NONE:
             self._hive.free(self._list)
             self._list = NONE
-            self._record_largest(0, 0)
         self._hive.patch(self.key, VALUE_COUNT, struct.pack("<I", len(self._offsets)))
         self._hive.patch(self.key, VALUES, struct.pack("<I", self._list))
 

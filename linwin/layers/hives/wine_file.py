@@ -87,6 +87,9 @@ class WineFile:
             body = data[match.end() : following.start() if following else len(data)]
             self._read_key(match, body)
             match = following
+        for node in self._keys:
+            if node.text is not None and (target := node.text.link_target()):
+                node.link = self.link_path(target)
 
     def _read_key(self, match: re.Match[bytes], body: bytes) -> None:
         path = tuple(part for part in unescape(match[1]).split("\\") if part)
@@ -100,8 +103,6 @@ class WineFile:
         else:
             node.text = KeyText(match[0], body)
             self._keys.append(node)
-        if target := node.text.link_target():
-            node.link = self.link_path(target)
 
     def _child(self, node: Node, name: str) -> Node | None:
         return node.children.get(self.fold(name))

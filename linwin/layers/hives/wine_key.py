@@ -19,24 +19,30 @@ class KeyText:
 
     def __init__(self, head: bytes, body: bytes = b"") -> None:
         self._head = head
-        self._body = body
+        self._bodies = [body]
         # While the key is changed: its "#" lines, its other lines (None: deleted), where values are.
         self._options: list[bytes] = []
         self._lines: list[bytes | None] | None = None
         self._values: dict[str, int] = {}
 
     @property
-    def size(self) -> int:
-        """Bytes of the text, as long as it is not being changed."""
-        return len(self._head) + len(self._body)
+    def _body(self) -> bytes:
+        """All that is said of the key, however often the file mentions it."""
+        if len(self._bodies) > 1:
+            self._body = b"".join(self._bodies)
+        return self._bodies[0]
+
+    @_body.setter
+    def _body(self, body: bytes) -> None:
+        self._bodies = [body]
 
     def pieces(self) -> tuple[bytes, bytes]:
         self.close()
         return self._head, self._body
 
     def append(self, body: bytes) -> None:
-        """Add what a second mention of the key says."""
-        self._body += body
+        """Add what another mention of the key says. There may be millions."""
+        self._bodies.append(body)
 
     def link_target(self) -> str | None:
         """Where the key leads, None if it is not a link."""

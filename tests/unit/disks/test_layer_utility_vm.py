@@ -182,3 +182,41 @@ async def test_a_lower_blob_that_is_gone(disks, base, store) -> None:
     with pytest.raises(Unavailable) as raised:
         await disks.chain(base, [lower, upper], lambda _: None)
     assert raised.value.message == f"layer {lower.diff_id[7:19]} cannot be read: No such file or directory"
+
+
+async def test_links_out_of_the_utility_vm_to_files_that_wait_as_well(apply: Apply) -> None:
+    """p leads to x and x to y's target: what x becomes, p becomes too."""
+    tar = utility()
+    for name, target in (("p", "A"), ("x", "B"), ("y", "C")):
+        link(tar, f"Files/{name}", f"UtilityVM/Files/{target}")
+    link(tar, "UtilityVM/Files/A", "Files/x")
+    link(tar, "UtilityVM/Files/B", "UtilityVM/Files/C")
+    volume = await apply(tar.add("UtilityVM/Files/C", b"content").bytes())
+    assert volume.files() == dict.fromkeys("pxy", b"content")
+    assert len({volume[name].number for name in "pxy"}) == 1
+
+
+async def test_a_target_of_two_that_a_link_takes_the_place_of(apply: Apply) -> None:
+    tar = utility()
+    for name, target in (("f", "A"), ("g", "B"), ("h", "D")):
+        link(tar, f"Files/{name}", f"UtilityVM/Files/{target}")
+    link(tar, "UtilityVM/Files/A", "UtilityVM/Files/C")
+    link(tar, "UtilityVM/Files/B", "UtilityVM/Files/C")
+    tar.add("UtilityVM/Files/D", b"later").add("UtilityVM/Files/C", b"earlier")
+    volume = await apply(link(tar, "UtilityVM/Files/C", "UtilityVM/Files/D").bytes())
+    assert volume.files() == dict.fromkeys("fgh", b"later")
+
+
+async def test_of_two_targets_the_later_counts_alone(apply: Apply) -> None:
+    tar = utility(RawTar())
+    for name, target in (("a", "x"), ("b", "x"), ("c", "y")):
+        link(tar, f"Files/{name}", f"UtilityVM/Files/{target}")
+    tar.add("UtilityVM/Files/x", b"one").add("UtilityVM/Files/x:s", b"stream").add(
+        "UtilityVM/Files/x", b"two"
+    )
+    tar.add("UtilityVM/Files/y", type=SYMBOLIC_LINK, link="elsewhere").add("UtilityVM/Files/y", b"three")
+    volume = await apply(tar.bytes())
+    assert volume.files() == {"a": b"two", "b": b"two", "c": b"three"}
+    assert volume["a"].number == volume["b"].number
+    assert volume["a"].streams == {}
+    assert volume["c"].reparse == b""

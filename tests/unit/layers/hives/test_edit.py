@@ -348,3 +348,35 @@ def test_touched_keys_are_counted_once() -> None:
     protection = Protection(PROTECTED, upper)
     apply(read_delta(Memory(layer), upper), HiveEditor(Memory(HiveWriter().write(SYSTEM)), upper), protection)
     assert len(protection.touched) == 2
+
+
+class Counting(Memory):
+    """Counts the bytes that are written."""
+
+    written = 0
+
+    def write(self, at: int, data: bytes) -> None:
+        self.written += len(data)
+        super().write(at, data)
+
+
+def work(count: int) -> tuple[int, int]:
+    """Bytes written to add so many values to one key, and to delete them again."""
+    names = [f"value {number:05}" for number in range(count)]
+    file, sums = Counting(HiveWriter().write(Key("R"))), []
+    for layer in (
+        delta(Key("K", dict.fromkeys(names, (4, b"data")))),
+        delta(Key("K", dict.fromkeys(names, Deleted))),
+    ):
+        before, editor = file.written, HiveEditor(file, upper)
+        apply(read_delta(Memory(layer), upper), editor, Protection((), upper))
+        editor.finish()
+        sums.append(file.written - before)
+    assert read(bytes(file.data))["K"].values == {}
+    return sums[0], sums[1]
+
+
+def test_many_values_of_one_key_are_written_in_linear_time() -> None:
+    few, many = work(500), work(5000)
+    assert many[0] < 12 * few[0]
+    assert many[1] < 12 * few[1]

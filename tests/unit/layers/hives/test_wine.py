@@ -6,6 +6,7 @@ import pytest
 
 from linwin.layers.errors import Malformed
 from linwin.layers.hives import WINE_LINKS, Protection, WineFile, WineHive, apply, read_delta
+from linwin.layers.hives.wine_key import KeyText
 from linwin.layers.hives.wine_text import escape, unescape, value_data
 from tests.unit.layers.hives.hive_writer import (
     LINK,
@@ -202,3 +203,15 @@ def test_files_that_are_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_times() -> None:
     assert WHEN // 10_000_000 - 11_644_473_600 == 1_555_526_400
+
+
+def test_a_key_that_is_mentioned_often_is_read_once(monkeypatch) -> None:
+    """Searching all that is said of a key at each mention would take a file of 32 MiB hours."""
+    searched = []
+    target = KeyText.link_target
+    monkeypatch.setattr(KeyText, "link_target", lambda key: searched.append(key) or target(key))
+    mentions = "".join(f'[A] 1\n"{number}"="x"\n' for number in range(1000))
+    result = changed(mentions + "[A] 1\n" + to_link("\\Registry\\Machine\\B"), delta(Key("New")), ("A",))
+    assert len(searched) <= 2
+    assert "[B\\\\New]" in result
+    assert all(f'"{number}"="x"' in result for number in range(1000))
