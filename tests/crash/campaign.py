@@ -8,7 +8,7 @@ again, and compares what came of it with what had to.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +19,8 @@ from tests.crash.daemon import KillableDaemon, Measure, Point, Span
 from tests.crash.operations import Build, Load, Operation, Pull
 from tests.registry_server import serve_registry
 
-MEASURES: tuple[Measure, ...] = ("seconds", "events", "steps", "steps")
+MEASURES: tuple[Measure, ...] = ("steps", "events", "steps", "seconds", "steps")
+"""What the points are drawn by, in turn."""
 
 MEASURED = 2
 """How often each kind of work is done undisturbed before it is interrupted."""
@@ -44,9 +45,7 @@ def run(folder: Path, seed: int, rounds: int, say: Callable[[str], object]) -> O
         spans = {operation.name: _measure(operation) for operation in operations}
         for name, span in spans.items():
             say(f"{name} takes {span}")
-        for number in range(rounds):
-            operation = operations[number % len(operations)]
-            point = Point(dice.choice(MEASURES), dice.random())
+        for number, (operation, point) in enumerate(_draw(dice, operations, rounds)):
             say(f"round {number + 1}: {operation.name}, killed {point}")
             landed = _strike(operation, point, spans[operation.name])
             if not landed:
@@ -56,9 +55,24 @@ def run(folder: Path, seed: int, rounds: int, say: Callable[[str], object]) -> O
     return outcome
 
 
+def _draw(dice: Random, operations: Sequence[Operation], rounds: int) -> list[tuple[Operation, Point]]:
+    """What to interrupt, and where: the points of one measure are one each in equal parts of the work."""
+    kinds = [
+        (operations[number % len(operations)], MEASURES[number // len(operations) % len(MEASURES)])
+        for number in range(rounds)
+    ]
+    drawn: list[tuple[Operation, Point]] = []
+    for operation, measure in dict.fromkeys(kinds):
+        count = kinds.count((operation, measure))
+        drawn += [(operation, Point(measure, (part + dice.random()) / count)) for part in range(count)]
+    dice.shuffle(drawn)
+    return drawn
+
+
 def _strike(operation: Operation, point: Point, span: Span) -> bool:
+    """One round; returns whether the kill came before the work's end."""
     daemon = operation.daemon
-    landed = daemon.kill_during(operation.work, point, span)
+    landed = not operation.is_complete(daemon.kill_during(operation.work, point, span))
     daemon.start()
     assert daemon.check() == []
     operation.assert_whole()

@@ -147,8 +147,8 @@ class KillableDaemon:
             raise request.error
         return span
 
-    def kill_during(self, work: Work, point: Point, span: Span) -> bool:
-        """Kill at a point of the work; False when the work had ended for its client by then."""
+    def kill_during(self, work: Work, point: Point, span: Span) -> LinwinError | None:
+        """Kill at a point of the work; return what its client saw, None when it had come to its end."""
         at = point.fraction * getattr(span, point.by)
         deadline = time.monotonic() + at if point.by == "seconds" else None
         self._steps.begin(1 + int(at) if point.by == "steps" else 0)
@@ -160,7 +160,7 @@ class KillableDaemon:
                     break
         self.kill()
         request.finish()
-        return request.error is not None
+        return request.error
 
     def check(self) -> list[dict[str, Any]]:
         """What ``linwin system check`` finds."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from random import Random
 
 from linwin.client import Client, quote
-from linwin.errors import NotFound
+from linwin.errors import LinwinError, NotFound
 from linwin.model.chain import chain_ids
 from tests.crash.daemon import KillableDaemon
 from tests.registry_server import RegistryServer
@@ -36,6 +36,10 @@ class Operation(ABC):
     @abstractmethod
     def work(self, client: Client) -> object:
         """Do it. Raises LinwinError when the daemon refuses, or dies."""
+
+    def is_complete(self, error: LinwinError | None) -> bool:
+        """Whether the kill came after the work's end; ``error`` is what its client saw."""
+        return error is None
 
     def assert_whole(self) -> None:
         """Whatever came of the work, it is all there or nothing is to be seen of it."""
@@ -136,6 +140,10 @@ class Build(Operation):
         with client.request("GET", f"/linwin/images/{quote(tag)}/disk") as response:
             while response.read1():
                 pass
+
+    def is_complete(self, error: LinwinError | None) -> bool:
+        """The chain is built before the disk is put together and sent."""
+        return {path.name for path in self.daemon.paths.chains.iterdir()} == self.chains
 
     def assert_whole(self) -> None:
         assert self._id_of(*self.samples[0].tags) == self.samples[0].id
