@@ -53,7 +53,7 @@ func serveGuest() error {
 	log.Printf("ready on %s", node)
 	kind := &wine.Kind{Spawner: &job.Spawner{Reaper: reaper, Root: "/sys/fs/cgroup"}}
 	server := session.Server{
-		Link: link, Hello: hello, Table: process.NewTable(kind), Guest: &wine.Guest{Reaper: reaper},
+		Link: link, Hello: hello, Table: process.NewTable(kind), Guest: &wine.Guest{Reaper: reaper, Kind: kind},
 	}
 	return server.Run()
 }

@@ -21,11 +21,11 @@ from linwin.api import serve
 from linwin.disks import ChainDisks
 from linwin.engine.engine import Engine
 from linwin.engine.interfaces import Rooms
-from linwin.errors import Conflict, LinwinError, Unavailable
+from linwin.errors import Conflict, InvalidRequest, LinwinError, Unavailable
 from linwin.guest import AgentGuests
 from linwin.host.locks import try_lock
 from linwin.images import ImageStore
-from linwin.machine import QemuMachines
+from linwin.machine import DEFAULT_BUDGET, QemuMachines
 from linwin.paths import Paths
 from linwin.state import Database
 from linwin.templates import InstalledTemplates
@@ -38,17 +38,27 @@ def build_rooms(paths: Paths, state: Database) -> Rooms:
     return Rooms(
         images=ImageStore(paths),
         disks=ChainDisks(paths),
-        machine=QemuMachines(paths),
+        machine=QemuMachines(paths, checkpoint_budget=checkpoint_budget()),
         guest=AgentGuests(),
         templates=InstalledTemplates(paths),
         state=state,
     )
 
 
+def checkpoint_budget() -> int:
+    """Bytes that checkpoints may take: ``LINWIN_CHECKPOINT_BUDGET``, in MiB; 0 is for none at all."""
+    text = os.environ.get("LINWIN_CHECKPOINT_BUDGET") or str(DEFAULT_BUDGET >> 20)
+    if not text.isdecimal():
+        raise InvalidRequest(
+            f"LINWIN_CHECKPOINT_BUDGET is {text!r}", hint="Set it to a whole number of MiB, 0 for none."
+        )
+    return int(text) << 20
+
+
 def prepare_root(paths: Paths) -> None:
     """Create the folders of a root, and empty its scratch folder."""
     try:
-        for folder in (paths.root, paths.containers, paths.chains, paths.templates):
+        for folder in (paths.root, paths.containers, paths.chains, paths.templates, paths.checkpoints):
             # Machines run as users of their own: they pass through, and list nothing.
             folder.mkdir(mode=0o711, parents=True, exist_ok=True)
         for folder in (paths.blobs, paths.image_records, paths.cache):
@@ -87,7 +97,8 @@ async def opened(paths: Paths) -> AsyncIterator[Engine]:
     state = Database(paths)
     await state.open()
     try:
-        engine = Engine(build_rooms(paths, state), paths)
+        rooms = build_rooms(paths, state)
+        engine = Engine(rooms, paths, checkpoints=checkpoint_budget() > 0)
         await engine.open()
         try:
             yield engine

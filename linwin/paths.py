@@ -103,6 +103,16 @@ class Paths:
         return self.root / "templates"
 
     @property
+    def checkpoints(self) -> Path:
+        """Frozen guests: one folder each, named by its key."""
+        return self.root / "checkpoints"
+
+    @property
+    def freezing(self) -> Path:
+        """Run folder of the machine that is being made into a checkpoint."""
+        return self.checkpoints / "machine"
+
+    @property
     def containers(self) -> Path:
         return self.root / "containers"
 

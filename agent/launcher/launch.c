@@ -7,14 +7,17 @@
  * file, starts it with the standard handles it was given itself (relay.h), and
  * reports.
  *
- *   linwin-launch.exe FOLDER
+ *   linwin-launch.exe [wait] FOLDER
  *
- * Without an argument it does nothing, which starts Wine and its services.
+ * Without an argument it does nothing, which starts Wine and its services. With
+ * "wait" it gets ready, and reads its request once a byte comes on control: such
+ * a launcher is started before anybody knows for which program.
  * FOLDER is a Unix folder that holds
- *   request   UTF-16LE, five or more strings, each closed by a NUL: "1" (the
- *             format), the current directory, the command line, then name and
- *             value of each variable to set
- *   report    a FIFO to which this program writes lines: "started",
+ *   request   UTF-16LE, five or more strings, each closed by a NUL: "2" (the
+ *             format), the guest's new host name or nothing, "nul" where the
+ *             program gets no standard input or nothing, the current directory,
+ *             the command line, then name and value of each variable to set
+ *   report    a FIFO to which this program writes lines: "waiting", "started",
  *             "error WHERE CODE" with WHERE one of request, cwd, start and CODE
  *             a Win32 error, or "exit CODE"; all numbers are decimal
  *   control   a FIFO from which it reads bytes, each the number of a console
@@ -88,16 +91,23 @@ static void fail(const char *where, DWORD error)
     ExitProcess(1);
 }
 
-/* The folder is the only argument and holds no spaces: what follows the last one. */
-static void find_folder(void)
+/*
+ * The folder is the last argument and holds no spaces: what follows the last one.
+ * Returns whether there is another argument, which is "wait".
+ */
+static BOOL find_folder(void)
 {
     const WCHAR *p, *argument = GetCommandLineW();
     WCHAR *to;
+    int arguments = 0;
 
     for (p = argument; *p; p++)
         if (*p == ' ')
+        {
             argument = p + 1;
-    if (argument == GetCommandLineW())
+            arguments++;
+        }
+    if (!arguments)
         ExitProcess(0);
     if (p - argument >= MAX_PATH - 16)
         ExitProcess(2);
@@ -106,6 +116,7 @@ static void find_folder(void)
         if (*argument != '"')
             *to++ = *argument == '/' ? '\\' : *argument;
     *to = 0;
+    return arguments > 1;
 }
 
 static WCHAR *read_request(DWORD *units)
@@ -127,6 +138,18 @@ static WCHAR *read_request(DWORD *units)
     if (text[*units - 1])
         fail("request", ERROR_INVALID_DATA);
     return text;
+}
+
+static void wait_for_request(void)
+{
+    HANDLE control = open_file(L"control", GENERIC_READ);
+    DWORD count;
+    char byte;
+
+    tell("waiting", "", FALSE, 0);
+    if (control == INVALID_HANDLE_VALUE || !ReadFile(control, &byte, 1, &count, NULL) || !count)
+        ExitProcess(4);
+    CloseHandle(control);
 }
 
 /* The string behind this one, or an empty one at the end. */
@@ -186,18 +209,44 @@ static BOOL enter(WCHAR *folder)
     return SetCurrentDirectoryW(folder);
 }
 
-static BOOL start(WCHAR *command_line, PROCESS_INFORMATION *process)
-{
-    STARTUPINFOW startup;
-    char *byte = (char *)&startup;
+typedef LSTATUS(WINAPI *set_key_value)(HKEY, LPCWSTR, LPCWSTR, DWORD, LPCVOID, DWORD);
 
-    while (byte < (char *)(&startup + 1))
+/*
+ * Tells Windows what the guest is called, as wineboot does while Wine starts, to
+ * a Wine that was started when the guest had no name yet.
+ */
+static void set_name(WCHAR *host)
+{
+    static const WCHAR active[] = L"System\\CurrentControlSet\\Control\\ComputerName\\ActiveComputerName";
+    /* advapi32 has it too, and would have to be loaded for it. */
+    set_key_value set_value = (set_key_value)(void *)GetProcAddress(GetModuleHandleW(L"kernelbase.dll"), "RegSetKeyValueW");
+    WCHAR name[MAX_COMPUTERNAME_LENGTH + 1], server[MAX_COMPUTERNAME_LENGTH + 3], *domain = host;
+    DWORD length = MAX_COMPUTERNAME_LENGTH + 1;
+
+    while (*domain && *domain != '.')
+        domain++;
+    if (*domain)
+        *domain++ = 0;
+    SetComputerNameExW(ComputerNamePhysicalDnsDomain, domain);
+    SetComputerNameExW(ComputerNamePhysicalDnsHostname, host);
+    if (!DnsHostnameToComputerNameW(host, name, &length))
+        return;
+    set_value(HKEY_LOCAL_MACHINE, active, L"ComputerName", REG_SZ, name, (length + 1) * sizeof(WCHAR));
+    append(append(server, L"\\\\"), name);
+    set_value(HKEY_CURRENT_USER, L"Volatile Environment", L"LOGONSERVER", REG_SZ, server, (length + 3) * sizeof(WCHAR));
+    SetEnvironmentVariableW(L"COMPUTERNAME", name);
+    SetEnvironmentVariableW(L"LOGONSERVER", server);
+}
+
+static BOOL prepare(STARTUPINFOW *startup)
+{
+    char *byte = (char *)startup;
+
+    while (byte < (char *)(startup + 1))
         *byte++ = 0;
-    startup.cb = sizeof(startup);
-    startup.dwFlags = STARTF_USESTDHANDLES;
-    if (!relay_prepare(&startup))
-        return FALSE;
-    return CreateProcessW(NULL, command_line, NULL, NULL, TRUE, 0, NULL, NULL, &startup, process);
+    startup->cb = sizeof(*startup);
+    startup->dwFlags = STARTF_USESTDHANDLES;
+    return relay_prepare(startup);
 }
 
 static ULONGLONG died(HANDLE thread)
@@ -227,25 +276,34 @@ static DWORD exit_code(void)
 
 void entry(void)
 {
-    WCHAR *text, *last, *cwd, *command_line, *name, *value;
+    WCHAR *text, *last, *host, *input, *cwd, *command_line, *name, *value;
     PROCESS_INFORMATION process;
-    DWORD units;
+    STARTUPINFOW startup;
+    DWORD units, unprepared;
+    BOOL waiting;
 
-    find_folder();
+    waiting = find_folder();
     report = open_file(L"report", GENERIC_WRITE);
     if (report == INVALID_HANDLE_VALUE)
         ExitProcess(3);
+    unprepared = prepare(&startup) ? 0 : GetLastError();
+    if (waiting)
+        wait_for_request();
     text = read_request(&units);
     last = text + units - 1;
-    if (text[0] != '1' || text[1])
+    if (text[0] != '2' || text[1])
         fail("request", ERROR_REVISION_MISMATCH);
-    cwd = next(text, last);
+    host = next(text, last);
+    input = next(host, last);
+    cwd = next(input, last);
     command_line = next(cwd, last);
     /* Meant for Wine's Unix side, which keeps its own copies. */
     SetEnvironmentVariableW(L"WINEDEBUG", NULL);
     SetEnvironmentVariableW(L"WINEPREFIX", NULL);
     SetEnvironmentVariableW(L"WINESERVER", NULL);
     SetEnvironmentVariableW(L"LC_ALL", NULL);
+    if (*host)
+        set_name(host);
     for (name = next(command_line, last); *name; name = next(value, last))
     {
         value = next(name, last);
@@ -254,7 +312,11 @@ void entry(void)
     /* Here and not in CreateProcess, so that the program is searched from here. */
     if (*cwd && !enter(cwd))
         fail("cwd", GetLastError());
-    if (!start(command_line, &process))
+    if (*input && !unprepared && !relay_no_input(&startup))
+        unprepared = GetLastError();
+    if (unprepared)
+        fail("start", unprepared);
+    if (!CreateProcessW(NULL, command_line, NULL, NULL, TRUE, 0, NULL, NULL, &startup, &process))
         fail("start", GetLastError());
     child = process.hProcess;
     child_thread = process.hThread;

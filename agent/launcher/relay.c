@@ -69,6 +69,22 @@ BOOL relay_prepare(STARTUPINFOW *startup)
     return TRUE;
 }
 
+BOOL relay_no_input(STARTUPINFOW *startup)
+{
+    SECURITY_ATTRIBUTES inherited = {sizeof(inherited), NULL, TRUE};
+    struct relay *relay = &relays[FROM_UNIX];
+
+    if (relay->near_end)
+    {
+        CloseHandle(relay->near_end);
+        CloseHandle(relay->far_end);
+        relay->near_end = relay->far_end = NULL;
+    }
+    startup->hStdInput = CreateFileW(L"NUL", GENERIC_READ, FILE_SHARE_READ | FILE_SHARE_WRITE, &inherited,
+                                     OPEN_EXISTING, 0, NULL);
+    return startup->hStdInput != INVALID_HANDLE_VALUE;
+}
+
 static BOOL write_all(HANDLE to, const char *data, DWORD size)
 {
     DWORD count;

@@ -14,6 +14,9 @@
 /* Fills the three handles of startup. Returns FALSE with the last error set. */
 BOOL relay_prepare(STARTUPINFOW *startup);
 
+/* Gives the program NUL for its standard input, whatever the launcher's own is. */
+BOOL relay_no_input(STARTUPINFOW *startup);
+
 /* Starts relaying, once the program runs. */
 void relay_start(HANDLE program);
 

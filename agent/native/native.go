@@ -105,6 +105,9 @@ func variable(env []string, name string) string {
 // Guest is a guest that is the host itself: there is nothing to prepare.
 type Guest struct{}
 
+// Warm implements session.Guest.
+func (Guest) Warm() error { return nil }
+
 // Prepare implements session.Guest.
 func (Guest) Prepare(wire.Preparation) error { return nil }
 

@@ -65,22 +65,36 @@ func (p *Process) settled() bool {
 
 // start runs the program with pipes for its standard handles.
 func (p *Process) start(kind Kind, spec wire.Exec) error {
-	var files stdio
-	if err := files.open(p.Stdin != nil); err != nil {
+	if holder, ok := kind.(Holder); ok {
+		if held := holder.Take(); held != nil {
+			return p.begin(held.Stdio(), func() (Job, error) { return held.Start(spec) })
+		}
+	}
+	files := &Stdio{}
+	if err := files.Open(p.Stdin != nil); err != nil {
 		return err
 	}
-	job, err := kind.Start(spec, files.child[0], files.child[1], files.child[2])
-	files.closeChild()
+	return p.begin(files, func() (Job, error) {
+		return kind.Start(spec, files.Child[0], files.Child[1], files.Child[2])
+	})
+}
+
+// begin starts the program behind the handles and moves its streams.
+func (p *Process) begin(files *Stdio, start func() (Job, error)) error {
+	job, err := start()
+	files.CloseChild()
 	if err != nil {
-		files.closeOwn()
+		files.CloseOwn()
 		return err
 	}
 	p.job = job
 	if p.Stdin != nil {
-		p.stdin = files.own[0]
+		p.stdin = files.Own[0]
 		go p.Stdin.pump(p.stdin)
+	} else if files.Own[0] != nil {
+		files.Own[0].Close()
 	}
-	go p.follow(newTap(files.own[1], p.Stdout), newTap(files.own[2], p.Stderr))
+	go p.follow(newTap(files.Own[1], p.Stdout), newTap(files.Own[2], p.Stderr))
 	return nil
 }
 
@@ -98,38 +112,43 @@ func (p *Process) follow(stdout, stderr *tap) {
 	close(p.done)
 }
 
-// stdio is the two ends of the three standard handles.
-type stdio struct{ child, own [3]*os.File }
+// Stdio is the two ends of the three standard handles.
+type Stdio struct{ Child, Own [3]*os.File }
 
-func (s *stdio) open(stdin bool) (err error) {
+// Open makes pipes; without stdin, the program's is an end.
+func (s *Stdio) Open(stdin bool) (err error) {
 	defer func() {
 		if err != nil {
-			s.closeChild()
-			s.closeOwn()
+			s.CloseChild()
+			s.CloseOwn()
 		}
 	}()
 	if !stdin {
-		if s.child[0], err = os.Open(os.DevNull); err != nil {
+		if s.Child[0], err = os.Open(os.DevNull); err != nil {
 			return err
 		}
-	} else if s.child[0], s.own[0], err = os.Pipe(); err != nil {
+	} else if s.Child[0], s.Own[0], err = os.Pipe(); err != nil {
 		return err
 	}
 	for i := 1; i <= 2; i++ {
-		if s.own[i], s.child[i], err = os.Pipe(); err != nil {
+		if s.Own[i], s.Child[i], err = os.Pipe(); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (s *stdio) closeChild() { closeAll(s.child) }
-func (s *stdio) closeOwn()   { closeAll(s.own) }
+// CloseChild closes the program's ends, which it has inherited. Idempotent.
+func (s *Stdio) CloseChild() { closeAll(&s.Child) }
 
-func closeAll(files [3]*os.File) {
-	for _, f := range files {
+// CloseOwn closes the agent's ends. Idempotent.
+func (s *Stdio) CloseOwn() { closeAll(&s.Own) }
+
+func closeAll(files *[3]*os.File) {
+	for i, f := range files {
 		if f != nil {
 			f.Close()
+			files[i] = nil
 		}
 	}
 }

@@ -27,6 +27,20 @@ type Kind interface {
 	Start(spec wire.Exec, stdin, stdout, stderr *os.File) (Job, error)
 }
 
+// Holder is a Kind that may hold a job which waits for its program.
+type Holder interface {
+	// Take hands such a job over, nil where there is none.
+	Take() Held
+}
+
+// Held is a job that waits for its program, behind standard handles that are
+// open already.
+type Held interface {
+	Stdio() *Stdio
+	// Start names the program.
+	Start(spec wire.Exec) (Job, error)
+}
+
 // Table holds the processes by the ids that the host gave them.
 type Table struct {
 	kind Kind

@@ -17,6 +17,7 @@ type operation func(*Server, call) (any, error)
 // operations are the requests that this agent knows, by name.
 var operations = map[string]operation{
 	"ping":     func(*Server, call) (any, error) { return nil, nil },
+	"warm":     warm,
 	"prepare":  prepare,
 	"exec":     execute,
 	"adopt":    adopt,
@@ -74,6 +75,8 @@ func (s *Server) answer(c call, response wire.Response) {
 	}
 	s.send(c.session, frame.Append(nil, frame.Response, c.id, payload))
 }
+
+func warm(s *Server, _ call) (any, error) { return nil, s.Guest.Warm() }
 
 func prepare(s *Server, c call) (any, error) {
 	var p wire.Preparation

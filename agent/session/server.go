@@ -24,6 +24,8 @@ const (
 // Guest is what the requests act on beside processes: it is what differs
 // between sorts of guests.
 type Guest interface {
+	// Warm starts what every container will need, before there is one.
+	Warm() error
 	// Prepare makes the guest into one container.
 	Prepare(wire.Preparation) error
 	// Shutdown leaves the disk clean. Every process has ended by then.

@@ -17,6 +17,7 @@ import (
 	"syscall"
 	"time"
 
+	"linwin/agent/boot"
 	"linwin/agent/device"
 	"linwin/agent/job"
 	"linwin/agent/session"
@@ -46,8 +47,10 @@ const (
 
 // Guest prepares and shuts down a wine guest.
 type Guest struct {
-	Reaper *job.Reaper
-	server int // wineserver's pid, 0 before Prepare
+	Reaper   *job.Reaper
+	Kind     *Kind
+	server   int  // wineserver's pid, 0 while none runs
+	prepared bool // C: is mounted
 }
 
 var _ session.Guest = (*Guest)(nil)
@@ -63,7 +66,7 @@ func environment() []string {
 
 // Prepare implements session.Guest.
 func (g *Guest) Prepare(p wire.Preparation) error {
-	if g.server != 0 {
+	if g.prepared {
 		return wire.Errorf(wire.Invalid, "the guest is prepared already")
 	}
 	if _, err := os.Stat(utf8Locale); err != nil {
@@ -75,7 +78,17 @@ func (g *Guest) Prepare(p wire.Preparation) error {
 	if err := mountC(p.CSerial); err != nil {
 		return err
 	}
-	if err := makePrefix(); err != nil {
+	g.prepared = true
+	if g.server != 0 {
+		if reuse, err := g.rewarm(p.Hostname); reuse || err != nil {
+			return err
+		}
+	}
+	folder, err := onC(hiveFolder)
+	if err != nil {
+		return err
+	}
+	if err := makePrefix(folder); err != nil {
 		return fmt.Errorf("make the Wine prefix: %w", err)
 	}
 	return g.startWine()
@@ -89,7 +102,10 @@ func identify(p wire.Preparation) error {
 	if err := syscall.Settimeofday(&now); err != nil {
 		return wire.Errorf(wire.Invalid, "set the clock: %v", err)
 	}
-	return nil
+	if len(p.Entropy) == 0 {
+		return nil
+	}
+	return boot.Reseed(p.Entropy)
 }
 
 // mountC mounts the plugged disk. windows_names, because ntfs3 would make a
@@ -113,13 +129,9 @@ func mountC(serial string) error {
 	return nil
 }
 
-// makePrefix lays out a Wine prefix in memory, with the registry of C:.
-func makePrefix() error {
+// makePrefix lays out a Wine prefix in memory, with the registry in a folder.
+func makePrefix(folder string) error {
 	if err := os.MkdirAll(prefix+"/dosdevices", 0o755); err != nil {
-		return err
-	}
-	folder, err := onC(hiveFolder)
-	if err != nil {
 		return err
 	}
 	for _, hive := range hives {

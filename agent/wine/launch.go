@@ -24,15 +24,19 @@ import (
 type Kind struct {
 	Spawner *job.Spawner
 	count   atomic.Uint64
+	name    atomic.Pointer[string] // that Windows programs have yet to be told
+	held    atomic.Pointer[held]
 }
+
+// Rename has the next program told what the guest is called now.
+func (k *Kind) Rename(hostname string) { k.name.Store(&hostname) }
 
 var _ process.Kind = (*Kind)(nil)
 
 // running is a launcher and the program that it started.
 type running struct {
 	job     *job.Job
-	name    string // of the program, for errors
-	cwd     string
+	ended   chan syscall.WaitStatus
 	folder  string
 	report  *os.File
 	control *os.File
@@ -41,6 +45,46 @@ type running struct {
 
 // Start implements process.Kind.
 func (k *Kind) Start(spec wire.Exec, stdin, stdout, stderr *os.File) (process.Job, error) {
+	request, err := k.request(spec)
+	if err != nil {
+		return nil, err
+	}
+	r, err := k.launch(stdin, stdout, stderr, request)
+	if err != nil {
+		return nil, err
+	}
+	return r.started(spec)
+}
+
+// launch starts a launcher. One without a request waits for it.
+func (k *Kind) launch(stdin, stdout, stderr *os.File, request []byte) (*running, error) {
+	r := &running{folder: fmt.Sprintf("%s/%d", execFolder, k.count.Add(1)), ended: make(chan syscall.WaitStatus, 1)}
+	if err := r.open(); err != nil {
+		r.close()
+		return nil, err
+	}
+	argv := []string{"wine64", launcher, r.folder}
+	if request == nil {
+		argv = []string{"wine64", launcher, "wait", r.folder}
+	} else if err := r.ask(request); err != nil {
+		r.close()
+		return nil, err
+	}
+	var err error
+	r.job, err = k.Spawner.Start(job.Program{
+		Path: wineLoader, Argv: argv, Env: environment(), Dir: cMount,
+		Stdin: stdin, Stdout: stdout, Stderr: stderr,
+	})
+	if err != nil {
+		r.close()
+		return nil, fmt.Errorf("start the launcher: %w", err)
+	}
+	go r.followLauncher()
+	return r, nil
+}
+
+// request is what the launcher is asked for.
+func (k *Kind) request(spec wire.Exec) ([]byte, error) {
 	line, err := commandLine(spec)
 	if err != nil {
 		return nil, err
@@ -49,26 +93,14 @@ func (k *Kind) Start(spec wire.Exec, stdin, stdout, stderr *os.File) (process.Jo
 		return nil, wire.Errorf(wire.Invalid,
 			"the working directory '%s' is invalid, it needs to be an absolute path", spec.Cwd)
 	}
-	r := &running{folder: fmt.Sprintf("%s/%d", execFolder, k.count.Add(1)), cwd: spec.Cwd, name: programName(line)}
-	if err := r.open(request(line, spec.Cwd, spec.Env)); err != nil {
-		r.close()
-		return nil, err
+	hostname, input := "", "nul"
+	if name := k.name.Swap(nil); name != nil {
+		hostname = *name
 	}
-	r.job, err = k.Spawner.Start(job.Program{
-		Path: wineLoader, Argv: []string{"wine64", launcher, r.folder}, Env: environment(), Dir: cMount,
-		Stdin: stdin, Stdout: stdout, Stderr: stderr,
-	})
-	if err != nil {
-		r.close()
-		return nil, fmt.Errorf("start the launcher: %w", err)
+	if spec.Streams.Stdin != 0 {
+		input = ""
 	}
-	ended := make(chan syscall.WaitStatus, 1)
-	go r.followLauncher(ended)
-	if err := r.awaitStart(ended); err != nil {
-		r.close()
-		return nil, err
-	}
-	return &started{running: r, ended: ended}, nil
+	return encode([]string{"2", hostname, input, spec.Cwd, line}, spec.Env), nil
 }
 
 func commandLine(spec wire.Exec) (string, error) {
@@ -101,9 +133,8 @@ func programName(line string) string {
 	return name
 }
 
-// request is the launcher's input file.
-func request(line, cwd string, env map[string]string) []byte {
-	fields := []string{"1", cwd, line}
+// encode lays out the launcher's input file.
+func encode(fields []string, env map[string]string) []byte {
 	for name, value := range env {
 		if name != "" {
 			fields = append(fields, name, value)
@@ -121,11 +152,8 @@ func request(line, cwd string, env map[string]string) []byte {
 
 // open makes the shared folder. Both FIFOs are opened for reading and writing,
 // so that neither side ever waits for the other or sees an end.
-func (r *running) open(request []byte) (err error) {
+func (r *running) open() (err error) {
 	if err = os.MkdirAll(r.folder, 0o700); err != nil {
-		return err
-	}
-	if err = os.WriteFile(filepath.Join(r.folder, "request"), request, 0o600); err != nil {
 		return err
 	}
 	if r.report, err = openFIFO(filepath.Join(r.folder, "report")); err != nil {
@@ -134,6 +162,10 @@ func (r *running) open(request []byte) (err error) {
 	r.control, err = openFIFO(filepath.Join(r.folder, "control"))
 	r.lines = bufio.NewScanner(r.report)
 	return err
+}
+
+func (r *running) ask(request []byte) error {
+	return os.WriteFile(filepath.Join(r.folder, "request"), request, 0o600)
 }
 
 func openFIFO(path string) (*os.File, error) {
@@ -157,15 +189,24 @@ func (r *running) close() {
 const endOfReport = "end"
 
 // followLauncher adds a last line to the report when the launcher has ended.
-func (r *running) followLauncher(ended chan<- syscall.WaitStatus) {
-	ended <- r.job.Status()
+func (r *running) followLauncher() {
+	r.ended <- r.job.Status()
 	if _, err := r.report.WriteString(endOfReport + "\n"); err != nil {
 		log.Printf("exec: %v", err)
 	}
 }
 
+// started is the job of a launcher that was asked, once it says how that went.
+func (r *running) started(spec wire.Exec) (process.Job, error) {
+	if err := r.awaitStart(spec); err != nil {
+		r.close()
+		return nil, err
+	}
+	return &started{r}, nil
+}
+
 // awaitStart reads the report's first line.
-func (r *running) awaitStart(ended <-chan syscall.WaitStatus) error {
+func (r *running) awaitStart(spec wire.Exec) error {
 	word, rest := r.next()
 	switch word {
 	case "started":
@@ -179,9 +220,9 @@ func (r *running) awaitStart(ended <-chan syscall.WaitStatus) error {
 		if err != nil {
 			return fmt.Errorf("the launcher reported %q", rest)
 		}
-		return startError(r.name, r.cwd, where, number)
+		return startError(programName(*spec.CommandLine), spec.Cwd, where, number)
 	}
-	return fmt.Errorf("the launcher ended before it reported: %v", job.ExitCode(<-ended))
+	return fmt.Errorf("the launcher ended before it reported: %v", job.ExitCode(<-r.ended))
 }
 
 func (r *running) next() (word, rest string) {
@@ -223,10 +264,7 @@ func startError(name, cwd, where string, code uint64) error {
 }
 
 // started implements process.Job for a program that runs.
-type started struct {
-	*running
-	ended <-chan syscall.WaitStatus
-}
+type started struct{ *running }
 
 // Wait implements process.Job. A program that is killed takes its launcher with
 // it, and the launcher's own end then tells the code.

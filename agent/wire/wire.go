@@ -74,11 +74,13 @@ type Request struct {
 	Op string `json:"op"`
 }
 
-// Preparation makes a booted guest into one container.
+// Preparation makes a booted guest into one container. Entropy is random bytes
+// that no other guest gets.
 type Preparation struct {
 	Hostname string `json:"hostname"`
 	CSerial  string `json:"c_serial"`
 	TimeNS   int64  `json:"time_ns"`
+	Entropy  []byte `json:"entropy"` // base64 in JSON
 }
 
 // Streams names the session's streams of one process. Stdin is 0 for none.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 
 from aiohttp import web
 
@@ -12,6 +13,9 @@ from linwin.api.fields import body_of
 from linwin.engine.usage import allocated
 from linwin.errors import InvalidRequest, NotFound
 from linwin.model.container import Container
+
+WARNING = "Linwin-Warning"
+"""Header with a sentence for the user, percent-encoded."""
 
 
 async def create(request: web.Request) -> web.Response:
@@ -24,9 +28,15 @@ async def create(request: web.Request) -> web.Response:
 
 
 async def start(request: web.Request) -> web.Response:
-    """``POST /containers/{id}/start``: 204, or 304 when it was running."""
-    changed = await request.app[LIFETIME].complete(engine_of(request).start(_id(request)))
-    return web.Response(status=204 if changed else 304)
+    """``POST /containers/{id}/start``: 204, or 304 when it was running.
+
+    What its user should know of the start is in the header ``Linwin-Warning``:
+    docker's answer has no place for it.
+    """
+    told: list[str] = []
+    changed = await request.app[LIFETIME].complete(engine_of(request).start(_id(request), told.append))
+    headers = {WARNING: quote("; ".join(told), safe=" ;:,()/'")} if told else {}
+    return web.Response(status=204 if changed else 304, headers=headers)
 
 
 async def stop(request: web.Request) -> web.Response:

@@ -151,6 +151,7 @@ def inspection(container: Container) -> dict[str, Any]:
             "Template": container.template,
             "ChainId": container.chain_id,
             "CommandLine": container.command_line,
+            "Boot": container.boot,
         },
     }
 

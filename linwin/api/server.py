@@ -17,6 +17,7 @@ from aiohttp import web
 from linwin.api import (
     archives,
     auth,
+    checkpoints,
     containers,
     images,
     prune,
@@ -55,6 +56,7 @@ NOUNS = (
     prune,
     upkeep,
     templates,
+    checkpoints,
     unsupported,
 )
 

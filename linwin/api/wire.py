@@ -44,6 +44,7 @@ def container_spec(body: Fields) -> tuple[ContainerSpec, tuple[str, ...]]:
         memory=host.memory,
         cpus=host.cpus,
         console_size=host.console_size,
+        cold=body.object("Linwin").flag("Cold"),
         host_config=body.object("HostConfig").raw(),
     )
     return spec, host.warnings + _warnings(body)

@@ -43,6 +43,8 @@ def creation(options: Mapping[str, Any], *, attach: frozenset[str]) -> dict[str,
             "NanoCpus": round(options["cpus"] * 1e9),
         },
     }
+    if options["cold"]:
+        body["Linwin"] = {"Cold": True}
     if options["stop_signal"] is not None:
         body["StopSignal"] = options["stop_signal"]
     if options["stop_timeout"] is not None:

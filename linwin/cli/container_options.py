@@ -75,11 +75,17 @@ def _flag(names: str, help: str, **more: Any) -> Callable[[Any], Any]:
     return click.option(*names.split(), is_flag=True, help=help, **more)
 
 
+def size_option(names: str, help: str) -> Callable[[Any], Any]:
+    """An option whose value is a size in bytes, 0 where it is not given."""
+    return _value(names, "SIZE", help, callback=_size)
+
+
 _PULL: dict[str, Any] = {"callback": _pull_policy, "default": "missing"}
 _WORDS: dict[str, Any] = {"nargs": -1, "type": click.UNPROCESSED, "callback": _image_and_command}
 
 _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     _list("-a --attach attached", "STREAM", "Attach only to stdin, stdout or stderr.", callback=_attached),
+    _flag("--cold --no-checkpoint cold", "Boot the guest, and restore it from no checkpoint."),
     _value("--cpus", "NUMBER", "Number of CPUs.", type=click.FloatRange(min=0), default=0.0),
     _value("--entrypoint", "PROGRAM", "Run this instead of the image's entrypoint."),
     _list("-e --env", "NAME[=VALUE]", "Set an environment variable, a name alone to our own value."),
@@ -87,7 +93,7 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     _value("-h --hostname", "NAME", "The container's host name.", default=""),
     _flag("-i --interactive", "Keep standard input open and connect ours to it."),
     _list("-l --label labels", "NAME=VALUE", "Set a label."),
-    _value("-m --memory", "SIZE", "Memory of the guest, such as 512m or 2g.", callback=_size),
+    size_option("-m --memory", "Memory of the guest, such as 512m or 2g."),
     _value("--name", "NAME", "The container's name."),
     _value("--platform", "OS[/ARCH]", "Refuse an image of another platform."),
     _value("--pull", "POLICY", "When to pull: always, missing (the default) or never.", **_PULL),

@@ -20,6 +20,7 @@ from linwin.errors import LinwinError
 # Name → module and function within linwin.cli.
 COMMANDS = {
     "attach": "attach:attach",
+    "checkpoint": "checkpoint:checkpoint",
     "container": "container:container",
     "create": "create:create",
     "daemon": "daemon:daemon",

@@ -12,8 +12,9 @@ from linwin.cli.container_body import streams_to_attach
 from linwin.cli.container_options import container_options
 from linwin.cli.creation import create_container
 from linwin.cli.session import run_attached
+from linwin.cli.starting import start_container
 from linwin.cli.template_notice import tell_template
-from linwin.client import Client, quote
+from linwin.client import Client
 from linwin.errors import LinwinError
 
 
@@ -43,7 +44,7 @@ def _run(client: Client, options: dict[str, Any], *, detach: bool, forward: bool
     tell_template(client, container)
 
     def start() -> None:
-        client.post(f"/containers/{quote(container)}/start")
+        start_container(client, container)
 
     if detach:
         start()

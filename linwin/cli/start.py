@@ -9,6 +9,7 @@ from linwin.cli.each import for_each
 from linwin.cli.failures import WrongArguments
 from linwin.cli.options import arguments
 from linwin.cli.session import run_attached
+from linwin.cli.starting import start_container
 from linwin.cli.template_notice import tell_template
 from linwin.client import quote
 
@@ -24,7 +25,7 @@ def start(ctx: click.Context, attach: bool, interactive: bool, names: tuple[str,
 
     def start_one(name: str) -> None:
         tell_template(client, name)
-        client.post(f"/containers/{quote(name)}/start")
+        start_container(client, name)
 
     def start_and_name(name: str) -> str:
         start_one(name)

@@ -120,13 +120,18 @@ def free_uid(tag: str, taken: Iterable[int]) -> int:
         return 0
     base = UID_BASE + int(tag[:4], 16) * UIDS_PER_ROOT
     used = set(taken)
-    for uid in range(base, base + UIDS_PER_ROOT):
+    for uid in range(base, base + UIDS_PER_ROOT - 1):
         if uid not in used:
             return uid
     raise Conflict(
-        f"all {UIDS_PER_ROOT} containers that one LINWIN_ROOT can hold exist",
+        f"all {UIDS_PER_ROOT - 1} containers that one LINWIN_ROOT can hold exist",
         hint="Remove stopped containers with linwin rm, or use a second LINWIN_ROOT.",
     )
+
+
+def maker_uid(tag: str) -> int:
+    """The host user, the last of this root's range, of the machines that are made into checkpoints."""
+    return UID_BASE + (int(tag[:4], 16) + 1) * UIDS_PER_ROOT - 1 if os.geteuid() == 0 else 0
 
 
 async def left_out_hint(engine: Engine, container: Container) -> str | None:

@@ -13,11 +13,12 @@ from pathlib import Path
 
 from linwin.engine import check, disk, load, prune, pull, push, recover, remove, start, stop, usage
 from linwin.engine.chains import ChainUse
+from linwin.engine.checkpoints import Checkpoints
 from linwin.engine.create import choose_template, create, left_out_hint
 from linwin.engine.interfaces import Rooms
 from linwin.engine.live import Exit, Live
 from linwin.engine.streams import Attachment
-from linwin.errors import CommandNotFound, Conflict
+from linwin.errors import CommandNotFound, Conflict, LinwinError
 from linwin.model.container import Container, ContainerSpec, LogQuery, LogRecord, WaitCondition
 from linwin.model.guest import StreamName
 from linwin.model.image import Image, Removed
@@ -53,9 +54,10 @@ class HostInfo:
 class Engine:
     """All verbs, for one ``LINWIN_ROOT``."""
 
-    def __init__(self, rooms: Rooms, paths: Paths) -> None:
+    def __init__(self, rooms: Rooms, paths: Paths, *, checkpoints: bool = True) -> None:
         self.rooms = rooms
         self.paths = paths
+        self.checkpoints = Checkpoints(self, enabled=checkpoints)
         self.creating = asyncio.Lock()
         """Held while a container is created, while references move, and while what no container uses goes."""
         self.chains = ChainUse()
@@ -80,10 +82,12 @@ class Engine:
     async def open(self) -> None:
         """Make this root usable: base images, then containers left by an earlier daemon."""
         await self.rooms.images.adopt_base_images(await self.rooms.templates.list())
+        await self.checkpoints.recover()
         await recover.recover(self)
 
     async def close(self) -> None:
         """Stop all containers and wait until they are at rest."""
+        await self.checkpoints.close()
         await recover.release(self)
 
     # Containers
@@ -91,8 +95,8 @@ class Engine:
     async def create(self, spec: ContainerSpec, name: str | None) -> Created:
         return Created(await create(self, spec, name))
 
-    async def start(self, reference: str) -> bool:
-        """False when it was running already (docker's 304)."""
+    async def start(self, reference: str, tell: Callable[[str], None] = lambda _: None) -> bool:
+        """False when it was running already (docker's 304). ``tell`` hears what its user should know."""
         container = await self.rooms.state.get(reference)
         try:
             async with self.live(container.id).lock:
@@ -100,7 +104,7 @@ class Engine:
                 if container.status == "running":
                     return False
                 start.check_startable(container)
-                await start.start(self, container)
+                await start.start(self, container, tell)
                 return True
         except BaseException as error:
             if isinstance(error, CommandNotFound):
@@ -250,6 +254,11 @@ class Engine:
     async def build_template(self, name: str, report: Report) -> Template:
         template = await self.rooms.templates.build(name, report)
         await self.rooms.images.adopt_base_images(await self.rooms.templates.list())
+        if self.checkpoints.wanted(template):
+            try:
+                await self.checkpoints.make(template, report)
+            except LinwinError as error:  # the template is good without one
+                report(Progress(f"No checkpoint was made: {error}", id=name))
         return template
 
     async def remove_template(self, name: str) -> None:
@@ -262,6 +271,7 @@ class Engine:
                         hint=f"Remove the container first: linwin rm {container.name}",
                     )
             await self.rooms.templates.remove(name)
+        await self.checkpoints.prune(everything=False)
         await self.rooms.images.adopt_base_images(await self.rooms.templates.list())
 
     async def info(self) -> HostInfo:

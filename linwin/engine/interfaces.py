@@ -17,7 +17,7 @@ from typing import Protocol
 from linwin.model.container import Container, LogQuery, LogRecord, Status
 from linwin.model.guest import Chunk, Preparation, ProcessSpec, StreamName
 from linwin.model.image import Image, Layer, Removed
-from linwin.model.machine import MachineExit, MachineSpec
+from linwin.model.machine import Checkpoint, MachineExit, MachineSpec
 from linwin.model.progress import Report
 from linwin.model.registry import Credentials, Pushed, SearchResult
 from linwin.model.template import Template
@@ -203,8 +203,26 @@ class Machine(Protocol):
         """The last lines that the guest's kernel and agent wrote to its console."""
 
 
+class Mold(Protocol):
+    """A machine that is booted only to be frozen."""
+
+    @property
+    def agent_socket(self) -> Path: ...
+
+    @property
+    def exited(self) -> asyncio.Future[MachineExit]: ...
+
+    async def console_tail(self, lines: int = 20) -> tuple[str, ...]: ...
+
+    async def freeze(self) -> Checkpoint:
+        """Freeze the guest as it is, end the machine, keep the checkpoint. Raises Unavailable."""
+
+    async def quit(self) -> None:
+        """End the machine and let go of its memory. Idempotent."""
+
+
 class Machines(Protocol):
-    """The machine driver."""
+    """The machine driver. It evicts the least recently used checkpoints by itself."""
 
     async def accelerator(self) -> str:
         """``kvm`` or ``tcg``, found by running a guest once, cached."""
@@ -214,6 +232,27 @@ class Machines(Protocol):
 
     async def boot(self, spec: MachineSpec) -> Machine:
         """Start a machine. Raises Unavailable with QEMU's own words when it does not start."""
+
+    async def restore(self, spec: MachineSpec) -> Machine | None:
+        """Start a clone of the checkpoint of this description; None where there is none.
+
+        Raises Unavailable for a checkpoint that cannot be restored, which is deleted.
+        """
+
+    async def mold(self, spec: MachineSpec) -> Mold:
+        """Boot a machine that is to be frozen."""
+
+    async def has_checkpoint(self, spec: MachineSpec) -> bool:
+        """Whether there is a checkpoint of this description."""
+
+    async def discard_checkpoint(self, spec: MachineSpec, why: str) -> None:
+        """Delete the checkpoint of this description. Idempotent."""
+
+    async def checkpoints(self) -> list[Checkpoint]:
+        """All that are kept, the most recently used first."""
+
+    async def remove_checkpoint(self, reference: str) -> Checkpoint:
+        """Delete a checkpoint by its key or a unique beginning of it. Raises NotFound."""
 
     async def adopt(self, spec: MachineSpec, pid: int) -> Machine | None:
         """Take over a machine that an earlier daemon started; None when it no longer runs."""
@@ -243,8 +282,11 @@ class Process(Protocol):
 class Guest(Protocol):
     """A session with one guest's agent."""
 
+    async def warm(self) -> None:
+        """Start what every container needs, before the guest is frozen. At most once, before prepare."""
+
     async def prepare(self, preparation: Preparation) -> None:
-        """Mount the plugged C:, load its registry, set name and clock."""
+        """Mount the plugged C:, load its registry, set name, clock and random numbers."""
 
     async def spawn(self, process_id: str, spec: ProcessSpec) -> Process:
         """Start a process. Raises CommandNotFound or CommandNotExecutable in docker's words."""
@@ -262,7 +304,7 @@ class Guest(Protocol):
 class Guests(Protocol):
     """Connects to agents."""
 
-    async def connect(self, machine: Machine, *, timeout: float) -> Guest:
+    async def connect(self, machine: Machine | Mold, *, timeout: float) -> Guest:
         """Wait for the agent's hello.
 
         Raises Unavailable, quoting the last console lines, when the machine

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 import shutil
 import time
 from contextlib import AsyncExitStack
@@ -12,8 +13,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from linwin.engine import command, watch
+from linwin.engine.checkpoints import guest_spec
 from linwin.engine.create import MIB
 from linwin.engine.live import Exit, Run
+from linwin.engine.power import Tell, power_on
 from linwin.errors import CommandNotExecutable, CommandNotFound, Conflict, LinwinError, Unavailable
 from linwin.model.container import Container, Status
 from linwin.model.guest import Preparation, ProcessSpec
@@ -26,14 +29,12 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 C_SERIAL = "linwin-c"
-DEFAULT_MEMORY = 512
-"""MiB of a guest for which the user named no limit."""
-HELLO_TIMEOUT = {"kvm": 60.0, "tcg": 300.0}
-"""Seconds from power-on to the agent's hello before a guest counts as dead."""
+ENTROPY = 64
+"""Random bytes that each guest is given: twice what its generator holds."""
 
 
-async def start(engine: Engine, container: Container) -> None:
-    """Boot the container's machine, make it this container, and run its program."""
+async def start(engine: Engine, container: Container, tell: Tell) -> None:
+    """Get the container's machine up, make it this container, and run its program."""
     rooms, overlay = engine.rooms, engine.paths.overlay(container.id)
     template = await rooms.templates.get(container.template)
     log = rooms.state.log(container.id)
@@ -50,13 +51,12 @@ async def start(engine: Engine, container: Container) -> None:
                 # Not always the one of create: the template may have been built anew since.
                 await rooms.state.advance(container.id, "starting", chain_id=chain_id)
                 await rooms.disks.overlay(chain_end, overlay, uid=container.uid)
-        machine = await rooms.machine.boot(machine_spec(engine, container, template))
-        undo.push_async_callback(machine.quit)
-        await rooms.state.advance(container.id, "starting", pid=machine.pid)
-        guest = await rooms.guest.connect(machine, timeout=HELLO_TIMEOUT[await rooms.machine.accelerator()])
-        undo.push_async_callback(guest.close)
+        spec = machine_spec(engine, container, template)
+        machine, guest = await power_on(engine, container, template, spec, undo, tell)
         await machine.plug_disk(overlay, C_SERIAL)
-        await guest.prepare(Preparation(hostname(container), C_SERIAL, time.time_ns()))
+        await guest.prepare(
+            Preparation(hostname(container), C_SERIAL, time.time_ns(), secrets.token_bytes(ENTROPY))
+        )
         process = await guest.spawn(process_id(container), process_spec(container))
         undo.push_async_callback(log.finish)
         await log.begin()
@@ -137,13 +137,10 @@ def make_folders(engine: Engine, container: Container) -> None:
 
 def machine_spec(engine: Engine, container: Container, template: Template) -> MachineSpec:
     """The machine of a container; the same for a start and for an adoption."""
-    return MachineSpec(
+    return guest_spec(
+        template,
         id=container.id,
-        kernel=template.kernel,
-        initrd=template.initrd,
-        cmdline=template.cmdline,
-        root_disk=template.root_disk,
-        memory=container.spec.memory // MIB or max(DEFAULT_MEMORY, template.minimum_memory),
+        memory=container.spec.memory // MIB,
         cpus=container.spec.cpus,
         run_dir=engine.paths.machine(container.id),
         uid=container.uid,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import secrets
 from pathlib import Path
@@ -44,6 +45,13 @@ class AgentGuest:
         """What the agent said of itself."""
         return self._session.hello
 
+    async def warm(self) -> None:
+        if "warm" not in self.hello.capabilities:
+            raise Unavailable("the guest's agent is too old to be frozen", hint=REBUILD)
+        answer = await self._session.request("warm", timeout=PREPARE_TIMEOUT)
+        if isinstance(answer, Failure):
+            raise answer.error()
+
     async def prepare(self, preparation: Preparation) -> None:
         answer = await self._session.request(
             "prepare",
@@ -51,6 +59,7 @@ class AgentGuest:
             hostname=preparation.hostname,
             c_serial=preparation.c_serial,
             time_ns=preparation.time_ns,
+            entropy=base64.b64encode(preparation.entropy).decode(),
         )
         if isinstance(answer, Failure):
             raise answer.error()

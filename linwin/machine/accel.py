@@ -102,13 +102,13 @@ def _key(binary: Path, device: Path) -> list[object] | None:
     program, kvm = binary.stat(), device.stat()
     return [
         platform.release(),
-        _cpu(),
+        host_cpu(),
         [str(binary), program.st_mtime_ns, program.st_size],
         [str(device), kvm.st_rdev, kvm.st_mode, kvm.st_uid, kvm.st_gid],
     ]
 
 
-def _cpu() -> str:
+def host_cpu() -> str:
     """Model and flags of the first processor; the others' are the same."""
     first = Path("/proc/cpuinfo").read_text().split("\n\n", 1)[0]
     return "\n".join(line for line in first.splitlines() if line.startswith(("model name", "flags")))

@@ -49,6 +49,9 @@ _ACCELERATORS: dict[Accelerator, str] = {
 _OVERHEAD_MIB: dict[Accelerator, int] = {"kvm": 64, "tcg": 64 + _TCG_CACHE_MIB}
 
 _SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
+# RAM is not in the stream but in a file of its own; the end of a migration is an event.
+MIGRATION = [{"capability": name, "state": True} for name in ("x-ignore-shared", "events")]
+
 # Nothing in a guest uses these, and each costs the kernel a probe at every boot.
 _MACHINE = (
     "q35,memory-backend=ram,usb=off,sata=off,smbus=off,i8042=off,vmport=off,smm=off,dump-guest-core=off"
@@ -69,8 +72,20 @@ class Descriptors:
 
 
 @dataclass(frozen=True, slots=True)
+class Ram:
+    """A machine's RAM in an open file, as large as its memory.
+
+    What is written to ``shared`` RAM is in the file, to be frozen; a clone's
+    own writes stay in private pages, whatever the file allows.
+    """
+
+    file: int
+    shared: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Domain:
-    """One machine, complete. ``memory`` is in MiB."""
+    """One machine, complete. ``memory`` is in MiB; a ``clone`` waits for the state it goes on from."""
 
     name: str
     accelerator: Accelerator
@@ -83,6 +98,8 @@ class Domain:
     root_disk: Path
     spare_ports: int
     descriptors: Descriptors
+    ram: Ram | None = None
+    clone: bool = False
 
     @property
     def footprint(self) -> int:
@@ -90,7 +107,14 @@ class Domain:
         return self.memory + _OVERHEAD_MIB[self.accelerator]
 
 
-def describe(spec: MachineSpec, accelerator: Accelerator, descriptors: Descriptors) -> Domain:
+def describe(
+    spec: MachineSpec,
+    accelerator: Accelerator,
+    descriptors: Descriptors,
+    ram: Ram | None = None,
+    *,
+    clone: bool = False,
+) -> Domain:
     """Say which machine serves ``spec``. Raises InvalidRequest for one that cannot be built."""
     if not 0 < spec.spare_ports <= _MOST_PORTS:
         raise InvalidRequest(f"a machine has 1 to {_MOST_PORTS} hot-plug ports, not {spec.spare_ports}")
@@ -107,6 +131,8 @@ def describe(spec: MachineSpec, accelerator: Accelerator, descriptors: Descripto
         root_disk=spec.root_disk,
         spare_ports=spec.spare_ports,
         descriptors=descriptors,
+        ram=ram,
+        clone=clone,
     )
 
 
@@ -129,7 +155,7 @@ def arguments(domain: Domain) -> list[str]:
         *("-cpu", domain.cpu_model),
         *("-smp", str(domain.cpus)),
         *("-m", f"{domain.memory}M"),
-        *("-object", json.dumps(_memory(domain.memory))),
+        *("-object", json.dumps(_memory(domain.memory, domain.ram))),
         *("-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"),
         *("-sandbox", _SANDBOX),
         *("-kernel", str(domain.kernel)),
@@ -137,6 +163,7 @@ def arguments(domain: Domain) -> list[str]:
         *("-append", domain.cmdline),
         *_characters(domain.descriptors),
         *_devices(domain),
+        *(("-incoming", "defer") if domain.clone else ()),
     ]
 
 
@@ -217,9 +244,13 @@ def _devices(domain: Domain) -> list[str]:
     ]
 
 
-def _memory(mebibytes: int) -> dict[str, Any]:
+def _memory(mebibytes: int, ram: Ram | None) -> dict[str, Any]:
     # The id becomes the name of the RAM block, by which a checkpoint's own backend is matched.
-    return {"qom-type": "memory-backend-ram", "id": "ram", "size": mebibytes << 20}
+    block = {"id": "ram", "size": mebibytes << 20}
+    if ram is None:
+        return {"qom-type": "memory-backend-ram", **block}
+    path = f"/proc/self/fd/{ram.file}"
+    return {"qom-type": "memory-backend-file", **block, "mem-path": path, "share": ram.shared}
 
 
 def _root_node(image: Path) -> dict[str, Any]:

@@ -14,6 +14,9 @@ from linwin.host.sockets import connect
 ANSWER_SECONDS = 30.0
 """How long QEMU may take to answer a command; most take it a few milliseconds."""
 
+MIGRATION_SECONDS = 60.0
+"""How long the state of the devices may take to be written or read; it is half a megabyte."""
+
 
 class Monitor:
     """A session with a machine's monitor. QEMU serves one at a time."""
@@ -49,6 +52,32 @@ class Monitor:
             raise Unavailable(f"QEMU refused {command}: {error}") from error
         except (ExecInterruptedError, StateError) as error:
             raise Unavailable(f"the machine ended before it answered {command}") from error
+
+    async def give(self, file: int, name: str) -> None:
+        """Hand an open file to QEMU, which knows it by ``name`` from then on."""
+        try:
+            self._client.send_fd_scm(file)
+        except (OSError, StateError) as error:
+            raise Unavailable("the machine ended before it was given a file") from error
+        await self.execute("getfd", {"fdname": name})
+
+    async def migrate(self, command: str, uri: str) -> None:
+        """Begin a migration, in or out, and return when all of it is done.
+
+        Raises Unavailable when it fails, and when QEMU says nothing of it for too long.
+        """
+        with self._client.listener("MIGRATION") as events:
+            await self.execute(command, {"uri": uri})
+            try:
+                async with asyncio.timeout(MIGRATION_SECONDS):
+                    async for event in events:
+                        match event.get("data"):
+                            case {"status": "completed"}:
+                                return
+                            case {"status": "failed"}:
+                                raise Unavailable("QEMU could not read or write the state of the machine")
+            except TimeoutError as error:
+                raise Unavailable(f"QEMU did not finish {command} within {MIGRATION_SECONDS:g} s") from error
 
     async def close(self) -> None:
         """End the session; the machine goes on. Idempotent."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import platform
 import re
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -17,23 +19,30 @@ from linwin.host.pidfd import ProcessIdentity, WatchedProcess, command_line, fin
 from linwin.host.process import find_program, last_words, run
 from linwin.host.resources import available_memory, device_group, first_closed_folder
 from linwin.host.sockets import listen
-from linwin.machine.accel import KVM, Acceleration, find_acceleration
+from linwin.machine.accel import KVM, Acceleration, find_acceleration, host_cpu
+from linwin.machine.checkpoints import CheckpointStore, described, key_of
 from linwin.machine.domain import (
     Accelerator,
     Descriptors,
     Domain,
+    Ram,
     arguments,
     describe,
     machine_name,
     name_argument,
 )
+from linwin.machine.frozen import empty_memory
+from linwin.machine.mold import Mold
 from linwin.machine.running import QemuMachine, remove_endpoints
-from linwin.model.machine import MachineSpec
+from linwin.model.machine import Checkpoint, MachineSpec
 from linwin.paths import Paths
 
 BINARY = "qemu-system-x86_64"
 START_SECONDS = 30.0
 """How long QEMU may take to answer on its monitor; it takes 0.05 s on an idle host."""
+
+DEFAULT_BUDGET = 4 << 30
+"""Bytes on disk that checkpoints may take; one of the wine template takes 120 MiB."""
 
 # The sockets of a process that dies are closed a little before it has ended.
 _DYING_SECONDS = 1.0
@@ -44,8 +53,10 @@ _log = logging.getLogger(__name__)
 class QemuMachines:
     """Implements :class:`linwin.engine.interfaces.Machines`."""
 
-    def __init__(self, locations: Paths) -> None:
+    def __init__(self, locations: Paths, *, checkpoint_budget: int = DEFAULT_BUDGET) -> None:
+        """``checkpoint_budget`` is in bytes on disk; with 0 there are no checkpoints."""
         self._cache = locations.cache
+        self.store = CheckpointStore(locations.checkpoints, checkpoint_budget)
         self._probing = asyncio.Lock()
         self._told: str | None = None
 
@@ -79,24 +90,60 @@ class QemuMachines:
 
     async def boot(self, spec: MachineSpec) -> QemuMachine:
         """Start a machine and wait for its monitor, not for its guest."""
+        return await _launch(spec, (await self.acceleration()).name)
+
+    async def restore(self, spec: MachineSpec) -> QemuMachine | None:
+        """Start a clone of the checkpoint of this description; None where there is none.
+
+        Raises Unavailable, and deletes the checkpoint, when it cannot be restored.
+        """
         accelerator = (await self.acceleration()).name
-        try:
-            process = _start(spec, accelerator)
-        except OSError as error:
-            raise _host_failure(spec, error) from error
-        machine = QemuMachine(spec, process)
-        try:
-            _write_pid(spec, process.pid)
-            await machine.open_monitor(timeout=START_SECONDS)
-        except Unavailable as error:
-            raise await _start_failure(spec, machine, error) from error
-        except OSError as error:
-            await machine.quit()
-            raise _host_failure(spec, error) from error
-        except BaseException:
-            await machine.quit()
-            raise
+        key = _key(spec, accelerator)
+        memory = await self.store.open(key)
+        if memory is None:
+            return None
+        with closing(memory):
+            machine = await _launch(spec, accelerator, Ram(memory.ram, shared=False), clone=True)
+            state = memory.open_state()
+            try:
+                await machine.thaw(state)
+            except BaseException as error:
+                await machine.quit()
+                if isinstance(error, Unavailable):
+                    await self.store.discard(key, error.message)
+                raise
+            finally:
+                os.close(state)
         return machine
+
+    async def mold(self, spec: MachineSpec) -> Mold:
+        """Boot a machine that is to be frozen, with less right to the host's CPUs than others."""
+        accelerator = (await self.acceleration()).name
+        ram = empty_memory("linwin-ram", spec.memory << 20)
+        try:
+            domain = _describe(spec, accelerator)
+            machine = await _launch(spec, accelerator, Ram(ram, shared=True), background=True)
+        except BaseException:
+            os.close(ram)
+            raise
+        checkpoint = described(_key(spec, accelerator), spec.template, spec.memory, domain.cpus, accelerator)
+        return Mold(machine, ram, checkpoint, self.store)
+
+    async def has_checkpoint(self, spec: MachineSpec) -> bool:
+        """Whether a checkpoint of this description is there, readable or not."""
+        return self.store.has(_key(spec, (await self.acceleration()).name))
+
+    async def discard_checkpoint(self, spec: MachineSpec, why: str) -> None:
+        """Delete the checkpoint of this description, if there is one."""
+        await self.store.discard(_key(spec, (await self.acceleration()).name), why)
+
+    async def checkpoints(self) -> list[Checkpoint]:
+        """All that are kept, the most recently used first."""
+        return await asyncio.to_thread(self.store.kept)
+
+    async def remove_checkpoint(self, reference: str) -> Checkpoint:
+        """Delete one by its key or a unique beginning of it. Raises NotFound."""
+        return await self.store.remove(reference)
 
     async def adopt(self, spec: MachineSpec, pid: int) -> QemuMachine | None:
         """Take over the machine that runs in ``spec.run_dir``.
@@ -122,7 +169,52 @@ class QemuMachines:
         return machine
 
 
-def _start(spec: MachineSpec, accelerator: Accelerator) -> WatchedProcess:
+async def _launch(
+    spec: MachineSpec,
+    accelerator: Accelerator,
+    ram: Ram | None = None,
+    *,
+    clone: bool = False,
+    background: bool = False,
+) -> QemuMachine:
+    """Start QEMU and wait for its monitor. Raises Unavailable; nothing is left then."""
+    try:
+        process = _start(spec, accelerator, ram, clone=clone, background=background)
+    except OSError as error:
+        raise _host_failure(spec, error) from error
+    machine = QemuMachine(spec, process)
+    try:
+        _write_pid(spec, process.pid)
+        await machine.open_monitor(timeout=START_SECONDS)
+    except Unavailable as error:
+        raise await _start_failure(spec, machine, error) from error
+    except OSError as error:
+        await machine.quit()
+        raise _host_failure(spec, error) from error
+    except BaseException:
+        await machine.quit()
+        raise
+    return machine
+
+
+def _key(spec: MachineSpec, accelerator: Accelerator) -> str:
+    """The key of the checkpoint from which ``spec`` can be restored."""
+    binary = Path(find_program(BINARY)).resolve()
+    status = binary.stat()
+    emulator: list[object] = [str(binary), status.st_size, status.st_mtime_ns]
+    if accelerator == "kvm":
+        emulator += [platform.release(), host_cpu()]  # the guest's CPU is the host's
+    return key_of(spec.template, arguments(_describe(spec, accelerator)), emulator)
+
+
+def _describe(spec: MachineSpec, accelerator: Accelerator) -> Domain:
+    """The machine without what differs between the clones of one checkpoint."""
+    return describe(replace(spec, id=""), accelerator, Descriptors(0, 0, 0))
+
+
+def _start(
+    spec: MachineSpec, accelerator: Accelerator, ram: Ram | None, *, clone: bool, background: bool
+) -> WatchedProcess:
     """Start QEMU with everything it inherits; afterwards QEMU alone holds its sockets."""
     (spec.run_dir / paths.PID_FILE).unlink(missing_ok=True)  # it would speak of another QEMU
     with ExitStack() as stack:
@@ -133,18 +225,24 @@ def _start(spec: MachineSpec, accelerator: Accelerator) -> WatchedProcess:
         console = stack.enter_context(_fresh_log(spec.run_dir / paths.CONSOLE_LOG))
         output = stack.enter_context(_fresh_log(spec.run_dir / paths.QEMU_LOG))
         descriptors = Descriptors(monitor.fileno(), agent.fileno(), console.fileno())
-        machine = describe(spec, accelerator, descriptors)
+        machine = describe(spec, accelerator, descriptors, ram, clone=clone)
         _require_memory(machine)
+        inherited = (descriptors.monitor, descriptors.agent, descriptors.console)
         process = spawn(
-            [find_program(BINARY), *arguments(machine)],
+            [*(_nicely() if background else ()), find_program(BINARY), *arguments(machine)],
             output=output,
             cwd=spec.run_dir,
-            pass_fds=(descriptors.monitor, descriptors.agent, descriptors.console),
+            pass_fds=inherited if ram is None else (*inherited, ram.file),
             uid=spec.uid,
             groups=[device_group(KVM)] if accelerator == "kvm" else [],
         )
         endpoints.pop_all()  # they are the machine's now
         return process
+
+
+def _nicely() -> list[str]:
+    """Words that give a program less right to the CPUs than others have."""
+    return [find_program("nice"), "-n", "10"]
 
 
 def _fresh_log(path: Path) -> BinaryIO:

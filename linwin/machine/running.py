@@ -10,7 +10,9 @@ from typing import Any
 
 from linwin import paths
 from linwin.errors import Conflict, LinwinError, Unavailable
+from linwin.host.files import tail
 from linwin.host.pidfd import WatchedProcess
+from linwin.host.process import last_words
 from linwin.machine import console, domain
 from linwin.machine.monitor import Monitor
 from linwin.model.machine import MachineExit, MachineSpec
@@ -81,6 +83,44 @@ class QemuMachine:
             except LinwinError:
                 await self._execute("blockdev-del", {"node-name": node["node-name"]})
                 raise
+
+    async def freeze(self, state: int) -> None:
+        """Stop the guest for good and write the state of its devices to the open file ``state``.
+
+        Its RAM, which must be shared, stays in its own file.
+        """
+        await self._execute("stop")
+        await self._migrate("migrate", state)
+
+    async def thaw(self, state: int) -> None:
+        """Go on from where a machine of the same description was frozen.
+
+        Raises Unavailable, in QEMU's words, when the state is not of such a machine.
+        """
+        try:
+            await self._migrate("migrate-incoming", state)
+            await self._execute("cont")
+        except Unavailable as error:
+            words = last_words(tail(self._spec.run_dir / paths.QEMU_LOG, 4096))
+            raise Unavailable(f"the checkpoint could not be restored: {words or error.message}") from error
+
+    async def _migrate(self, command: str, state: int) -> None:
+        if self._monitor is None:
+            raise Unavailable(f"the monitor of {self._name} is not connected")
+        await self._execute("migrate-set-capabilities", {"capabilities": domain.MIGRATION})
+        await self._monitor.give(state, "state")
+        migration = asyncio.create_task(
+            self._monitor.migrate(command, "fd:state"), name=f"{command} of {self._name}"
+        )
+        try:
+            # A QEMU that does not like what it reads ends at once, and its monitor is then silent.
+            await asyncio.wait([migration, self._exit], return_when=asyncio.FIRST_COMPLETED)
+            if not migration.done():
+                raise Unavailable(f"the machine ended before it finished {command}")
+            await migration
+        finally:
+            migration.cancel()
+            await asyncio.gather(migration, return_exceptions=True)
 
     async def quit(self) -> None:
         """End the machine now. QEMU closes its disks; one that takes too long is killed. Idempotent."""

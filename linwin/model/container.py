@@ -9,6 +9,9 @@ from typing import Any, Literal
 Status = Literal["created", "starting", "running", "stopping", "exited", "removing", "dead"]
 """``starting`` and ``stopping`` are intents: written before the work they name begins."""
 
+Boot = Literal["", "cold", "restored"]
+"""How a guest came up; empty for one that never did."""
+
 WaitCondition = Literal["not-running", "next-exit", "removed"]
 
 
@@ -18,7 +21,8 @@ class ContainerSpec:
 
     ``entrypoint`` and ``cmd`` are None where the image's own apply, and empty
     where the user cleared them. ``memory`` is in bytes and ``cpus`` a count,
-    0 for the defaults. ``stop_timeout`` is in seconds. ``console_size`` is
+    0 for the defaults. ``cold`` asks for a guest that boots and is not restored.
+    ``stop_timeout`` is in seconds. ``console_size`` is
     (rows, columns). ``host_config`` is what the client sent, echoed by inspect.
     """
 
@@ -45,6 +49,7 @@ class ContainerSpec:
     memory: int = 0
     cpus: int = 0
     console_size: tuple[int, int] = (0, 0)
+    cold: bool = False
     host_config: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -57,6 +62,7 @@ class Container:
     variables merged. Times are nanoseconds since the epoch, 0 for never. ``uid`` is the
     host user of its machine. ``pid`` is its QEMU's, 0 when none runs.
     ``starts`` counts starts; it names the process in the guest's agent.
+    ``boot`` is how the guest of the last start came up.
     ``log_offset`` is the size of the log in bytes when the last start began, so
     that the stream offsets of that start can be told after a daemon's crash.
     """
@@ -82,6 +88,7 @@ class Container:
     finished_at: int = 0
     pid: int = 0
     starts: int = 0
+    boot: Boot = ""
     log_offset: int = 0
 
     @property

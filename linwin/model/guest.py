@@ -41,9 +41,11 @@ class Preparation:
     """What makes a booted guest *this* container, sent once C: is plugged in.
 
     ``c_serial`` is the serial number of the plugged disk, ``time_ns`` the
-    host's wall clock in nanoseconds since the epoch.
+    host's wall clock in nanoseconds since the epoch, ``entropy`` random bytes that
+    no other guest gets: a clone remembers the random numbers of all its siblings.
     """
 
     hostname: str
     c_serial: str
     time_ns: int
+    entropy: bytes = b""

@@ -14,7 +14,8 @@ class MachineSpec:
     ``run_dir`` is an existing folder of this machine's own; its sockets, console
     log and pid file live there under the names in :mod:`linwin.paths`. ``uid`` is
     the host user QEMU runs as (0: the daemon's own).
-    ``spare_ports`` is the number of empty hot-plug ports.
+    ``spare_ports`` is the number of empty hot-plug ports. ``template`` is the digest
+    of what boots, by which a checkpoint of it is known.
     """
 
     id: str
@@ -27,6 +28,26 @@ class MachineSpec:
     run_dir: Path
     uid: int = 0
     spare_ports: int = 4
+    template: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A booted guest, frozen before anything of a container was in it.
+
+    ``key`` names everything that a clone must have in common with it.
+    ``template`` is a digest, ``memory`` is in MiB, ``size`` in bytes on disk;
+    times are nanoseconds since the epoch.
+    """
+
+    key: str
+    template: str
+    memory: int
+    cpus: int
+    accelerator: str
+    size: int
+    created_at: int
+    used_at: int
 
 
 @dataclass(frozen=True, slots=True)

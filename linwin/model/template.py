@@ -47,3 +47,8 @@ class Template:
     summary: str = ""
     size: int = 0
     created: str = "1970-01-01T00:00:00Z"
+
+    @property
+    def boots_before_c(self) -> bool:
+        """Whether its guests start without C:, so that one checkpoint serves every container."""
+        return self.kind == "wine"

@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
 
-from linwin.engine.interfaces import Machine
+from linwin.engine.interfaces import Machine, Mold
 from linwin.errors import CommandNotExecutable, CommandNotFound, Unavailable
 from linwin.model.guest import Chunk, Preparation, ProcessSpec, StreamName
 from tests.scenario.fakes.machine import FakeMachine
@@ -125,9 +125,14 @@ class FakeGuest:
     def __init__(self, machine: FakeMachine) -> None:
         self.machine = machine
         self.prepared: Preparation | None = None
+        self.warmed = False
         self.processes: dict[str, FakeProcess] = {}
         machine.exited.add_done_callback(lambda _: self._end_all())
         self._ending: set[asyncio.Task[None]] = set()
+
+    async def warm(self) -> None:
+        assert not self.processes, "a guest with processes in it was frozen"
+        self.warmed = True
 
     async def prepare(self, preparation: Preparation) -> None:
         assert preparation.c_serial in self.machine.plugged, "C: is prepared before it was plugged"
@@ -171,7 +176,7 @@ class FakeGuests:
         self.silent = False
         self._guests: dict[FakeMachine, FakeGuest] = {}
 
-    async def connect(self, machine: Machine, *, timeout: float) -> FakeGuest:
+    async def connect(self, machine: Machine | Mold, *, timeout: float) -> FakeGuest:
         assert isinstance(machine, FakeMachine)
         if self.silent:
             raise Unavailable(

@@ -7,8 +7,8 @@ import itertools
 import os
 from pathlib import Path
 
-from linwin.errors import Unavailable
-from linwin.model.machine import MachineExit, MachineSpec
+from linwin.errors import NotFound, Unavailable
+from linwin.model.machine import Checkpoint, MachineExit, MachineSpec
 from linwin.paths import AGENT_SOCKET
 from tests.scenario.fakes.gate import Gate
 
@@ -50,10 +50,35 @@ class FakeMachine:
         return ("Kernel panic: this is a fake",)[-lines:]
 
 
+class FakeMold(FakeMachine):
+    """A machine that becomes a checkpoint."""
+
+    async def freeze(self) -> Checkpoint:
+        self.end(0)
+        spec = self.spec
+        checkpoint = Checkpoint(
+            f"{len(self._machines.kept) + 1:064x}",
+            spec.template,
+            spec.memory,
+            spec.cpus,
+            "tcg",
+            1 << 20,
+            1,
+            1,
+        )
+        self._machines.kept[_size(spec)] = checkpoint
+        return checkpoint
+
+
+def _size(spec: MachineSpec) -> tuple[str, int, int]:
+    return spec.template, spec.memory, spec.cpus
+
+
 class FakeMachines:
     """``running`` is by pid; set ``broken`` to make boots fail; ``booting`` is set when one begins.
 
-    A ``gate`` holds boots.
+    A ``gate`` holds boots. Checkpoints are ``kept`` by template, memory and CPUs; with
+    ``warm`` every guest has one, and ``spoilt`` says why none can be restored.
     """
 
     def __init__(self) -> None:
@@ -62,6 +87,9 @@ class FakeMachines:
         self.booting = asyncio.Event()
         self.gate: Gate | None = None
         self._pids = itertools.count(1_000_000)
+        self.warm = True
+        self.spoilt: str | None = None
+        self.kept: dict[tuple[str, int, int], Checkpoint] = {}
 
     async def accelerator(self) -> str:
         return "tcg"
@@ -77,6 +105,33 @@ class FakeMachines:
         machine = FakeMachine(self, spec, next(self._pids))
         self.running[machine.pid] = machine
         return machine
+
+    async def restore(self, spec: MachineSpec) -> FakeMachine | None:
+        if self.spoilt:
+            raise Unavailable(self.spoilt)
+        return await self.boot(spec) if await self.has_checkpoint(spec) else None
+
+    async def mold(self, spec: MachineSpec) -> FakeMold:
+        if self.broken:
+            raise Unavailable(self.broken, hint="This is a fake.")
+        mold = FakeMold(self, spec, next(self._pids))
+        self.running[mold.pid] = mold
+        return mold
+
+    async def has_checkpoint(self, spec: MachineSpec) -> bool:
+        return self.warm or _size(spec) in self.kept
+
+    async def discard_checkpoint(self, spec: MachineSpec, why: str) -> None:
+        self.kept.pop(_size(spec), None)
+
+    async def checkpoints(self) -> list[Checkpoint]:
+        return list(self.kept.values())
+
+    async def remove_checkpoint(self, reference: str) -> Checkpoint:
+        for size, checkpoint in self.kept.items():
+            if checkpoint.key.startswith(reference):
+                return self.kept.pop(size)
+        raise NotFound(f"No such checkpoint: {reference}", hint="List them with: linwin checkpoint ls")
 
     async def adopt(self, spec: MachineSpec, pid: int) -> FakeMachine | None:
         return self.running.get(pid)

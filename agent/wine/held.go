@@ -1,0 +1,98 @@
+//go:build linux
+
+package wine
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"linwin/agent/process"
+	"linwin/agent/wire"
+)
+
+// held is a launcher that waits for its request. Half of what a program's start
+// takes is the launcher's, which so has happened before there is a program.
+type held struct {
+	*running
+	kind  *Kind
+	files *process.Stdio
+}
+
+var (
+	_ process.Holder = (*Kind)(nil)
+	_ process.Held   = (*held)(nil)
+)
+
+// Hold starts a launcher for the next program.
+func (k *Kind) Hold() error {
+	h := &held{kind: k, files: &process.Stdio{}}
+	if err := h.files.Open(true); err != nil {
+		return err
+	}
+	var err error
+	h.running, err = k.launch(h.files.Child[0], h.files.Child[1], h.files.Child[2], nil)
+	h.files.CloseChild()
+	if err != nil {
+		h.files.CloseOwn()
+		return err
+	}
+	if word, _ := h.next(); word != "waiting" {
+		h.discard()
+		return fmt.Errorf("the launcher did not wait for a request but reported %q", word)
+	}
+	k.held.Store(h)
+	return nil
+}
+
+// discard gives the launcher up, which is ending.
+func (h *held) discard() {
+	h.files.CloseOwn()
+	<-h.ended
+	h.close()
+}
+
+// Take implements process.Holder.
+func (k *Kind) Take() process.Held {
+	if h := k.held.Swap(nil); h != nil {
+		return h
+	}
+	return nil
+}
+
+// Stdio implements process.Held.
+func (h *held) Stdio() *process.Stdio { return h.files }
+
+// Start implements process.Held.
+func (h *held) Start(spec wire.Exec) (process.Job, error) {
+	request, err := h.kind.request(spec)
+	if err == nil {
+		err = h.ask(request)
+	}
+	if err == nil {
+		_, err = h.control.WriteString("!")
+	}
+	if err != nil {
+		return nil, errors.Join(err, h.job.Kill())
+	}
+	return h.started(spec)
+}
+
+// rehearse runs a program that does nothing, so that what any program needs is in
+// the page cache.
+func (k *Kind) rehearse() error {
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer null.Close()
+	line := "cmd /c exit"
+	began, err := k.Start(wire.Exec{CommandLine: &line, Cwd: `C:\`}, null, null, null)
+	if err != nil {
+		return err
+	}
+	if code := began.Wait(); code != 0 {
+		return fmt.Errorf("%s ended with %d", line, code)
+	}
+	return nil
+}

@@ -1,0 +1,89 @@
+"""Getting a container's guest up: restored where there is a checkpoint, booted where not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
+
+from linwin.engine.interfaces import Guest, Machine
+from linwin.errors import LinwinError
+from linwin.model.container import Boot, Container
+from linwin.model.machine import MachineSpec
+from linwin.model.template import Template
+
+if TYPE_CHECKING:
+    from linwin.engine.engine import Engine
+
+Tell = Callable[[str], None]
+
+HELLO_TIMEOUT = {"kvm": 60.0, "tcg": 300.0}
+"""Seconds from power-on to the agent's hello before a guest counts as dead."""
+RESTORED_TIMEOUT = {"kvm": 10.0, "tcg": 60.0}
+"""The same for a guest that is restored, whose agent has been up before."""
+
+NOTHING_YET = "there was no checkpoint for its size"
+
+
+async def power_on(
+    engine: Engine,
+    container: Container,
+    template: Template,
+    spec: MachineSpec,
+    undo: AsyncExitStack,
+    tell: Tell,
+) -> tuple[Machine, Guest]:
+    """A guest that said hello; ``undo`` ends both. A cold boot that was not asked for is told."""
+    if container.spec.cold or not engine.checkpoints.wanted(template):
+        return await _cold(engine, container, spec, undo)
+    try:
+        if (up := await _restored(engine, container, spec, undo)) is not None:
+            return up
+        why = NOTHING_YET
+    except LinwinError as error:
+        why = error.message
+    cold = await _cold(engine, container, spec, undo)
+    making = engine.checkpoints.make_later(template, memory=spec.memory, cpus=spec.cpus)
+    tell(f"the guest booted cold: {why}" + ("; it is being made" if making else ""))
+    return cold
+
+
+async def _restored(
+    engine: Engine, container: Container, spec: MachineSpec, undo: AsyncExitStack
+) -> tuple[Machine, Guest] | None:
+    timeout = RESTORED_TIMEOUT[await engine.rooms.machine.accelerator()]
+    machine = await engine.rooms.machine.restore(spec)
+    if machine is None:
+        return None
+    try:
+        return await _greet(engine, container, machine, timeout, undo, boot="restored")
+    except LinwinError as error:
+        await engine.rooms.machine.discard_checkpoint(spec, error.message)
+        raise
+
+
+async def _cold(
+    engine: Engine, container: Container, spec: MachineSpec, undo: AsyncExitStack
+) -> tuple[Machine, Guest]:
+    timeout = HELLO_TIMEOUT[await engine.rooms.machine.accelerator()]
+    machine = await engine.rooms.machine.boot(spec)
+    return await _greet(engine, container, machine, timeout, undo, boot="cold")
+
+
+async def _greet(
+    engine: Engine,
+    container: Container,
+    machine: Machine,
+    timeout: float,
+    undo: AsyncExitStack,
+    *,
+    boot: Boot,
+) -> tuple[Machine, Guest]:
+    """Note that the machine is there, and wait for its agent; neither is left when that fails."""
+    async with AsyncExitStack() as steps:
+        steps.push_async_callback(machine.quit)
+        await engine.rooms.state.advance(container.id, "starting", pid=machine.pid, boot=boot)
+        guest = await engine.rooms.guest.connect(machine, timeout=timeout)
+        steps.push_async_callback(guest.close)
+        await undo.enter_async_context(steps.pop_all())
+    return machine, guest
