@@ -234,7 +234,9 @@ static void set_name(WCHAR *host)
     set_value(HKEY_LOCAL_MACHINE, active, L"ComputerName", REG_SZ, name, (length + 1) * sizeof(WCHAR));
     append(append(server, L"\\\\"), name);
     set_value(HKEY_CURRENT_USER, L"Volatile Environment", L"LOGONSERVER", REG_SZ, server, (length + 3) * sizeof(WCHAR));
+    set_value(HKEY_CURRENT_USER, L"Volatile Environment", L"USERDOMAIN", REG_SZ, name, (length + 1) * sizeof(WCHAR));
     SetEnvironmentVariableW(L"COMPUTERNAME", name);
+    SetEnvironmentVariableW(L"USERDOMAIN", name);
     SetEnvironmentVariableW(L"LOGONSERVER", server);
 }
 

@@ -65,11 +65,18 @@ def _row(item: Mapping[str, Any], full: bool) -> dict[str, Any]:
 @click.option("-q", "--quiet", is_flag=True, help="Do not show progress.")
 @arguments(0, 1, "[TEMPLATE]")
 def create(cpus: int, memory: int, quiet: bool, names: tuple[str, ...]) -> None:
-    """Make the checkpoint of a template, wine by default, for guests of one size."""
+    """Make the checkpoint of a template, wine by default, for guests of one size, and print its id.
+
+    Where there is one already, nothing is printed.
+    """
     body = {"Template": "".join(names), "Memory": memory, "Cpus": cpus}
+    made = ""
     with Progress(quiet=quiet) as progress:
         for line in connect().lines("POST", "/linwin/checkpoints", body=body):
             progress.show(line)
+            made = line.get("aux", {}).get("ID", made)
+    if made:
+        click.echo(made)
 
 
 @checkpoint.command()

@@ -32,7 +32,12 @@ class Monitor:
         """
         client = QMPClient(name)
         try:
-            await client.connect(connect(path))
+            connection = connect(path)
+            try:
+                await client.connect(connection)
+            except BaseException:
+                connection.close()  # the library forgets it when it is cancelled
+                raise
         except (OSError, ConnectError) as error:
             raise Unavailable(f"the monitor of {name} does not answer: {error}") from error
         return cls(client)

@@ -28,7 +28,7 @@ def test_a_guest_that_never_says_hello_is_quoted(own_daemon: Linwin) -> None:
     broken.write_bytes(b"no initramfs at all")
     broken.chmod(0o644)
     broken.replace(initrd)
-    done = linwin("run", "--rm", NANOSERVER, "cmd", "/c", "ver", code=125)
+    done = linwin("run", "--rm", "--cold", NANOSERVER, "cmd", "/c", "ver", code=125)
     message = done.stderr.decode()
     assert "last console lines" in message
     assert "panic" in message.lower()

@@ -17,6 +17,7 @@ from linwin.machine.domain import (
     Accelerator,
     Descriptors,
     Domain,
+    Ram,
     arguments,
     describe,
     disk_device,
@@ -51,6 +52,21 @@ def test_the_command_line_is_the_golden_one(accelerator: Accelerator) -> None:
     assert text == golden.read_text()
 
 
+def test_a_clone_differs_in_its_ram_and_in_waiting_for_its_state() -> None:
+    plain = arguments(describe(SPEC, "tcg", DESCRIPTORS))
+    clone = arguments(describe(SPEC, "tcg", DESCRIPTORS, Ram(13, shared=False), clone=True))
+    assert clone[-2:] == ["-incoming", "defer"]
+    changed = [(was, now) for was, now in zip(plain, clone, strict=False) if was != now]
+    assert len(clone) == len(plain) + 2
+    assert changed == [
+        (
+            '{"qom-type": "memory-backend-ram", "id": "ram", "size": 402653184}',
+            '{"qom-type": "memory-backend-file", "id": "ram", "size": 402653184, '
+            '"mem-path": "/proc/self/fd/13", "share": false}',
+        )
+    ]
+
+
 @pytest.mark.parametrize("field", [field.name for field in fields(Domain)])
 def test_every_field_of_a_domain_reaches_qemu(field: str) -> None:
     domain = describe(SPEC, "tcg", DESCRIPTORS)
@@ -63,6 +79,8 @@ def test_every_field_of_a_domain_reaches_qemu(field: str) -> None:
         "kernel": Path("/other"),
         "initrd": Path("/other"),
         "root_disk": Path("/other"),
+        "ram": Ram(30, shared=True),
+        "clone": True,
     }
     changed = replace(domain, **{field: other.get(field, "other")})
     assert arguments(changed) != arguments(domain)

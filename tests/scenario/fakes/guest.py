@@ -125,12 +125,15 @@ class FakeGuest:
     def __init__(self, machine: FakeMachine) -> None:
         self.machine = machine
         self.prepared: Preparation | None = None
+        self.mute = False
         self.warmed = False
         self.processes: dict[str, FakeProcess] = {}
         machine.exited.add_done_callback(lambda _: self._end_all())
         self._ending: set[asyncio.Task[None]] = set()
 
     async def warm(self) -> None:
+        if self.mute:
+            raise Unavailable("this guest cannot be warmed")
         assert not self.processes, "a guest with processes in it was frozen"
         self.warmed = True
 
@@ -170,10 +173,14 @@ class FakeGuest:
 
 
 class FakeGuests:
-    """``silent`` makes guests that never say hello. A guest outlives the sessions with it."""
+    """``silent`` makes guests that never say hello, ``mute`` those that cannot be warmed.
+
+    A guest outlives the sessions with it.
+    """
 
     def __init__(self) -> None:
         self.silent = False
+        self.mute = False
         self._guests: dict[FakeMachine, FakeGuest] = {}
 
     async def connect(self, machine: Machine | Mold, *, timeout: float) -> FakeGuest:
@@ -185,6 +192,7 @@ class FakeGuests:
             )
         if machine not in self._guests:
             self._guests[machine] = FakeGuest(machine)
+            self._guests[machine].mute = self.mute
         return self._guests[machine]
 
     @property

@@ -86,6 +86,7 @@ class FakeMachines:
         self.broken: str | None = None
         self.booting = asyncio.Event()
         self.gate: Gate | None = None
+        self.mold_gate: Gate | None = None
         self._pids = itertools.count(1_000_000)
         self.warm = True
         self.spoilt: str | None = None
@@ -114,6 +115,7 @@ class FakeMachines:
     async def mold(self, spec: MachineSpec) -> FakeMold:
         if self.broken:
             raise Unavailable(self.broken, hint="This is a fake.")
+        await (self.mold_gate.passed() if self.mold_gate else asyncio.sleep(0))
         mold = FakeMold(self, spec, next(self._pids))
         self.running[mold.pid] = mold
         return mold
