@@ -1,9 +1,9 @@
-"""Cold boot of microsoft/nanoserver to its entrypoint's first byte.
+"""What a start takes, cold and restored, beside a bare script that does the same to the same QEMU.
 
 Ours is the ``linwin run`` that a user types, from the start of the command. The
-peer is the same QEMU command line, read from the process that linwin started,
-started again by the bare script below, which says to the guest just what must
-be said before a program runs. Both guests do the same work.
+peer is the command line of the QEMU that linwin started, started again by the
+script in bare.py, which says to the guest just what must be said. Both guests do
+the same work.
 
     scripts/bench start [--runs 3]
 """
@@ -14,134 +14,78 @@ import argparse
 import json
 import os
 import re
-import socket
-import struct
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from bare import BareGuest
 from figures import Figure, in_turn
 
+from linwin.machine import checkpoints
+from linwin.machine.frozen import Frozen
+
 IMAGE = "microsoft/nanoserver"
-COMMAND = ("cmd", "/c", "echo", "first")
-TARGET = 1.15
+PRINT = ("cmd", "/c", "echo", "first")
+LEAVE = ("cmd", "/c", "exit")
+STAY = ("cmd", "/c", "ping -n 100000 127.0.0.1 >nul")
+ROOT = Path(os.environ.get("LINWIN_ROOT", "/var/lib/linwin"))
+AT_ONCE = 10
 
 
-# The peer: QEMU, its monitor and the agent's port, and nothing else.
+@dataclass(frozen=True)
+class Learnt:
+    """A QEMU's command line, and the disk behind its C:."""
+
+    argv: list[str]
+    backing: str
 
 
-class BareGuest:
-    """A guest started with a copied command line; every call blocks."""
-
-    def __init__(self, argv: list[str], overlay: Path, folder: Path) -> None:
-        self.folder, self.overlay = folder, overlay
-        self.process = subprocess.Popen([*rewire(argv, folder)], stdin=subprocess.DEVNULL)
-        self.monitor, self.agent = (self.connect(name) for name in ("monitor", "agent"))
-
-    def connect(self, name: str) -> socket.socket:
-        while True:
-            try:
-                connection = socket.socket(socket.AF_UNIX)
-                connection.connect(str(self.folder / name))
-                return connection
-            except OSError:
-                connection.close()
-                time.sleep(0.005)  # QEMU binds these itself; there is no event to wait for
-
-    def qmp(self, command: str, **arguments: Any) -> None:
-        self.monitor.sendall(json.dumps({"execute": command, "arguments": arguments}).encode())
-        lines = self.monitor.makefile("r")
-        while not {"return", "error"} & (answer := json.loads(lines.readline())).keys():
-            pass
-        assert "return" in answer, answer
-
-    def send(self, type: int, stream: int, message: dict[str, Any]) -> None:
-        payload = json.dumps(message).encode()
-        self.agent.sendall(struct.pack(">BBII", type, 0, stream, len(payload)) + payload + b"\x7e")
-
-    def receive(self, type: int, stream: int) -> bytes:
-        """The payload of the next frame of that type and stream."""
-        while True:
-            while (first := self.exactly(1)) == b"\xff":
-                pass
-            kind, _, number, length = struct.unpack(">BBII", first + self.exactly(9))
-            payload = self.exactly(length + 1)[:-1]
-            if (kind, number) == (type, stream):
-                return payload
-
-    def exactly(self, size: int) -> bytes:
-        data = b""
-        while len(data) < size:
-            more = self.agent.recv(size - len(data))
-            assert more, "the guest is gone"
-            data += more
-        return data
-
-    def run(self) -> None:
-        """Hello, plug C:, prepare, exec, and the first byte."""
-        self.agent.sendall(b"\xff" * 65536)
-        self.send(1, 0, {"session": "bare", "version": 1})
-        while json.loads(self.receive(1, 0)).get("session") != "bare":
-            pass
-        self.qmp("qmp_capabilities")
-        self.qmp(
-            "blockdev-add",
-            driver="qcow2",
-            **{"node-name": "c"},
-            file={"driver": "file", "filename": str(self.overlay)},
-        )
-        self.qmp(
-            "device_add", driver="virtio-blk-pci", id="c-device", bus="port0", drive="c", serial="linwin-c"
-        )
-        self.request(
-            1, {"op": "prepare", "hostname": "bare", "c_serial": "linwin-c", "time_ns": time.time_ns()}
-        )
-        streams = {"stdin": 0, "stdout": 3, "stderr": 5, "window": 1 << 20}
-        exec_ = {
-            "op": "exec",
-            "process": "p",
-            "argv": COMMAND,
-            "command_line": " ".join(COMMAND),
-            "env": {},
-            "cwd": "C:\\",
-        }
-        self.request(2, {**exec_, "user": "", "streams": streams})
-        assert self.receive(5, 3)[8:9] == b"f"
-
-    def request(self, number: int, message: dict[str, Any]) -> None:
-        self.send(2, number, message)
-        answer = json.loads(self.receive(3, number))
-        assert "error" not in answer, answer
-
-    def end(self) -> None:
-        self.qmp("quit")
-        self.process.wait()
-        self.monitor.close()
-        self.agent.close()
+def linwin(*words: str) -> str:
+    return subprocess.run(["linwin", *words], check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
-def rewire(argv: list[str], folder: Path) -> list[str]:
-    """The command line with sockets and files of its own instead of inherited descriptors."""
-    words = []
-    for word in argv:
-        word = re.sub(r"socket,id=(\w+),fd=\d+", rf"socket,id=\1,path={folder}/\1", word)
-        word = re.sub(r"file,id=console,path=[^,]+", f"file,id=console,path={folder}/console", word)
-        words.append(word)
-    while "-add-fd" in words:
-        at = words.index("-add-fd")
-        del words[at : at + 2]
-    return words
+def learn(*options: str) -> Learnt:
+    """From a container that runs."""
+    identity = linwin("run", "-d", *options, IMAGE, *STAY).strip()
+    try:
+        shown = json.loads(linwin("inspect", identity))[0]
+        assert shown["Linwin"]["Boot"] == ("cold" if options else "restored"), shown["Linwin"]
+        argv = Path(f"/proc/{shown['State']['Pid']}/cmdline").read_text().split("\0")[:-1]
+        overlay = ROOT / "containers" / identity / "c.qcow2"
+        info = json.loads(subprocess.check_output(["qemu-img", "info", "-U", "--output=json", str(overlay)]))
+        return Learnt(argv, str(Path(info["full-backing-filename"]).resolve()))
+    finally:
+        linwin("rm", "-f", identity)
 
 
-# Both sides, measured.
-
-
-def ours() -> float:
+def timed(work: Callable[[], object]) -> float:
     start = time.monotonic()
-    with subprocess.Popen(["linwin", "run", "--rm", IMAGE, *COMMAND], stdout=subprocess.PIPE) as run:
+    work()
+    return time.monotonic() - start
+
+
+@contextmanager
+def overlay(backing: str) -> Iterator[tuple[Path, Path]]:
+    """A folder, and in it a disk of its own."""
+    with tempfile.TemporaryDirectory() as name:
+        disk = Path(name) / "c.qcow2"
+        create = ["qemu-img", "create", "-q", "-f", "qcow2", "-b", backing, "-F", "qcow2", str(disk)]
+        subprocess.run(create, check=True)
+        yield Path(name), disk
+
+
+# Ours.
+
+
+def first_byte() -> float:
+    start = time.monotonic()
+    with subprocess.Popen(["linwin", "run", "--rm", "--cold", IMAGE, *PRINT], stdout=subprocess.PIPE) as run:
         assert run.stdout is not None
         assert run.stdout.read(1) == b"f"
         elapsed = time.monotonic() - start
@@ -150,47 +94,86 @@ def ours() -> float:
     return elapsed
 
 
-def peer(argv: list[str], backing: str) -> float:
-    with tempfile.TemporaryDirectory() as name:
-        folder, overlay = Path(name), Path(name) / "c.qcow2"
-        start = time.monotonic()
-        create = ["qemu-img", "create", "-q", "-f", "qcow2", "-b", backing, "-F", "qcow2", str(overlay)]
-        subprocess.run(create, check=True)
-        guest = BareGuest(argv, overlay, folder)
-        guest.run()
+def whole(*options: str) -> float:
+    """A program that only exits, from the start of the command to its end."""
+    return timed(lambda: linwin("run", "--rm", *options, IMAGE, *LEAVE))
+
+
+def to_spawn(*options: str) -> float:
+    """From the start of the command to the moment at which the entrypoint has been spawned."""
+    start = time.monotonic()
+    identity = linwin("run", "-d", *options, IMAGE, *STAY).strip()
+    elapsed = time.monotonic() - start
+    linwin("rm", "-f", identity)
+    return elapsed
+
+
+def at_once() -> float:
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return timed(lambda: list(pool.map(lambda _: whole(), range(AT_ONCE))))
+
+
+def in_sequence() -> float:
+    return timed(lambda: [whole() for _ in range(AT_ONCE)])
+
+
+# The peer.
+
+
+def bare_first_byte(cold: Learnt) -> float:
+    start = time.monotonic()
+    with overlay(cold.backing) as (folder, disk):
+        guest = BareGuest(cold.argv, disk, folder)
+        guest.start(PRINT)
+        assert guest.first_byte() == b"f"
         elapsed = time.monotonic() - start
         guest.end()
-        return elapsed
+    return elapsed
 
 
-def learn() -> tuple[list[str], str]:
-    """QEMU's command line and the disk behind C:, from a container that runs."""
-    forever = ["cmd", "/c", "ping -n 100000 127.0.0.1 >nul"]
-    started = subprocess.run(
-        ["linwin", "run", "-d", IMAGE, *forever], check=True, stdout=subprocess.PIPE, text=True
-    )
-    identity = started.stdout.strip()
-    try:
-        shown = json.loads(subprocess.check_output(["linwin", "inspect", identity]))[0]
-        argv = Path(f"/proc/{shown['State']['Pid']}/cmdline").read_text().split("\0")[:-1]
-        overlay = Path(os.environ.get("LINWIN_ROOT", "/var/lib/linwin")) / "containers" / identity / "c.qcow2"
-        info = json.loads(subprocess.check_output(["qemu-img", "info", "-U", "--output=json", str(overlay)]))
-        return argv, str(Path(info["full-backing-filename"]).resolve())
-    finally:
-        subprocess.run(["linwin", "rm", "-f", identity], check=True, stdout=subprocess.DEVNULL)
+def bare_restored(warm: Learnt, frozen: Frozen) -> float:
+    """The overlay, QEMU, the restore, the plug, one exec, and the end of QEMU."""
+    start = time.monotonic()
+    state = frozen.open_state()
+    argv = [re.sub(r"/proc/self/fd/\d+", f"/proc/self/fd/{frozen.ram}", word) for word in warm.argv]
+    with overlay(warm.backing) as (folder, disk):
+        guest = BareGuest(argv, disk, folder, files=(frozen.ram, state))
+        guest.restore(state)
+        guest.start(LEAVE)
+        assert guest.wait() == 0
+        guest.end()
+    os.close(state)
+    return time.monotonic() - start
+
+
+def thawed() -> Frozen:
+    """The checkpoint that was used last, in memory."""
+    (newest, *_) = checkpoints.CheckpointStore(ROOT / "checkpoints", 0).kept()
+    return checkpoints.load(ROOT / "checkpoints" / newest.key)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--runs", type=int, default=3)
     runs = parser.parse_args().runs
-    argv, backing = learn()
-    mine, bare = in_turn(runs, ours, lambda: peer(argv, backing))
-    figure = Figure(
-        "cold start to first byte", round(mine, 3), round(bare, 3), "s", {"max": TARGET}, f"median of {runs}"
-    )
-    print(figure.line())
-    sys.exit(not figure.met)
+    whole()  # the daemon runs, and its checkpoint is in memory
+    cold, warm = learn("--cold"), learn()
+    frozen = thawed()
+    measured: list[tuple[str, float, Callable[[], float], Callable[[], float]]] = [
+        ("cold start to first byte", 1.15, first_byte, lambda: bare_first_byte(cold)),
+        ("restored run --rm, against bare QMP", 1.3, whole, lambda: bare_restored(warm, frozen)),
+        ("restored run --rm, against cold", 1 / 5, whole, lambda: whole("--cold")),
+        ("restored start to spawn, against cold", 1 / 20, to_spawn, lambda: to_spawn("--cold")),
+        (f"{AT_ONCE} restored at once, against in sequence", 0.9, at_once, in_sequence),
+    ]
+    met = True
+    for name, target, ours, peer in measured:
+        mine, other = in_turn(runs, ours, peer)
+        figure = Figure(name, round(mine, 3), round(other, 3), "s", {"max": target}, f"median of {runs}")
+        print(figure.line(), flush=True)
+        met = met and figure.met
+    frozen.close()
+    sys.exit(not met)
 
 
 if __name__ == "__main__":

@@ -254,6 +254,7 @@ class Engine:
     async def build_template(self, name: str, report: Report) -> Template:
         template = await self.rooms.templates.build(name, report)
         await self.rooms.images.adopt_base_images(await self.rooms.templates.list())
+        await self.checkpoints.prune(everything=False)  # of the build before
         if self.checkpoints.wanted(template):
             try:
                 await self.checkpoints.make(template, report)

@@ -138,7 +138,7 @@ class CheckpointStore:
 
     async def _load(self, key: str) -> Frozen:
         try:
-            return await asyncio.to_thread(_load, self._folder / key, key)
+            return await asyncio.to_thread(load, self._folder / key)
         except (Damaged, OSError) as error:
             why = str(error) if isinstance(error, Damaged) else f"{error.strerror}"
             _log.warning("checkpoint %s is discarded: %s", key[:12], why)
@@ -230,7 +230,8 @@ def _read(folder: Path) -> tuple[Checkpoint, dict[str, Part]] | None:
     return (checkpoint, parts) if known else None
 
 
-def _load(folder: Path, key: str) -> Frozen:
+def load(folder: Path) -> Frozen:
+    """A checkpoint's folder in sealed memory, verified. Raises Damaged and OSError."""
     read = _read(folder)
     if read is None:
         raise Damaged("its record cannot be read")
@@ -247,7 +248,7 @@ def _load(folder: Path, key: str) -> Frozen:
     except BaseException:
         os.close(state)
         raise
-    _log.info("checkpoint %s is loaded", key[:12])
+    _log.info("checkpoint %s is loaded", folder.name[:12])
     return Frozen(ram, state)
 
 
