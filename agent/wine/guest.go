@@ -243,6 +243,9 @@ func saveHives() error {
 // onC finds a folder on C: whatever the case of its names, which is Windows' or
 // Wine's, and makes what is missing.
 func onC(path string) (string, error) {
+	if info, err := os.Stat(filepath.Join(cMount, path)); err == nil && info.IsDir() {
+		return filepath.Join(cMount, path), nil // as the template spells it: there is no folder to read
+	}
 	found := cMount
 	for _, name := range strings.Split(path, "/") {
 		entries, err := os.ReadDir(found)

@@ -73,6 +73,7 @@ func (g *Guest) rewarm(hostname string) (bool, error) {
 		return false, err
 	}
 	if same {
+		log.Print("wine is up since before the guest was frozen")
 		g.Kind.Rename(hostname)
 		return true, nil
 	}

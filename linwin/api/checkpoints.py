@@ -16,6 +16,8 @@ from linwin.errors import InvalidRequest
 from linwin.model.machine import Checkpoint
 from linwin.model.progress import Report
 
+DEFAULT_TEMPLATE = "wine"
+
 
 def render(checkpoint: Checkpoint, templates: dict[str, str]) -> dict[str, Any]:
     """A checkpoint as JSON: ``Memory`` and ``Size`` in bytes; ``Template`` is empty for one that is gone."""
@@ -47,7 +49,7 @@ async def create(request: web.Request) -> web.StreamResponse:
         raise InvalidRequest("Memory and Cpus must not be negative")
 
     async def work(report: Report) -> Iterable[progress.Line]:
-        template = await engine.template(name or engine.default_template)
+        template = await engine.template(name or DEFAULT_TEMPLATE)
         made = await engine.checkpoints.make(template, report, memory=memory // MIB, cpus=cpus)
         if made is None:
             return [{"status": "There is a checkpoint of this size already"}]

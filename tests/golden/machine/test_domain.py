@@ -88,7 +88,7 @@ def test_every_field_of_a_domain_reaches_qemu(field: str) -> None:
 
 def test_a_panic_ends_the_machine_whatever_the_template_says() -> None:
     spec = replace(SPEC, cmdline="panic=0")
-    assert describe(spec, "tcg", DESCRIPTORS).cmdline == "panic=0 panic=-1"
+    assert describe(spec, "tcg", DESCRIPTORS).cmdline.startswith("panic=0 panic=-1")
     assert "-no-reboot" in arguments(describe(spec, "tcg", DESCRIPTORS))
 
 
