@@ -18,7 +18,7 @@ from linwin.guest.frames import FrameType, encode
 from linwin.guest.messages import Failure
 from linwin.model.guest import Chunk, Preparation, ProcessSpec
 
-from .conftest import FakeMachine
+from .conftest import FakeMachine, ScriptedMachine
 
 REQUESTS = Path(__file__).parents[3] / "protocol" / "vectors" / "requests.json"
 
@@ -248,8 +248,9 @@ async def test_a_host_that_breaks_off_in_a_frame_does_not_disturb_the_next(machi
     await guest.close()
 
 
-async def test_prepare_and_shutdown_are_answered(guest: AgentGuest) -> None:
-    await guest.prepare(Preparation("name", "serial", 0))
+async def test_warm_prepare_and_shutdown_are_answered(guest: AgentGuest) -> None:
+    await guest.warm()
+    await guest.prepare(Preparation("name", "serial", 0, b"\0\xff"))
     sleeper = await guest.spawn("p", ProcessSpec(("sleep", "600"), cwd="/"))
     await guest.shutdown(timeout=10)
     assert await sleeper.wait() == 137
@@ -271,3 +272,12 @@ async def test_request_vectors(guest: AgentGuest, vector: dict[str, str]) -> Non
     assert result.kind == vector["kind"]
     if vector["message"] is not None:
         assert result.message == vector["message"]
+
+
+async def test_an_agent_that_cannot_be_frozen_is_not_asked_to(scripted: ScriptedMachine) -> None:
+    guest, _ = await scripted.connect()
+    with pytest.raises(Unavailable) as caught:
+        await guest.warm()
+    assert caught.value.message == "the guest's agent is too old to be frozen"
+    assert caught.value.hint == "rebuild its template: linwin template build NAME"
+    await guest.close()
