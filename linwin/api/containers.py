@@ -76,7 +76,8 @@ async def inspect(request: web.Request) -> web.Response:
     """``GET /containers/{id}/json``, with ``size`` what its files take."""
     container = await engine_of(request).inspect(_id(request))
     sizes = await _sizes(request, container) if query.flag(request, "size") else {}
-    return answer({**render.inspection(container), **sizes})
+    execs = engine_of(request).execs.of(container.id)
+    return answer({**render.inspection(container, execs), **sizes})
 
 
 async def list_some(request: web.Request) -> web.Response:

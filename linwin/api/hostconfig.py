@@ -97,7 +97,7 @@ def parse(fields: Fields) -> HostConfig:
         auto_remove=fields.flag("AutoRemove"),
         memory=_not_negative(fields, "Memory"),
         cpus=_cpus(fields),
-        console_size=_console_size(fields),
+        console_size=console_size(fields),
         warnings=_warnings(fields),
     )
 
@@ -158,7 +158,8 @@ def _cpus(fields: Fields) -> int:
     return _not_negative(fields, "CpuCount") or -(-nano // 10**9)
 
 
-def _console_size(fields: Fields) -> tuple[int, int]:
+def console_size(fields: Fields) -> tuple[int, int]:
+    """``ConsoleSize``: height and width, (0, 0) where absent. Raises InvalidRequest."""
     size = fields.raw().get("ConsoleSize")
     if size is None:
         return 0, 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -115,8 +116,8 @@ def summary(container: Container) -> dict[str, Any]:
     }
 
 
-def inspection(container: Container) -> dict[str, Any]:
-    """The answer of ``/containers/{id}/json``."""
+def inspection(container: Container, execs: Sequence[str] = ()) -> dict[str, Any]:
+    """The answer of ``/containers/{id}/json``; ``execs`` are the ids of those that are not over."""
     return {
         "Id": container.id,
         "Created": rfc3339(container.created_at),
@@ -135,7 +136,7 @@ def inspection(container: Container) -> dict[str, Any]:
         "MountLabel": "",
         "ProcessLabel": "",
         "AppArmorProfile": "",
-        "ExecIDs": [],
+        "ExecIDs": list(execs) or None,
         "HostConfig": _host_config(container),
         "GraphDriver": {"Name": "qcow2", "Data": {"ChainId": container.chain_id}},
         "Mounts": [],

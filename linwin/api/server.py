@@ -28,6 +28,7 @@ from linwin.api import (
     unsupported,
     upkeep,
 )
+from linwin.api import exec as execs
 from linwin.api.context import ENGINE, LIFETIME, MAX_VERSION, MIN_VERSION, PATHS, VERSION, Handler, identity
 from linwin.api.lifetime import Lifetime
 from linwin.api.status import error_response, failure
@@ -52,6 +53,7 @@ NOUNS = (
     archives,
     registry,
     containers,
+    execs,
     streams,
     prune,
     upkeep,

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import get_args
 
 from aiohttp import web
 
 from linwin.api import mux, query
 from linwin.api.context import engine_of, identity, version_of
-from linwin.api.hijack import Connection, Hijacked, hijack
+from linwin.api.hijack import Hijacked, hijack
 from linwin.api.outbox import send_all
+from linwin.api.relay import detach_keys, exchange, feed
 from linwin.api.render import rfc3339
-from linwin.engine.streams import Attachment
 from linwin.errors import InvalidRequest, LinwinError
 from linwin.model.container import LogQuery, LogRecord, WaitCondition
 
 logger = logging.getLogger(__name__)
-
-DELIVERY = 5.0
-"""Seconds in which a container must take the input of a client that has hung up."""
 
 
 async def attach(request: web.Request) -> web.StreamResponse:
@@ -30,6 +26,7 @@ async def attach(request: web.Request) -> web.StreamResponse:
     engine, reference = engine_of(request), request.match_info["id"]
     container = await engine.inspect(reference)
     stdin = query.flag(request, "stdin")
+    keys = detach_keys(request.query.get("detachKeys", "")) if container.spec.tty else None
     attachment = await engine.attach(
         container.id,
         stdin=stdin,
@@ -41,9 +38,10 @@ async def attach(request: web.Request) -> web.StreamResponse:
     try:
         kind = mux.content_type(tty=container.spec.tty, version=version_of(request))
         connection = await hijack(request, identity(), kind)
-        feeding = _feed(connection, attachment, once=container.spec.stdin_once) if stdin else None
+        once = container.spec.stdin_once and not container.spec.tty
+        feeding = feed(connection, attachment, once=once, keys=keys) if stdin else None
         try:
-            await _exchange(attachment, connection, feeding, framed=not container.spec.tty)
+            await exchange(attachment, connection, feeding, framed=not container.spec.tty)
         except ConnectionError:
             raise
         except Exception:  # an error response would land in the middle of the stream
@@ -52,42 +50,6 @@ async def attach(request: web.Request) -> web.StreamResponse:
     finally:
         await attachment.detach()
     return Hijacked()
-
-
-async def _exchange(
-    attachment: Attachment,
-    connection: Connection,
-    feeding: Coroutine[None, None, None] | None,
-    *,
-    framed: bool,
-) -> None:
-    """Copy both ways until the output ends or the client hangs up; then what it had sent is delivered."""
-    feeder = asyncio.create_task(feeding) if feeding is not None else None
-    if feeder is None:
-        connection.discard_input()
-    try:
-        async for stream, data in attachment:
-            await connection.send(mux.frame(stream, data) if framed else data)
-        await connection.finish()
-    except (asyncio.CancelledError, ConnectionError):
-        await attachment.detach()
-        if feeder is not None:
-            await asyncio.wait([feeder], timeout=DELIVERY)
-        raise
-    finally:
-        if feeder is not None:
-            feeder.cancel()
-            await asyncio.wait([feeder])
-
-
-async def _feed(connection: Connection, attachment: Attachment, *, once: bool) -> None:
-    """Pass input on. Its end closes a stdin that was opened for one client, and else detaches this one."""
-    try:
-        while data := await connection.receive():
-            await attachment.write(data)
-        await (attachment.close_stdin() if once else attachment.detach())
-    except LinwinError as error:  # the guest is lost, which ends the output too
-        logger.info("input ended: %s", error)
 
 
 async def logs(request: web.Request) -> web.StreamResponse:

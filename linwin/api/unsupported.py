@@ -19,7 +19,6 @@ _REFUSALS = (
     ("POST", "/containers/{id}/unpause", "docker unpause", _LATER),
     ("POST", "/containers/{id}/rename", "docker rename", _LATER),
     ("POST", "/containers/{id}/update", "docker update", _LATER),
-    ("POST", "/containers/{id}/exec", "docker exec", _LATER),
     ("GET", "/containers/{id}/top", "docker top", _LATER),
     ("GET", "/containers/{id}/stats", "docker stats", _LATER),
     ("GET", "/containers/{id}/changes", "docker diff", _LATER),

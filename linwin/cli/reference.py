@@ -23,10 +23,10 @@ stderr.
 | 0 | done |
 | 1 | the daemon refused, one of several objects failed, or `system check` leaves problems |
 | 125 | the command line cannot be read, or `run` could not run the container |
-| 126 | `run`: the entrypoint cannot be run |
-| 127 | `run`: the entrypoint does not exist |
+| 126 | `run`: the entrypoint cannot be run; `exec`: the program |
+| 127 | `run`: the entrypoint does not exist; `exec`: the program |
 | 130 | interrupted |
-| any | `run`, `attach`, `start -a`: the container's own |
+| any | `run`, `attach`, `start -a`: the container's own; `exec`: the program's |
 
 A Windows exit code has 32 bits and a Linux one has 8: the low 8 bits are
 given, or 255 where they would make a failure read as 0. `wait` prints all 32.

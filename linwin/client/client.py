@@ -98,8 +98,16 @@ class Client:
     ) -> Attachment:
         """Attach to a container, which may be created but not yet started."""
         query = {"stdin": stdin, "stdout": stdout, "stderr": stderr, "logs": logs, "stream": stream}
+        return self._hijack(f"/containers/{quote(container)}/attach", query=query)
+
+    def start_exec(self, exec_id: str, *, console_size: tuple[int, int] = (0, 0)) -> Attachment:
+        """Start an exec that was created, and attach to it. ``console_size`` is (rows, columns)."""
+        body = {"Detach": False, **({"ConsoleSize": list(console_size)} if any(console_size) else {})}
+        return self._hijack(f"/exec/{quote(exec_id)}/start", body=body)
+
+    def _hijack(self, path: str, *, query: Mapping[str, Any] | None = None, body: Any = None) -> Attachment:
         upgrade = {"Connection": "Upgrade", "Upgrade": "tcp"}
-        response = self.request("POST", f"/containers/{quote(container)}/attach", query, headers=upgrade)
+        response = self.request("POST", path, query, body, headers=upgrade)
         if response.status != 101:
             response.close()
             raise Internal(f"the daemon answered an attach with status {response.status}")

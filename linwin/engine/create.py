@@ -134,11 +134,11 @@ def maker_uid(tag: str) -> int:
     return UID_BASE + (int(tag[:4], 16) + 1) * UIDS_PER_ROOT - 1 if os.geteuid() == 0 else 0
 
 
-async def left_out_hint(engine: Engine, container: Container) -> str | None:
-    """Why the template lacks the program that the container wants, where that is on purpose."""
+async def left_out_hint(engine: Engine, container: Container, program: str) -> str | None:
+    """Why the template lacks a program that is to run in the container, where that is on purpose."""
     try:
         template = await engine.rooms.templates.get(container.template)
     except NotFound:
         return None
-    program = container.argv[0].replace("/", "\\").rpartition("\\")[2].lower().removesuffix(".exe")
-    return dict(template.left_out).get(program)
+    name = program.replace("/", "\\").rpartition("\\")[2].lower().removesuffix(".exe")
+    return dict(template.left_out).get(name)

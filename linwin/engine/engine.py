@@ -12,14 +12,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from linwin.engine import check, disk, load, prune, pull, push, recover, remove, start, stop, usage
+from linwin.engine import exec as execs
 from linwin.engine.chains import ChainUse
 from linwin.engine.checkpoints import Checkpoints
 from linwin.engine.create import choose_template, create, left_out_hint
+from linwin.engine.exec import Exec, Execs
 from linwin.engine.interfaces import Rooms
 from linwin.engine.live import Exit, Live
 from linwin.engine.streams import Attachment
 from linwin.errors import CommandNotFound, Conflict, LinwinError
 from linwin.model.container import Container, ContainerSpec, LogQuery, LogRecord, WaitCondition
+from linwin.model.exec import ExecSpec
 from linwin.model.guest import StreamName
 from linwin.model.image import Image, Removed
 from linwin.model.progress import Progress, Report
@@ -28,7 +31,7 @@ from linwin.model.template import Template
 from linwin.model.upkeep import DiskUse, Finding, Pruned
 from linwin.paths import Paths
 
-__all__ = ["Attachment", "Created", "Engine", "Exit", "HostInfo"]
+__all__ = ["Attachment", "Created", "Engine", "Exec", "Exit", "HostInfo"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,7 @@ class Engine:
         self.creating = asyncio.Lock()
         """Held while a container is created, while references move, and while what no container uses goes."""
         self.chains = ChainUse()
+        self.execs = Execs()
         self._live: dict[str, Live] = {}
 
     # What the verbs share
@@ -108,7 +112,7 @@ class Engine:
                 return True
         except BaseException as error:
             if isinstance(error, CommandNotFound):
-                error.hint = await left_out_hint(self, container) or error.hint
+                error.hint = await left_out_hint(self, container, container.argv[0]) or error.hint
             if container.spec.auto_remove and container.status in ("created", "exited"):
                 await remove.auto_remove(self, container)
             raise
@@ -171,6 +175,24 @@ class Engine:
     async def list(self) -> list[Container]:
         """All, newest first. Filters are the API's business."""
         return await self.rooms.state.list()
+
+    # Execs
+
+    async def exec_create(self, reference: str, spec: ExecSpec) -> Exec:
+        """An exec in a running container, to be started by its id."""
+        return await execs.create(self, reference, spec)
+
+    async def exec_startable(self, exec_id: str) -> Exec:
+        """Raises NotFound, or Conflict for one that was started before or whose container does not run."""
+        return await execs.check_startable(self, exec_id)
+
+    async def exec_start(self, exec_: Exec, console_size: tuple[int, int]) -> None:
+        """``console_size`` is (rows, columns), (0, 0) for what create said. Raises why it did not start."""
+        await execs.start(self, exec_, console_size)
+
+    async def exec_inspect(self, exec_id: str) -> Exec:
+        """Also of one that has ended, for some minutes."""
+        return self.execs.get(exec_id)
 
     # Images
 

@@ -45,6 +45,7 @@ async def _run_to_end(engine: Engine, container: Container, run: Run) -> None:
             run.over.set_exception(failure)
             run.over.exception()  # it is logged: no warning where nobody waits
         live.run = None
+        engine.execs.end_of(container.id)
         live.streams.end()
         live.waiters.release("not-running", exit_)
         live.waiters.release("next-exit", exit_)

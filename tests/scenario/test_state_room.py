@@ -73,6 +73,10 @@ async def test_a_new_daemon_goes_on_with_a_running_container(paths: Paths) -> No
         connection = await RawConnection.open(paths.socket)
         state = (await connection.request("GET", "/containers/lives/json")).json["State"]
         assert state["Status"] == "running"
+        created = await connection.request("POST", "/containers/lives/exec", {"Cmd": ["exit", "3"]})
+        path = f"/exec/{created.json['Id']}"
+        assert (await connection.request("POST", f"{path}/start", {"Detach": True})).status == 200
+        await daemon.fakes.guests.last.wait()
         assert (await connection.request("POST", "/containers/lives/stop")).status == 204
         logs = await connection.request("GET", "/containers/lives/logs?stdout=1")
         assert logs.body.endswith(b"got TERM\n")

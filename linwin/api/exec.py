@@ -1,0 +1,132 @@
+"""``/containers/{id}/exec`` and ``/exec``: programs beside a container's own."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from aiohttp import web
+
+from linwin.api import hostconfig, mux
+from linwin.api.context import LIFETIME, answer, engine_of, identity, version_of
+from linwin.api.fields import Fields, body_of
+from linwin.api.hijack import Connection, Hijacked, hijack
+from linwin.api.relay import detach_keys, exchange, feed
+from linwin.engine.engine import Attachment, Exec
+from linwin.errors import InvalidRequest, LinwinError, Unsupported
+from linwin.model.exec import ExecSpec
+
+logger = logging.getLogger(__name__)
+
+
+async def create(request: web.Request) -> web.Response:
+    """``POST /containers/{id}/exec``: 201 with the exec's id."""
+    spec = exec_spec(await body_of(request))
+    exec_ = await engine_of(request).exec_create(request.match_info["id"], spec)
+    return answer({"Id": exec_.id}, status=201)
+
+
+def exec_spec(body: Fields) -> ExecSpec:
+    """What the client asked for. Raises InvalidRequest."""
+    variables = body.texts("Env") or ()
+    for variable in variables:
+        if not variable or variable.startswith("="):
+            raise InvalidRequest(f"invalid environment variable: {variable}", hint="Use NAME=value.")
+    detach_keys(body.text("DetachKeys"))
+    if body.flag("Tty"):
+        raise Unsupported("linwin does not give programs a terminal (Tty)", hint="Leave out -t.")
+    return ExecSpec(
+        argv=body.words("Cmd") or (),
+        env=variables,
+        working_dir=body.text("WorkingDir"),
+        user=body.text("User"),
+        tty=body.flag("Tty"),
+        attach_stdin=body.flag("AttachStdin"),
+        attach_stdout=body.flag("AttachStdout"),
+        attach_stderr=body.flag("AttachStderr"),
+        privileged=body.flag("Privileged"),
+        detach_keys=body.text("DetachKeys"),
+        console_size=hostconfig.console_size(body),
+    )
+
+
+async def start(request: web.Request) -> web.StreamResponse:
+    """``POST /exec/{id}/start``: its streams, or with ``Detach`` 200 once it runs.
+
+    What keeps it from running is told within the stream: the connection is taken over by then.
+    """
+    engine, body = engine_of(request), await body_of(request)
+    size = hostconfig.console_size(body)
+    exec_ = await engine.exec_startable(request.match_info["id"])
+    if body.flag("Detach"):
+        await request.app[LIFETIME].complete(engine.exec_start(exec_, size))
+        return web.Response(status=200)
+    attachment = exec_.attach()
+    try:
+        kind = mux.content_type(tty=exec_.spec.tty, version=version_of(request))
+        connection = await hijack(request, identity(), kind)
+        try:
+            await _begin(request, exec_, size, connection)
+            await _exchange(exec_, attachment, connection)
+        except ConnectionError:
+            raise
+        except Exception:  # an error response would land in the middle of the stream
+            logger.exception("the streams of exec %s were cut off", exec_.id[:12])
+            connection.abort()
+    finally:
+        await attachment.detach()
+    return Hijacked()
+
+
+async def _begin(request: web.Request, exec_: Exec, size: tuple[int, int], connection: Connection) -> None:
+    try:
+        await request.app[LIFETIME].complete(engine_of(request).exec_start(exec_, size))
+    except LinwinError as error:
+        logger.info("exec %s did not start: %s", exec_.id[:12], error.message)
+        sentence = str(error).replace("\n", "\r\n").encode() + b"\r\n"
+        await connection.send(sentence if exec_.spec.tty else mux.frame("stdout", sentence))
+        exec_.streams.end()
+
+
+async def _exchange(exec_: Exec, attachment: Attachment, connection: Connection) -> None:
+    tty = exec_.spec.tty
+    keys = detach_keys(exec_.spec.detach_keys) if tty else None
+    stdin = exec_.spec.attach_stdin
+    feeding = feed(connection, attachment, once=not tty, keys=keys) if stdin else None
+    await exchange(attachment, connection, feeding, framed=not tty)
+
+
+async def inspect(request: web.Request) -> web.Response:
+    """``GET /exec/{id}/json``: also of one that has ended, for some minutes."""
+    return answer(rendered(await engine_of(request).exec_inspect(request.match_info["id"])))
+
+
+def rendered(exec_: Exec) -> dict[str, Any]:
+    """An exec in docker's JSON. ``Pid`` is always 0: there is no process of this host to name."""
+    spec = exec_.spec
+    return {
+        "ID": exec_.id,
+        "Running": exec_.running,
+        "ExitCode": exec_.exit_code,
+        "ProcessConfig": {
+            "tty": spec.tty,
+            "entrypoint": spec.argv[0],
+            "arguments": list(spec.argv[1:]),
+            "privileged": spec.privileged,
+            "user": spec.user,
+        },
+        "OpenStdin": spec.attach_stdin,
+        "OpenStderr": spec.attach_stderr,
+        "OpenStdout": spec.attach_stdout,
+        "CanRemove": exec_.exit_code is not None,
+        "ContainerID": exec_.container_id,
+        "DetachKeys": spec.detach_keys,
+        "Pid": 0,
+    }
+
+
+ROUTES = (
+    ("POST", "/containers/{id}/exec", create),
+    ("POST", "/exec/{id}/start", start),
+    ("GET", "/exec/{id}/json", inspect),
+)

@@ -1,0 +1,85 @@
+"""``linwin exec``: run another program in a running container."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from linwin.cli import failures
+from linwin.cli.connect import connect
+from linwin.cli.container_body import environment
+from linwin.cli.failures import WrongArguments
+from linwin.cli.streams import write_output
+from linwin.client import Client, quote
+
+STDIN = 0
+
+
+def _container_and_command(
+    ctx: click.Context, param: click.Parameter, words: tuple[str, ...]
+) -> tuple[str, ...]:
+    if len(words) < 2:
+        raise WrongArguments(f"'{ctx.command_path}' requires at least 2 arguments", ctx)
+    return words
+
+
+@click.command(context_settings={"allow_interspersed_args": False})
+@click.option("-d", "--detach", is_flag=True, help="Leave it running in the background.")
+@click.option(
+    "-e", "--env", multiple=True, metavar="NAME[=VALUE]",
+    help="Set an environment variable, a name alone to our own value. Repeatable.",
+)  # fmt: skip
+@click.option(
+    "--env-file", "env_files", multiple=True, metavar="FILE",
+    help="Read environment variables from a file. Repeatable.",
+)  # fmt: skip
+@click.option("-i", "--interactive", is_flag=True, help="Connect standard input.")
+@click.option("--privileged", is_flag=True, help="Accepted and without effect: a guest has no more rights.")
+@click.option("-u", "--user", metavar="NAME", default="", help="User to run as (the container's by default).")
+@click.option(
+    "-w", "--workdir", metavar="DIRECTORY", default="", help="Working directory (the container's by default)."
+)
+@click.argument(
+    "words",
+    nargs=-1,
+    type=click.UNPROCESSED,
+    metavar="CONTAINER COMMAND [ARG...]",
+    callback=_container_and_command,
+)
+def exec(detach: bool, words: tuple[str, ...], **options: Any) -> int:
+    """Run a program in a running container, with the container's environment.
+
+    The exit code is the program's; 126 and 127 when it could not be run or does
+    not exist, 1 when the container does not run. Its output is not logged.
+    """
+    client = connect()
+    container, *command = words
+    body = _body(command, options, detach=detach)
+    identity = client.post(f"/containers/{quote(container)}/exec", body=body)["Id"]
+    if detach:
+        client.post(f"/exec/{identity}/start", body={"Detach": True})
+        return 0
+    return _run(client, identity, interactive=options["interactive"])
+
+
+def _body(command: list[str], options: dict[str, Any], *, detach: bool) -> dict[str, Any]:
+    """The body of ``POST /containers/{id}/exec`` (Docker Engine API, "ContainerExec")."""
+    return {
+        "Cmd": command,
+        "Env": environment(options["env_files"], options["env"]),
+        "WorkingDir": options["workdir"],
+        "User": options["user"],
+        "Privileged": options["privileged"],
+        "AttachStdin": options["interactive"] and not detach,
+        "AttachStdout": not detach,
+        "AttachStderr": not detach,
+    }
+
+
+def _run(client: Client, identity: str, *, interactive: bool) -> int:
+    with client.start_exec(identity) as attachment:
+        if interactive:
+            attachment.feed(STDIN)
+        write_output(attachment)
+    return failures.exit_code(client.get(f"/exec/{identity}/json")["ExitCode"] or 0)

@@ -1,0 +1,212 @@
+"""exec: run a program in a running container, beside its own.
+
+Execs live in memory only, as docker's do: a daemon that dies takes its knowledge
+of them along, and what they printed is in no log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import logging
+import secrets
+from typing import TYPE_CHECKING
+
+from linwin.engine import command
+from linwin.engine.create import left_out_hint, working_dir
+from linwin.engine.interfaces import Process
+from linwin.engine.live import Run
+from linwin.engine.streams import Attachment, Streams
+from linwin.errors import CommandNotFound, Conflict, InvalidRequest, LinwinError, NotFound
+from linwin.model.container import Container
+from linwin.model.exec import ExecSpec
+from linwin.model.guest import ProcessSpec, StreamName
+
+if TYPE_CHECKING:
+    from linwin.engine.engine import Engine
+
+logger = logging.getLogger(__name__)
+
+NOT_EXECUTABLE = 126
+NOT_FOUND = 127
+TAKEN_ALONG = 137
+"""The exit code of an exec whose container ended first: docker's, for a kill."""
+KEPT = 600.0
+"""Seconds in which an exec that is over can be inspected; docker's sweep leaves five to ten minutes."""
+
+
+class Exec:
+    """One exec: what was asked for, and what became of it.
+
+    ``exit_code`` is None until it has ended. A client that attached before the
+    start sees the streams end only after ``exit_code`` is set.
+    """
+
+    def __init__(self, container_id: str, spec: ExecSpec) -> None:
+        self.id = secrets.token_hex(32)
+        self.container_id = container_id
+        self.spec = spec
+        self.exit_code: int | None = None
+        self.started = False
+        self.streams = Streams()
+        self.process: Process | None = None
+        self.task: asyncio.Task[None] | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether it was started and has not ended."""
+        return self.started and self.exit_code is None
+
+    def attach(self) -> Attachment:
+        """A client's end of its streams, as far as create asked for them."""
+        wanted: set[StreamName] = set()
+        wanted |= {"stdout"} if self.spec.attach_stdout else set()
+        wanted |= {"stderr"} if self.spec.attach_stderr else set()
+        attachment = Attachment(
+            self.streams,
+            history=None,
+            stdin=self.spec.attach_stdin,
+            half_close=not self.spec.tty,
+            wanted=frozenset(wanted),
+        )
+        self.streams.attach(attachment)
+        return attachment
+
+    def end(self, exit_code: int) -> None:
+        """Say how it ended, and only then let go of its clients."""
+        self.exit_code = exit_code
+        self.process = None
+        self.streams.end()
+
+
+class Execs:
+    """All execs of all containers, by id."""
+
+    def __init__(self) -> None:
+        self._execs: dict[str, Exec] = {}
+
+    def add(self, exec_: Exec) -> None:
+        self._execs[exec_.id] = exec_
+
+    def get(self, exec_id: str) -> Exec:
+        """Raises NotFound in docker's words."""
+        if exec_id not in self._execs:
+            raise NotFound(f"No such exec instance: {exec_id}")
+        return self._execs[exec_id]
+
+    def of(self, container_id: str) -> list[str]:
+        """Ids of a container's execs that are not over, oldest first."""
+        return [
+            exec_.id
+            for exec_ in self._execs.values()
+            if exec_.container_id == container_id and exec_.exit_code is None
+        ]
+
+    def keep_for_a_while(self, exec_: Exec) -> None:
+        """Forget an exec that is over, but not yet: its client is about to ask for the exit code."""
+        asyncio.get_running_loop().call_later(KEPT, self._execs.pop, exec_.id, None)
+
+    def end_of(self, container_id: str) -> None:
+        """The container's run is over: what was never started never will be."""
+        for exec_id in self.of(container_id):
+            exec_ = self._execs[exec_id]
+            if not exec_.started:
+                self._execs.pop(exec_id)
+                exec_.end(TAKEN_ALONG)
+
+
+async def create(engine: Engine, reference: str, spec: ExecSpec) -> Exec:
+    """Note what is to be run in a running container. Raises Conflict when it does not run."""
+    container = await engine.rooms.state.get(reference)
+    _run_of(engine, container, reference)
+    if not spec.argv or not spec.argv[0]:
+        raise InvalidRequest("No exec command specified", hint="Name the program to run after the container.")
+    if spec.working_dir:
+        working_dir(spec.working_dir)
+    exec_ = Exec(container.id, spec)
+    engine.execs.add(exec_)
+    return exec_
+
+
+async def check_startable(engine: Engine, exec_id: str) -> Exec:
+    """The exec, if it may be started now. Raises NotFound or Conflict in docker's words."""
+    exec_ = engine.execs.get(exec_id)
+    if exec_.exit_code is not None:
+        raise Conflict(f"exec command {exec_id} has already run", hint="Create another exec.")
+    if exec_.started:
+        raise Conflict(f"exec command {exec_id} is already running", hint="Create another exec.")
+    container = await engine.rooms.state.get(exec_.container_id)
+    _run_of(engine, container, container.id)
+    return exec_
+
+
+async def start(engine: Engine, exec_: Exec, console_size: tuple[int, int]) -> None:
+    """Run it. One that cannot be run is over, with docker's exit code for why, and raises why."""
+    await check_startable(engine, exec_.id)
+    container = await engine.rooms.state.get(exec_.container_id)
+    run = _run_of(engine, container, container.id)
+    exec_.started = True
+    if any(console_size):
+        exec_.spec = dataclasses.replace(exec_.spec, console_size=console_size)
+    try:
+        process = await run.guest.spawn(exec_.id, process_spec(container, exec_.spec))
+    except BaseException as error:
+        if isinstance(error, CommandNotFound):
+            error.hint = await left_out_hint(engine, container, exec_.spec.argv[0]) or error.hint
+        _over(engine, exec_, NOT_FOUND if isinstance(error, CommandNotFound) else NOT_EXECUTABLE)
+        raise
+    exec_.process = process
+    exec_.streams.connect(process)
+    exec_.task = asyncio.create_task(_run_to_end(engine, exec_, process), name=f"exec {exec_.id[:12]}")
+
+
+def process_spec(container: Container, spec: ExecSpec) -> ProcessSpec:
+    """The exec's words over the container's own."""
+    return ProcessSpec(
+        argv=spec.argv,
+        command_line=command.join(spec.argv),
+        env=dict(pair.split("=", 1) for pair in command.merge_env(container.env, spec.env)),
+        cwd=spec.working_dir or container.cwd,
+        user=spec.user or container.user,
+        stdin=spec.attach_stdin,
+    )
+
+
+async def _run_to_end(engine: Engine, exec_: Exec, process: Process) -> None:
+    try:
+        code = await _follow(exec_, process)
+    except LinwinError as lost:
+        logger.info("exec %s: its container ended first: %s", exec_.id[:12], lost.message)
+        code = TAKEN_ALONG
+    except Exception:  # a defect of ours must not leave its client waiting for ever
+        logger.exception("exec %s was given up", exec_.id[:12])
+        code = TAKEN_ALONG
+    _over(engine, exec_, code)
+
+
+async def _follow(exec_: Exec, process: Process) -> int:
+    """Hand output to whoever is attached, and else drop it, until the program has ended."""
+    ending = asyncio.create_task(process.wait(), name=f"exit of exec {exec_.id[:12]}")
+    ending.add_done_callback(lambda _: exec_.streams.hurry())
+    try:
+        async for chunk in process.output():
+            await exec_.streams.publish(chunk.stream, chunk.data)
+            await process.acknowledge(chunk)
+        return await ending
+    finally:
+        ending.cancel()
+        await asyncio.gather(ending, return_exceptions=True)
+
+
+def _over(engine: Engine, exec_: Exec, code: int) -> None:
+    exec_.end(code)
+    engine.execs.keep_for_a_while(exec_)
+
+
+def _run_of(engine: Engine, container: Container, reference: str) -> Run:
+    run = engine.live(container.id).run
+    if run is None:
+        raise Conflict(
+            f"container {reference} is not running", hint=f"Start it first: linwin start {container.name}"
+        )
+    return run
