@@ -82,5 +82,6 @@ func greeting(kind string) (wire.Hello, error) {
 		Agent:        version,
 		Kind:         kind,
 		BootID:       string(id[:36]),
+		MaxRequest:   wire.MaxRequest,
 	}, nil
 }

@@ -32,7 +32,7 @@ type mount struct {
 }
 
 // Root makes the root disk this process's root. On return the kernel's file
-// systems, cgroup2, and empty /run and /tmp are mounted.
+// systems, cgroup2, terminals, and empty /run and /tmp are mounted.
 func Root() error {
 	kernel := []mount{
 		{"dev", "/dev", "devtmpfs", syscall.MS_NOSUID, "mode=0755"},
@@ -62,6 +62,7 @@ func Root() error {
 	return mountAll([]mount{
 		{"cgroup", "/sys/fs/cgroup", "cgroup2", syscall.MS_NOSUID | syscall.MS_NOEXEC | syscall.MS_NODEV, ""},
 		{"run", "/run", "tmpfs", syscall.MS_NOSUID | syscall.MS_NODEV, "mode=0755"},
+		{"devpts", "/dev/pts", "devpts", syscall.MS_NOSUID | syscall.MS_NOEXEC, "mode=0620,ptmxmode=0666"},
 		{"tmp", "/tmp", "tmpfs", syscall.MS_NOSUID | syscall.MS_NODEV, "mode=1777"},
 	})
 }

@@ -46,6 +46,7 @@ const (
 	Credit
 	Ping
 	Pong
+	Part
 )
 
 // Frame is one decoded frame. Payload is only valid until the next call of
@@ -122,6 +123,8 @@ func possible(t Type, flags byte, stream, length uint32) bool {
 		return stream != 0 && length == creditSize
 	case Ping, Pong:
 		return stream == 0 && length == echoSize
+	case Part:
+		return stream != 0 && length > 0
 	}
 	return false
 }

@@ -30,6 +30,8 @@ type Program struct {
 	Argv, Env             []string
 	Dir                   string
 	Stdin, Stdout, Stderr *os.File
+	// Terminal makes Stdin, which must be one, the controlling terminal.
+	Terminal bool
 }
 
 // Job is a running program and all that it started.
@@ -49,7 +51,9 @@ func (s *Spawner) Start(p Program) (*Job, error) {
 		Dir:   p.Dir,
 		Env:   p.Env,
 		Files: []uintptr{p.Stdin.Fd(), p.Stdout.Fd(), p.Stderr.Fd()},
-		Sys:   &syscall.SysProcAttr{Setsid: true, UseCgroupFD: true, CgroupFD: int(group.dir.Fd())},
+		Sys: &syscall.SysProcAttr{
+			Setsid: true, Setctty: p.Terminal, UseCgroupFD: true, CgroupFD: int(group.dir.Fd()),
+		},
 	})
 	if err != nil {
 		if removal := group.remove(); removal != nil {

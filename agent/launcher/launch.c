@@ -5,7 +5,8 @@
  * by Wine, an environment without the caller's variables, and an exit code cut
  * to eight bits. This launcher stands between: it reads what to start from a
  * file, starts it with the standard handles it was given itself (relay.h), and
- * reports.
+ * reports. Where those are a terminal, Wine has made a console on it for the
+ * launcher, which the program shares.
  *
  *   linwin-launch.exe [wait] FOLDER
  *
@@ -20,12 +21,14 @@
  *   report    a FIFO to which this program writes lines: "waiting", "started",
  *             "error WHERE CODE" with WHERE one of request, cwd, start and CODE
  *             a Win32 error, or "exit CODE"; all numbers are decimal
- *   control   a FIFO from which it reads bytes, each the number of a console
- *             control event to raise in the program, as a decimal digit
+ *   control   a FIFO from which it reads lines: "event NUMBER", a console control
+ *             event to raise in the program, or "size ROWS COLUMNS", the
+ *             console's; all numbers are decimal
  *
  * Only kernel32 is used and there is no C runtime, since every DLL costs time.
  */
 #define WIN32_LEAN_AND_MEAN
+#include "console.h"
 #include "lines.h"
 #include "relay.h"
 
@@ -160,25 +163,52 @@ static WCHAR *next(WCHAR *string, const WCHAR *last)
     return string < last ? string + 1 : string;
 }
 
-static DWORD WINAPI raise_events(void *unused)
+static void raise_event(DWORD event)
 {
-    HANDLE control = open_file(L"control", GENERIC_READ);
     LPTHREAD_START_ROUTINE routine =
         (LPTHREAD_START_ROUTINE)(void *)GetProcAddress(GetModuleHandleW(L"kernelbase.dll"), "CtrlRoutine");
-    DWORD count;
-    char event;
+    HANDLE thread = CreateRemoteThread(child, NULL, 0, routine, (void *)(ULONG_PTR)event, 0, NULL);
+
+    if (thread && event == CTRL_SHUTDOWN_EVENT && !shutdown_thread)
+        shutdown_thread = thread;
+    else if (thread)
+        CloseHandle(thread);
+}
+
+/* Reads what is in a line of the control FIFO: its first letter and up to two numbers. */
+static BOOL read_control(HANDLE control, char *what, DWORD numbers[2])
+{
+    DWORD count, field = 0;
+    char byte;
+
+    *what = 0;
+    numbers[0] = numbers[1] = 0;
+    while (ReadFile(control, &byte, 1, &count, NULL) && count)
+    {
+        if (byte == '\n')
+            return TRUE;
+        if (!*what)
+            *what = byte;
+        else if (byte == ' ')
+            field++;
+        else if (byte >= '0' && byte <= '9' && field - 1 < 2)
+            numbers[field - 1] = numbers[field - 1] * 10 + (byte - '0');
+    }
+    return FALSE;
+}
+
+static DWORD WINAPI follow_control(void *unused)
+{
+    HANDLE control = open_file(L"control", GENERIC_READ);
+    DWORD numbers[2];
+    char what;
 
     (void)unused;
-    while (control != INVALID_HANDLE_VALUE && ReadFile(control, &event, 1, &count, NULL) && count)
-    {
-        HANDLE thread = CreateRemoteThread(child, NULL, 0, routine, (void *)(ULONG_PTR)(event - '0'), 0, NULL);
-        if (!thread)
-            continue;
-        if (event - '0' == CTRL_SHUTDOWN_EVENT && !shutdown_thread)
-            shutdown_thread = thread;
-        else
-            CloseHandle(thread);
-    }
+    while (control != INVALID_HANDLE_VALUE && read_control(control, &what, numbers))
+        if (what == 'e')
+            raise_event(numbers[0]);
+        else if (what == 's')
+            console_resize((SHORT)numbers[0], (SHORT)numbers[1]);
     return 0;
 }
 
@@ -318,6 +348,7 @@ void entry(void)
         unprepared = GetLastError();
     if (unprepared)
         fail("start", unprepared);
+    console_ignore_events();
     if (!CreateProcessW(NULL, command_line, NULL, NULL, TRUE, 0, NULL, NULL, &startup, &process))
         fail("start", GetLastError());
     child = process.hProcess;
@@ -325,7 +356,7 @@ void entry(void)
     lines_expect(child, command_line);
     relay_start(child);
     tell("started", "", FALSE, 0);
-    CloseHandle(CreateThread(NULL, 0, raise_events, NULL, 0, NULL));
+    CloseHandle(CreateThread(NULL, 0, follow_control, NULL, 0, NULL));
     WaitForSingleObject(child, INFINITE);
     relay_finish();
     tell("exit", "", TRUE, exit_code());

@@ -40,6 +40,7 @@ func (k Kind) Start(spec wire.Exec, stdin, stdout, stderr *os.File) (process.Job
 	}
 	started, err := k.Spawner.Start(job.Program{
 		Path: path, Argv: spec.Argv, Env: env, Dir: spec.Cwd, Stdin: stdin, Stdout: stdout, Stderr: stderr,
+		Terminal: spec.Terminal != nil,
 	})
 	if errors.Is(err, syscall.ENOEXEC) || errors.Is(err, fs.ErrPermission) {
 		return nil, wire.Errorf(wire.NotExecutable, "exec: %q: %v", spec.Argv[0], err)

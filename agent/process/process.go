@@ -1,9 +1,11 @@
 package process
 
 import (
+	"io"
 	"os"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"linwin/agent/wire"
 )
@@ -14,11 +16,12 @@ type Process struct {
 	Stdin          *Input // nil when it was started without
 	Stdout, Stderr *Output
 
-	started bool // guarded by the table's lock
-	job     Job
-	stdin   *os.File
-	done    chan struct{}
-	exit    wire.Exit
+	started  bool // guarded by the table's lock
+	job      Job
+	stdin    io.Closer
+	terminal *terminal // nil when it was started without
+	done     chan struct{}
+	exit     wire.Exit
 }
 
 func newProcess(spec wire.Exec) *Process {
@@ -45,6 +48,28 @@ func (p *Process) Signal(name string) error {
 	}
 }
 
+// Resize changes the size of the terminal. A process that has ended takes none.
+func (p *Process) Resize(size wire.Size) error {
+	if err := size.Check(); err != nil {
+		return err
+	}
+	select {
+	case <-p.done:
+		return nil
+	default:
+	}
+	if p.terminal == nil {
+		return wire.Errorf(wire.Invalid, "process %s has no terminal", p.id)
+	}
+	if err := p.terminal.resize(size); err != nil {
+		return err
+	}
+	if job, ok := p.job.(Resizer); ok {
+		return job.Resize(size)
+	}
+	return nil
+}
+
 // Detach ends a session's part in all streams.
 func (p *Process) Detach() {
 	if p.Stdin != nil {
@@ -63,15 +88,15 @@ func (p *Process) settled() bool {
 	}
 }
 
-// start runs the program with pipes for its standard handles.
+// start runs the program with pipes, or a terminal, for its standard handles.
 func (p *Process) start(kind Kind, spec wire.Exec) error {
-	if holder, ok := kind.(Holder); ok {
+	if holder, ok := kind.(Holder); ok && spec.Terminal == nil {
 		if held := holder.Take(); held != nil {
 			return p.begin(held.Stdio(), func() (Job, error) { return held.Start(spec) })
 		}
 	}
 	files := &Stdio{}
-	if err := files.Open(p.Stdin != nil); err != nil {
+	if err := p.open(files, spec.Terminal); err != nil {
 		return err
 	}
 	return p.begin(files, func() (Job, error) {
@@ -89,25 +114,59 @@ func (p *Process) begin(files *Stdio, start func() (Job, error)) error {
 	}
 	p.job = job
 	if p.Stdin != nil {
-		p.stdin = files.Own[0]
-		go p.Stdin.pump(p.stdin)
-	} else if files.Own[0] != nil {
+		writer := io.WriteCloser(files.Own[0])
+		if p.terminal != nil {
+			writer = keyboard{files.Own[0]}
+		}
+		p.stdin = writer
+		go p.Stdin.pump(writer)
+	} else if p.terminal == nil && files.Own[0] != nil {
 		files.Own[0].Close()
 	}
-	go p.follow(newTap(files.Own[1], p.Stdout), newTap(files.Own[2], p.Stderr))
+	taps := []*tap{newTap(files.Own[1], p.Stdout)}
+	if p.terminal == nil {
+		taps = append(taps, newTap(files.Own[2], p.Stderr))
+	}
+	go p.follow(taps)
 	return nil
 }
 
+// open makes the standard handles. A terminal is all three of them, and what is
+// printed to it, whatever the handle, is stdout.
+func (p *Process) open(files *Stdio, size *wire.Size) (err error) {
+	if size == nil {
+		return files.Open(p.Stdin != nil)
+	}
+	if err = size.Check(); err != nil {
+		return err
+	}
+	var slave *os.File
+	if p.terminal, slave, err = openTerminal(*size); err != nil {
+		return err
+	}
+	files.Child = [3]*os.File{slave, slave, slave}
+	files.Own = [3]*os.File{p.terminal.master, p.terminal.master}
+	return nil
+}
+
+// keyboard is where a terminal's input goes. Its end is no end of the terminal,
+// which the program goes on printing to.
+type keyboard struct{ *os.File }
+
+// Close wakes a Write that waits for a program that does not read.
+func (k keyboard) Close() error { return k.SetWriteDeadline(time.Now()) }
+
 // follow waits for the job's end and completes the output. Strays outside the
 // job may hold the pipes open for ever, so their end is not waited for.
-func (p *Process) follow(stdout, stderr *tap) {
+func (p *Process) follow(taps []*tap) {
 	code := p.job.Wait()
 	if p.Stdin != nil {
 		p.Stdin.abandon()
 		p.stdin.Close() // wakes a pump that writes to a stray
 	}
-	stdout.finish()
-	stderr.finish()
+	for _, t := range taps {
+		t.finish()
+	}
 	p.exit = wire.Exit{ExitCode: code, Stdout: p.Stdout.end(), Stderr: p.Stderr.end()}
 	close(p.done)
 }
@@ -179,7 +238,7 @@ func (t *tap) run() {
 			t.output.append(buffer[:n])
 		}
 		if err != nil {
-			// The end, a closed pipe, or the deadline that finish sets.
+			// The end (of a terminal: EIO), a closed pipe, or the deadline that finish sets.
 			return
 		}
 	}

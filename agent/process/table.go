@@ -20,6 +20,11 @@ type Job interface {
 	Signal(name string) error
 }
 
+// Resizer is a Job whose programs have to be told that their terminal changed.
+type Resizer interface {
+	Resize(size wire.Size) error
+}
+
 // Kind starts programs: it is what differs between sorts of guests.
 type Kind interface {
 	// Start runs a program whose standard handles are the given files, which

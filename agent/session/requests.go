@@ -21,6 +21,7 @@ var operations = map[string]operation{
 	"prepare":  prepare,
 	"exec":     execute,
 	"adopt":    adopt,
+	"resize":   resize,
 	"signal":   signal,
 	"wait":     wait,
 	"shutdown": shutdown,
@@ -33,11 +34,36 @@ type call struct {
 	payload []byte
 }
 
+// part keeps a piece of a request that is longer than a frame.
+func (s *Server) part(id uint32, piece []byte) error {
+	s.held += len(piece)
+	if s.held > wire.MaxRequest {
+		return wire.Errorf(wire.Invalid, "requests under way are longer than %d bytes", wire.MaxRequest)
+	}
+	s.parts[id] = append(s.parts[id], piece...)
+	return nil
+}
+
+// join makes the whole request of the parts before its last piece.
+func (s *Server) join(id uint32, last []byte) ([]byte, error) {
+	parts := s.parts[id]
+	delete(s.parts, id)
+	s.held -= len(parts)
+	if len(parts)+len(last) > wire.MaxRequest {
+		return nil, wire.Errorf(wire.Invalid, "a request is longer than %d bytes", wire.MaxRequest)
+	}
+	return append(parts, last...), nil
+}
+
 // request starts the operation that the host asks for. Requests that touch
 // streams are ordered by the host: it waits for the answer before it uses them.
 func (s *Server) request(id uint32, payload []byte) error {
+	whole, err := s.join(id, payload)
+	if err != nil {
+		return err
+	}
 	s.mu.Lock()
-	c := call{id, s.number, append([]byte(nil), payload...)}
+	c := call{id, s.number, whole}
 	s.requests++
 	tooMany := s.requests > maxRequests
 	s.mu.Unlock()
@@ -174,6 +200,18 @@ func signal(s *Server, c call) (any, error) {
 		return nil, err
 	}
 	return nil, p.Signal(request.Name)
+}
+
+func resize(s *Server, c call) (any, error) {
+	var request wire.Resize
+	if err := wire.Decode(c.payload, &request); err != nil {
+		return nil, err
+	}
+	p, err := s.Table.Get(request.Process)
+	if err != nil {
+		return nil, err
+	}
+	return nil, p.Resize(request.Size)
 }
 
 func wait(s *Server, c call) (any, error) {

@@ -41,7 +41,9 @@ type Server struct {
 
 	writer  *writer
 	decoder frame.Decoder
-	id      string // of the current session, empty when there is none
+	id      string            // of the current session, empty when there is none
+	parts   map[uint32][]byte // of requests that are longer than a frame
+	held    int               // bytes in parts
 
 	mu       sync.Mutex
 	inputs   map[uint32]*process.Input
@@ -130,6 +132,7 @@ func (s *Server) fail(err error) {
 // close detaches every stream from the current session.
 func (s *Server) close() {
 	s.id = ""
+	s.parts, s.held = map[uint32][]byte{}, 0
 	s.writer.end()
 	s.forget()
 	for _, p := range s.Table.All() {
@@ -149,6 +152,8 @@ func (s *Server) handle(f frame.Frame) error {
 	switch f.Type {
 	case frame.Request:
 		return s.request(f.Stream, f.Payload)
+	case frame.Part:
+		return s.part(f.Stream, f.Payload)
 	case frame.Data:
 		if input := s.input(f.Stream); input != nil {
 			return input.Data(frame.SplitData(f.Payload))

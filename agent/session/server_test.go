@@ -254,3 +254,50 @@ func TestATornFrameEndsTheSession(t *testing.T) {
 }
 
 func equal(a any, b map[string]any) bool { return string(encode(a)) == string(encode(b)) }
+
+func (h *host) part(id uint32, piece string) {
+	h.write(frame.Append(nil, frame.Part, id, []byte(piece)))
+}
+
+func TestRequestsInPartsAreJoined(t *testing.T) {
+	h := serve(t, printer{})
+	h.part(1, `{"op":`)
+	h.part(2, `{"op":"wa`)
+	h.request(3, `{"op":"ping"}`)
+	h.part(1, `"pi`)
+	h.request(1, `ng"}`)
+	h.request(2, `it","process":"x"}`)
+	for id := uint32(1); id <= 3; id++ { // each in its own time
+		got, err := wire.Response{}, ""
+		f := h.next()
+		for f.Type != frame.Response {
+			f = h.next()
+		}
+		if json.Unmarshal(f.Payload, &got) != nil {
+			t.Fatalf("%s", f.Payload)
+		}
+		if got.Error != nil {
+			err = got.Error.Message
+		}
+		if want := map[uint32]string{2: "no such process: x"}[f.Stream]; err != want {
+			t.Errorf("request %d: %q, want %q", f.Stream, err, want)
+		}
+	}
+}
+
+func TestPartsBeyondTheLongestRequestEndTheSession(t *testing.T) {
+	h := serve(t, printer{})
+	for sent := 0; sent <= wire.MaxRequest; sent += 60_000 {
+		h.part(uint32(1+sent), string(make([]byte, 60_000)))
+	}
+	var hello wire.Hello
+	if f := h.next(); f.Type != frame.Hello || json.Unmarshal(f.Payload, &hello) != nil || hello.Session != "" {
+		t.Fatalf("the agent sent %v, want the hello of no session", f)
+	}
+	h.hello("two")
+	h.part(1, `{"op":`)
+	h.request(1, `"ping"}`)
+	if got, _ := h.response(1); got.Error != nil {
+		t.Error(got.Error)
+	}
+}

@@ -31,7 +31,7 @@ func (k *Kind) Hold() error {
 		return err
 	}
 	var err error
-	h.running, err = k.launch(h.files.Child[0], h.files.Child[1], h.files.Child[2], nil)
+	h.running, err = k.launch(h.files.Child[0], h.files.Child[1], h.files.Child[2], nil, false)
 	h.files.CloseChild()
 	if err != nil {
 		h.files.CloseOwn()

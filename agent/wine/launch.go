@@ -4,8 +4,10 @@ package wine
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"log"
+	"math"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -49,7 +51,14 @@ func (k *Kind) Start(spec wire.Exec, stdin, stdout, stderr *os.File) (process.Jo
 	if err != nil {
 		return nil, err
 	}
-	r, err := k.launch(stdin, stdout, stderr, request)
+	if spec.Terminal != nil {
+		// Wine's console reads keys, Ctrl-C among them, and may not do so yet when
+		// the first ones arrive.
+		if err := process.MakeRaw(stdin); err != nil {
+			return nil, err
+		}
+	}
+	r, err := k.launch(stdin, stdout, stderr, request, spec.Terminal != nil)
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +66,7 @@ func (k *Kind) Start(spec wire.Exec, stdin, stdout, stderr *os.File) (process.Jo
 }
 
 // launch starts a launcher. One without a request waits for it.
-func (k *Kind) launch(stdin, stdout, stderr *os.File, request []byte) (*running, error) {
+func (k *Kind) launch(stdin, stdout, stderr *os.File, request []byte, terminal bool) (*running, error) {
 	r := &running{folder: fmt.Sprintf("%s/%d", execFolder, k.count.Add(1)), ended: make(chan syscall.WaitStatus, 1)}
 	if err := r.open(); err != nil {
 		r.close()
@@ -73,7 +82,7 @@ func (k *Kind) launch(stdin, stdout, stderr *os.File, request []byte) (*running,
 	var err error
 	r.job, err = k.Spawner.Start(job.Program{
 		Path: wineLoader, Argv: argv, Env: environment(), Dir: cMount,
-		Stdin: stdin, Stdout: stdout, Stderr: stderr,
+		Stdin: stdin, Stdout: stdout, Stderr: stderr, Terminal: terminal,
 	})
 	if err != nil {
 		r.close()
@@ -97,7 +106,7 @@ func (k *Kind) request(spec wire.Exec) ([]byte, error) {
 	if name := k.name.Swap(nil); name != nil {
 		hostname = *name
 	}
-	if spec.Streams.Stdin != 0 {
+	if spec.Streams.Stdin != 0 || spec.Terminal != nil {
 		input = ""
 	}
 	return encode([]string{"2", hostname, input, spec.Cwd, line}, spec.Env), nil
@@ -297,6 +306,19 @@ func (s *started) Signal(name string) error {
 	if !ok {
 		return wire.Errorf(wire.Invalid, "unknown signal: %s", name)
 	}
-	_, err := s.control.WriteString(event)
+	return s.tell("event " + event)
+}
+
+// Resize implements process.Resizer: Wine's console does not look at its
+// terminal again by itself. A Windows console is at most 32767 each way.
+func (s *started) Resize(size wire.Size) error {
+	return s.tell(fmt.Sprintf("size %d %d", min(size.Rows, math.MaxInt16), min(size.Columns, math.MaxInt16)))
+}
+
+func (s *started) tell(line string) error {
+	_, err := s.control.WriteString(line + "\n")
+	if errors.Is(err, os.ErrClosed) {
+		return nil // the program has ended meanwhile
+	}
 	return err
 }

@@ -11,6 +11,10 @@ import (
 // Version is the protocol version that this agent speaks.
 const Version = 1
 
+// MaxRequest is the longest request in bytes. What does not fit into one frame
+// comes in parts.
+const MaxRequest = 1 << 20
+
 // Hello opens a session. The host chooses Session and the agent echoes it; an
 // agent that has just started says hello unasked, with an empty Session.
 type Hello struct {
@@ -20,6 +24,7 @@ type Hello struct {
 	Agent        string   `json:"agent,omitempty"`
 	Kind         string   `json:"kind,omitempty"`
 	BootID       string   `json:"boot_id,omitempty"`
+	MaxRequest   int      `json:"max_request,omitempty"`
 }
 
 // Kind classifies an error for the host.
@@ -92,7 +97,22 @@ type Streams struct {
 	Window uint32 `json:"window"`
 }
 
+// Size is a terminal's.
+type Size struct {
+	Rows    uint16 `json:"rows"`
+	Columns uint16 `json:"columns"`
+}
+
+// Check refuses a terminal without room for a character.
+func (s Size) Check() error {
+	if s.Rows == 0 || s.Columns == 0 {
+		return Errorf(Invalid, "a terminal of %d rows and %d columns", s.Rows, s.Columns)
+	}
+	return nil
+}
+
 // Exec starts a process. CommandLine, where present, is passed on verbatim.
+// With a Terminal the program's standard handles are one.
 type Exec struct {
 	Process     string            `json:"process"`
 	Argv        []string          `json:"argv"`
@@ -100,6 +120,7 @@ type Exec struct {
 	Env         map[string]string `json:"env"`
 	Cwd         string            `json:"cwd"`
 	User        string            `json:"user"`
+	Terminal    *Size             `json:"terminal"`
 	Streams     Streams           `json:"streams"`
 }
 
@@ -134,6 +155,12 @@ type Exit struct {
 type Signal struct {
 	Process string `json:"process"`
 	Name    string `json:"name"`
+}
+
+// Resize changes the size of a process's terminal.
+type Resize struct {
+	Process string `json:"process"`
+	Size
 }
 
 // Decode parses a control payload into v.

@@ -65,10 +65,8 @@ async def remove(request: web.Request) -> web.Response:
 
 
 async def resize(request: web.Request) -> web.Response:
-    """Accepted and without effect: no container has a terminal, and clients resize by routine."""
-    if query.number(request, "h") is None or query.number(request, "w") is None:
-        raise InvalidRequest("a terminal's size needs h and w", hint="Use resize?h=HEIGHT&w=WIDTH.")
-    await engine_of(request).inspect(_id(request))
+    """``POST /containers/{id}/resize``: 200. Of one that is not started yet, for then."""
+    await engine_of(request).resize(_id(request), *query.terminal_size(request))
     return web.Response(status=200)
 
 

@@ -7,13 +7,13 @@ from typing import Any
 
 from aiohttp import web
 
-from linwin.api import hostconfig, mux
+from linwin.api import hostconfig, mux, query
 from linwin.api.context import LIFETIME, answer, engine_of, identity, version_of
 from linwin.api.fields import Fields, body_of
 from linwin.api.hijack import Connection, Hijacked, hijack
 from linwin.api.relay import detach_keys, exchange, feed
 from linwin.engine.engine import Attachment, Exec
-from linwin.errors import InvalidRequest, LinwinError, Unsupported
+from linwin.errors import InvalidRequest, LinwinError
 from linwin.model.exec import ExecSpec
 
 logger = logging.getLogger(__name__)
@@ -33,8 +33,6 @@ def exec_spec(body: Fields) -> ExecSpec:
         if not variable or variable.startswith("="):
             raise InvalidRequest(f"invalid environment variable: {variable}", hint="Use NAME=value.")
     detach_keys(body.text("DetachKeys"))
-    if body.flag("Tty"):
-        raise Unsupported("linwin does not give programs a terminal (Tty)", hint="Leave out -t.")
     return ExecSpec(
         argv=body.words("Cmd") or (),
         env=variables,
@@ -125,8 +123,15 @@ def rendered(exec_: Exec) -> dict[str, Any]:
     }
 
 
+async def resize(request: web.Request) -> web.Response:
+    """``POST /exec/{id}/resize``: 200. Of one that is not started yet, for then."""
+    await engine_of(request).exec_resize(request.match_info["id"], *query.terminal_size(request))
+    return web.Response(status=200)
+
+
 ROUTES = (
     ("POST", "/containers/{id}/exec", create),
     ("POST", "/exec/{id}/start", start),
+    ("POST", "/exec/{id}/resize", resize),
     ("GET", "/exec/{id}/json", inspect),
 )

@@ -34,6 +34,16 @@ def number(request: web.Request, name: str) -> int | None:
     return int(value)
 
 
+def terminal_size(request: web.Request) -> tuple[int, int]:
+    """``h`` and ``w`` as rows and columns, each 1 to 65535. Raises InvalidRequest."""
+    rows, columns = number(request, "h"), number(request, "w")
+    if rows is None or columns is None or not (0 < rows < 2**16 and 0 < columns < 2**16):
+        raise InvalidRequest(
+            "a terminal's size needs h and w, from 1 to 65535", hint="Use resize?h=HEIGHT&w=WIDTH."
+        )
+    return rows, columns
+
+
 def time_ns(request: web.Request, name: str) -> int:
     """Seconds since the epoch, with decimals, as nanoseconds; 0 where absent. Raises InvalidRequest."""
     value = request.query.get(name, "")

@@ -61,7 +61,8 @@ async def feed(connection: Connection, attachment: Attachment, *, once: bool, ke
     try:
         while data := await connection.receive():
             data, detached = scanner.scan(data) if scanner else (data, False)
-            await attachment.write(data)
+            if data:
+                await attachment.write(data)
             if detached:
                 await attachment.detach()
                 return

@@ -33,6 +33,7 @@ def container_spec(body: Fields) -> tuple[ContainerSpec, tuple[str, ...]]:
         domainname=body.text("Domainname"),
         labels=body.mapping("Labels"),
         exposed_ports=_ports(body),
+        tty=body.flag("Tty"),
         open_stdin=body.flag("OpenStdin"),
         stdin_once=body.flag("StdinOnce"),
         attach_stdin=body.flag("AttachStdin"),
@@ -51,10 +52,6 @@ def container_spec(body: Fields) -> tuple[ContainerSpec, tuple[str, ...]]:
 
 
 def _refuse_what_would_be_lost(body: Fields) -> None:
-    if body.flag("Tty"):
-        raise Unsupported(
-            "linwin does not give containers a terminal (Tty)", hint="Leave out -t; -i alone passes input on."
-        )
     if body.keys("Volumes"):
         raise Unsupported(
             "linwin does not support volumes (Volumes)",

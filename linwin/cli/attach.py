@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from linwin.cli.connect import connect
-from linwin.cli.options import arguments
+from linwin.cli.options import arguments, detach_keys_option
 from linwin.cli.session import run_attached
 from linwin.client import quote
 from linwin.errors import Conflict
@@ -16,8 +16,9 @@ from linwin.errors import Conflict
 @click.option(
     "--sig-proxy/--no-sig-proxy", default=True, show_default=True, help="Forward SIGINT and SIGTERM."
 )
+@detach_keys_option()
 @arguments(1, 1, "CONTAINER")
-def attach(no_stdin: bool, sig_proxy: bool, names: tuple[str, ...]) -> int:
+def attach(no_stdin: bool, sig_proxy: bool, detach_keys: str | None, names: tuple[str, ...]) -> int:
     """Connect to a running container's streams. The exit code is the container's."""
     client = connect()
     container = client.get(f"/containers/{quote(names[0])}/json")
@@ -28,6 +29,17 @@ def attach(no_stdin: bool, sig_proxy: bool, names: tuple[str, ...]) -> int:
     streams = {"stdout", "stderr"}
     if container["Config"]["OpenStdin"] and not no_stdin:
         streams.add("stdin")
+    tty = container["Config"]["Tty"]
+    if tty and "stdin" in streams:
+        from linwin.cli import terminal
+
+        terminal.require("exec")
     return run_attached(
-        client, container["Id"], frozenset(streams), condition="not-running", forward=sig_proxy
+        client,
+        container["Id"],
+        frozenset(streams),
+        condition="not-running",
+        forward=sig_proxy,
+        tty=tty,
+        detach_keys=detach_keys,
     )

@@ -31,7 +31,7 @@ def creation(options: Mapping[str, Any], *, attach: frozenset[str]) -> dict[str,
         "User": options["user"],
         "Hostname": options["hostname"],
         "Labels": dict(_label(label) for label in options["labels"]),
-        "Tty": False,
+        "Tty": options["tty"],
         "OpenStdin": options["interactive"],
         "StdinOnce": options["interactive"] and "stdin" in attach,
         "AttachStdin": "stdin" in attach,
@@ -41,6 +41,7 @@ def creation(options: Mapping[str, Any], *, attach: frozenset[str]) -> dict[str,
             "AutoRemove": options["auto_remove"],
             "Memory": options["memory"],
             "NanoCpus": round(options["cpus"] * 1e9),
+            **console_size(options),
         },
     }
     if options["cold"]:
@@ -50,6 +51,15 @@ def creation(options: Mapping[str, Any], *, attach: frozenset[str]) -> dict[str,
     if options["stop_timeout"] is not None:
         body["StopTimeout"] = options["stop_timeout"]
     return body
+
+
+def console_size(options: Mapping[str, Any]) -> dict[str, list[int]]:
+    """The size of our terminal, where the program is to have one."""
+    if not options["tty"]:
+        return {}
+    from linwin.cli import terminal
+
+    return {"ConsoleSize": list(terminal.size())}
 
 
 def _label(text: str) -> tuple[str, str]:

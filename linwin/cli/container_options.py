@@ -17,19 +17,12 @@ from linwin.errors import InvalidRequest
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-NO_TERMINAL = "terminals (-t) are not supported yet; use -i alone to connect standard input"
-
 
 def container_options(command: F) -> F:
     """Add the options that describe a container, and the arguments ``IMAGE [COMMAND] [ARG...]``."""
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
-
-
-def _refuse_terminal(ctx: click.Context, param: click.Parameter, value: bool) -> None:
-    if value:
-        raise click.UsageError(NO_TERMINAL, ctx)
 
 
 def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> int:
@@ -101,9 +94,7 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     _flag("--rm auto_remove", "Remove the container when it has ended."),
     _value("--stop-signal", "NAME", "Signal that stop sends first."),
     _value("--stop-timeout", "SECONDS", "How long stop waits before it kills.", type=int),
-    _flag(
-        "-t --tty", "Refused: terminals are not supported yet.", expose_value=False, callback=_refuse_terminal
-    ),
+    _flag("-t --tty", "Give it a terminal: ours, with -i."),
     _value("-u --user", "NAME", "User to run as.", default=""),
     _value("-w --workdir", "DIRECTORY", "Working directory, a Windows path.", default=""),
     click.argument("words", metavar="IMAGE [COMMAND] [ARG...]", **_WORDS),

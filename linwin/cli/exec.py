@@ -8,12 +8,11 @@ import click
 
 from linwin.cli import failures
 from linwin.cli.connect import connect
-from linwin.cli.container_body import environment
+from linwin.cli.container_body import console_size, environment
 from linwin.cli.failures import WrongArguments
-from linwin.cli.streams import write_output
+from linwin.cli.options import detach_keys_option
+from linwin.cli.session import carry, detached
 from linwin.client import Client, quote
-
-STDIN = 0
 
 
 def _container_and_command(
@@ -34,8 +33,10 @@ def _container_and_command(
     "--env-file", "env_files", multiple=True, metavar="FILE",
     help="Read environment variables from a file. Repeatable.",
 )  # fmt: skip
+@detach_keys_option()
 @click.option("-i", "--interactive", is_flag=True, help="Connect standard input.")
 @click.option("--privileged", is_flag=True, help="Accepted and without effect: a guest has no more rights.")
+@click.option("-t", "--tty", is_flag=True, help="Give it a terminal: ours, with -i.")
 @click.option("-u", "--user", metavar="NAME", default="", help="User to run as (the container's by default).")
 @click.option(
     "-w", "--workdir", metavar="DIRECTORY", default="", help="Working directory (the container's by default)."
@@ -47,20 +48,25 @@ def _container_and_command(
     metavar="CONTAINER COMMAND [ARG...]",
     callback=_container_and_command,
 )
-def exec(detach: bool, words: tuple[str, ...], **options: Any) -> int:
+def exec(detach: bool, detach_keys: str | None, words: tuple[str, ...], **options: Any) -> int:
     """Run a program in a running container, with the container's environment.
 
     The exit code is the program's; 126 and 127 when it could not be run or does
     not exist, 1 when the container does not run. Its output is not logged.
     """
+    tty, interactive = options["tty"], options["interactive"]
+    if tty and interactive and not detach:
+        from linwin.cli import terminal
+
+        terminal.require("exec")
     client = connect()
     container, *command = words
-    body = _body(command, options, detach=detach)
+    body = {**_body(command, options, detach=detach), "DetachKeys": detach_keys}
     identity = client.post(f"/containers/{quote(container)}/exec", body=body)["Id"]
     if detach:
         client.post(f"/exec/{identity}/start", body={"Detach": True})
         return 0
-    return _run(client, identity, interactive=options["interactive"])
+    return _run(client, identity, stdin=interactive, tty=tty)
 
 
 def _body(command: list[str], options: dict[str, Any], *, detach: bool) -> dict[str, Any]:
@@ -71,15 +77,16 @@ def _body(command: list[str], options: dict[str, Any], *, detach: bool) -> dict[
         "WorkingDir": options["workdir"],
         "User": options["user"],
         "Privileged": options["privileged"],
+        "Tty": options["tty"],
+        **console_size(options),
         "AttachStdin": options["interactive"] and not detach,
         "AttachStdout": not detach,
         "AttachStderr": not detach,
     }
 
 
-def _run(client: Client, identity: str, *, interactive: bool) -> int:
+def _run(client: Client, identity: str, *, stdin: bool, tty: bool) -> int:
     with client.start_exec(identity) as attachment:
-        if interactive:
-            attachment.feed(STDIN)
-        write_output(attachment)
-    return failures.exit_code(client.get(f"/exec/{identity}/json")["ExitCode"] or 0)
+        carry(client, attachment, f"/exec/{identity}", stdin=stdin, tty=tty)
+    state = client.get(f"/exec/{identity}/json")
+    return detached() if tty and state["Running"] else failures.exit_code(state["ExitCode"] or 0)

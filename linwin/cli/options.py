@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import click
 
 from linwin.cli.failures import WrongArguments
+from linwin.model.detach import DEFAULT_KEYS, SPELLING, parse_keys
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -61,6 +62,20 @@ def _filters(
             raise click.BadParameter(f'"{value}" is not NAME=VALUE', ctx, param)
         filters.setdefault(name.strip().lower(), []).append(wanted.strip())
     return filters or None
+
+
+def detach_keys_option() -> Callable[[F], F]:
+    """``--detach-keys``: checked here, looked for by the daemon; None when not given."""
+    help = f"Keys that let go of a terminal and leave the program running (default {DEFAULT_KEYS})."
+    return click.option("--detach-keys", metavar="KEYS", callback=_detach_keys, help=help)
+
+
+def _detach_keys(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    try:
+        parse_keys(value or "")
+    except ValueError as error:
+        raise click.BadParameter(f'"{value}": {error}. {SPELLING}', ctx, param) from error
+    return value
 
 
 def arguments(least: int, most: int | None, metavar: str) -> Callable[[F], F]:

@@ -11,6 +11,7 @@ from linwin.cli.connect import connect
 from linwin.cli.container_body import streams_to_attach
 from linwin.cli.container_options import container_options
 from linwin.cli.creation import create_container
+from linwin.cli.options import detach_keys_option
 from linwin.cli.session import run_attached
 from linwin.cli.starting import start_container
 from linwin.cli.template_notice import tell_template
@@ -23,8 +24,9 @@ from linwin.errors import LinwinError
 @click.option(
     "--sig-proxy/--no-sig-proxy", default=True, show_default=True, help="Forward SIGINT and SIGTERM."
 )
+@detach_keys_option()
 @container_options
-def run(detach: bool, sig_proxy: bool, **options: Any) -> int:
+def run(detach: bool, sig_proxy: bool, detach_keys: str | None, **options: Any) -> int:
     """Create and run a new container from an image.
 
     The exit code is the container's; 125 when it could not be run, 126 and 127
@@ -32,13 +34,19 @@ def run(detach: bool, sig_proxy: bool, **options: Any) -> int:
     """
     if detach and options["attached"]:
         raise click.UsageError("-a cannot be given with -d")
+    if options["tty"] and options["interactive"] and not detach:
+        from linwin.cli import terminal
+
+        terminal.require("run")
     try:
-        return _run(connect(), options, detach=detach, forward=sig_proxy)
+        return _run(connect(), options, detach=detach, forward=sig_proxy, detach_keys=detach_keys)
     except LinwinError as error:
         return failures.refused(error)
 
 
-def _run(client: Client, options: dict[str, Any], *, detach: bool, forward: bool) -> int:
+def _run(
+    client: Client, options: dict[str, Any], *, detach: bool, forward: bool, detach_keys: str | None
+) -> int:
     attach = streams_to_attach(options, detach=detach)
     container = create_container(client, options, attach=attach)
     tell_template(client, container)
@@ -53,4 +61,13 @@ def _run(client: Client, options: dict[str, Any], *, detach: bool, forward: bool
     if not attach & {"stdout", "stderr"}:
         click.echo(container)
     condition = "removed" if options["auto_remove"] else "next-exit"
-    return run_attached(client, container, attach, condition=condition, start=start, forward=forward)
+    return run_attached(
+        client,
+        container,
+        attach,
+        condition=condition,
+        start=start,
+        forward=forward,
+        tty=options["tty"],
+        detach_keys=detach_keys,
+    )

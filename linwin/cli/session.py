@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+import click
+
 from linwin.cli import failures
 from linwin.cli.streams import write_output
-from linwin.client import Client, quote
+from linwin.client import Attachment, Client, quote
 from linwin.errors import Conflict, LinwinError, NotFound
 
 FORWARDED = (signal.SIGINT, signal.SIGTERM)
@@ -24,29 +26,61 @@ def run_attached(
     condition: str,
     start: Callable[[], None] | None = None,
     forward: bool = True,
+    tty: bool = False,
+    detach_keys: str | None = None,
 ) -> int:
     """Attach to a container, call ``start``, carry its streams, and return its exit code.
 
     ``attach`` names the streams. ``condition`` is what to wait for: the wait is
     registered before the start, so the end of a short container is not missed.
-    Raises what ``start`` raises, and Unavailable when the daemon is lost.
+    With ``tty`` the container has a terminal, which becomes ours; the detach
+    keys then end this with 0. Raises what ``start`` raises, and Unavailable
+    when the daemon is lost.
     """
     streams = {name: name in attach for name in ("stdin", "stdout", "stderr")}
     with (
-        client.attach(container, **streams) as attachment,
+        client.attach(container, detach_keys=detach_keys, **streams) as attachment,
         client.wait(container, condition) as waiting,
-        _forwarding(client, container, forward) as forwarder,
+        _forwarding(client, container, forward and not tty) as forwarder,
     ):
         if start is not None:
             start()
         forwarder.open()
-        if "stdin" in attach:
-            attachment.feed(STDIN)
-        write_output(attachment)
+        carry(client, attachment, f"/containers/{quote(container)}", stdin="stdin" in attach, tty=tty)
+        if tty and _runs(client, container):
+            return detached()
         code, problem = waiting.result()
     if problem:
         failures.say(problem)
     return failures.exit_code(code)
+
+
+def carry(client: Client, attachment: Attachment, path: str, *, stdin: bool, tty: bool) -> None:
+    """Carry the streams of what ``path`` names until its output ends, or the detach keys are typed."""
+    if not tty:
+        if stdin:
+            attachment.feed(STDIN)
+        write_output(attachment)
+        return
+    from linwin.cli import terminal
+
+    def resize(rows: int, columns: int) -> None:
+        client.post(f"{path}/resize", h=rows, w=columns)
+
+    terminal.lend(attachment, resize, stdin=stdin)
+
+
+def _runs(client: Client, container: str) -> bool:
+    try:
+        return bool(client.get(f"/containers/{quote(container)}/json")["State"]["Running"])
+    except NotFound:
+        return False  # it was removed when it ended
+
+
+def detached() -> int:
+    """Say, in docker's words, that the program runs on; returns the exit code."""
+    click.echo("\nread escape sequence", err=True)
+    return 0
 
 
 class _Forwarder:

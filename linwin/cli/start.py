@@ -7,7 +7,7 @@ import click
 from linwin.cli.connect import connect
 from linwin.cli.each import for_each
 from linwin.cli.failures import WrongArguments
-from linwin.cli.options import arguments
+from linwin.cli.options import arguments, detach_keys_option
 from linwin.cli.session import run_attached
 from linwin.cli.starting import start_container
 from linwin.cli.template_notice import tell_template
@@ -17,9 +17,12 @@ from linwin.client import quote
 @click.command()
 @click.option("-a", "--attach", is_flag=True, help="Connect to its output and forward signals.")
 @click.option("-i", "--interactive", is_flag=True, help="Connect standard input too.")
+@detach_keys_option()
 @arguments(1, None, "CONTAINER [CONTAINER...]")
 @click.pass_context
-def start(ctx: click.Context, attach: bool, interactive: bool, names: tuple[str, ...]) -> int:
+def start(
+    ctx: click.Context, attach: bool, interactive: bool, detach_keys: str | None, names: tuple[str, ...]
+) -> int:
     """Start stopped containers. With -a or -i the exit code is the container's."""
     client = connect()
 
@@ -41,6 +44,17 @@ def start(ctx: click.Context, attach: bool, interactive: bool, names: tuple[str,
         {"stdin"} if interactive and container["Config"]["OpenStdin"] else set()
     )
     condition = "removed" if container["HostConfig"].get("AutoRemove") else "next-exit"
+    tty = container["Config"]["Tty"]
+    if tty and "stdin" in streams:
+        from linwin.cli import terminal
+
+        terminal.require("start")
     return run_attached(
-        client, container["Id"], frozenset(streams), condition=condition, start=lambda: start_one(name)
+        client,
+        container["Id"],
+        frozenset(streams),
+        condition=condition,
+        start=lambda: start_one(name),
+        tty=tty,
+        detach_keys=detach_keys,
     )

@@ -95,9 +95,11 @@ class Client:
         stderr: bool = True,
         logs: bool = False,
         stream: bool = True,
+        detach_keys: str | None = None,
     ) -> Attachment:
         """Attach to a container, which may be created but not yet started."""
-        query = {"stdin": stdin, "stdout": stdout, "stderr": stderr, "logs": logs, "stream": stream}
+        query: dict[str, Any] = {"stdin": stdin, "stdout": stdout, "stderr": stderr}
+        query |= {"logs": logs, "stream": stream, "detachKeys": detach_keys}
         return self._hijack(f"/containers/{quote(container)}/attach", query=query)
 
     def start_exec(self, exec_id: str, *, console_size: tuple[int, int] = (0, 0)) -> Attachment:

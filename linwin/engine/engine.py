@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from linwin.engine import check, disk, load, prune, pull, push, recover, remove, start, stop, usage
+from linwin.engine import check, disk, load, prune, pull, push, recover, remove, start, stop, terminal, usage
 from linwin.engine import exec as execs
 from linwin.engine.chains import ChainUse
 from linwin.engine.checkpoints import Checkpoints
@@ -142,6 +142,10 @@ class Engine:
             attachment.finish()
         return attachment
 
+    async def resize(self, reference: str, rows: int, columns: int) -> None:
+        """Change the size of its terminal, now or for its next start; without effect where it has none."""
+        await terminal.resize(self, reference, (rows, columns))
+
     async def wait(self, reference: str, condition: WaitCondition) -> asyncio.Future[Exit]:
         """Registers at once; the future resolves when the condition comes true."""
         container = await self.rooms.state.get(reference)
@@ -193,6 +197,9 @@ class Engine:
     async def exec_inspect(self, exec_id: str) -> Exec:
         """Also of one that has ended, for some minutes."""
         return self.execs.get(exec_id)
+
+    async def exec_resize(self, exec_id: str, rows: int, columns: int) -> None:
+        await terminal.resize_exec(self, exec_id, (rows, columns))
 
     # Images
 

@@ -7,12 +7,11 @@ of them along, and what they printed is in no log.
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import logging
 import secrets
 from typing import TYPE_CHECKING
 
-from linwin.engine import command
+from linwin.engine import command, terminal
 from linwin.engine.create import left_out_hint, working_dir
 from linwin.engine.interfaces import Process
 from linwin.engine.live import Run
@@ -46,6 +45,7 @@ class Exec:
         self.id = secrets.token_hex(32)
         self.container_id = container_id
         self.spec = spec
+        self.console_size = spec.console_size
         self.exit_code: int | None = None
         self.started = False
         self.streams = Streams()
@@ -146,10 +146,9 @@ async def start(engine: Engine, exec_: Exec, console_size: tuple[int, int]) -> N
     container = await engine.rooms.state.get(exec_.container_id)
     run = _run_of(engine, container, container.id)
     exec_.started = True
-    if any(console_size):
-        exec_.spec = dataclasses.replace(exec_.spec, console_size=console_size)
+    size = terminal.size(console_size, exec_.console_size)
     try:
-        process = await run.guest.spawn(exec_.id, process_spec(container, exec_.spec))
+        process = await run.guest.spawn(exec_.id, process_spec(container, exec_.spec, size))
     except BaseException as error:
         if isinstance(error, CommandNotFound):
             error.hint = await left_out_hint(engine, container, exec_.spec.argv[0]) or error.hint
@@ -158,10 +157,12 @@ async def start(engine: Engine, exec_: Exec, console_size: tuple[int, int]) -> N
     exec_.process = process
     exec_.streams.connect(process)
     exec_.task = asyncio.create_task(_run_to_end(engine, exec_, process), name=f"exec {exec_.id[:12]}")
+    if exec_.spec.tty:
+        await terminal.catch_up(process, size, terminal.size(exec_.console_size, size))
 
 
-def process_spec(container: Container, spec: ExecSpec) -> ProcessSpec:
-    """The exec's words over the container's own."""
+def process_spec(container: Container, spec: ExecSpec, size: terminal.Size) -> ProcessSpec:
+    """The exec's words over the container's own; ``size`` is its terminal's, if it is to have one."""
     return ProcessSpec(
         argv=spec.argv,
         command_line=command.join(spec.argv),
@@ -169,6 +170,7 @@ def process_spec(container: Container, spec: ExecSpec) -> ProcessSpec:
         cwd=spec.working_dir or container.cwd,
         user=spec.user or container.user,
         stdin=spec.attach_stdin,
+        terminal=size if spec.tty else None,
     )
 
 

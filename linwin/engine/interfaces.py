@@ -278,6 +278,9 @@ class Process(Protocol):
     async def signal(self, name: str) -> None:
         """Send TERM, KILL, INT or BREAK as docker maps them on Windows."""
 
+    async def resize(self, rows: int, columns: int) -> None:
+        """Change the size of its terminal. No-op after the process ended, InvalidRequest without one."""
+
 
 class Guest(Protocol):
     """A session with one guest's agent."""

@@ -64,3 +64,5 @@ class Live:
         self.waiters = Waiters()
         self.run: Run | None = None
         self.task: asyncio.Task[None] | None = None
+        self.console_size = (0, 0)
+        """Rows and columns that a client asked for last."""

@@ -12,7 +12,7 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from linwin.engine import command, watch
+from linwin.engine import command, terminal, watch
 from linwin.engine.checkpoints import guest_spec
 from linwin.engine.create import MIB
 from linwin.engine.live import Exit, Run
@@ -35,7 +35,7 @@ ENTROPY = 64
 
 async def start(engine: Engine, container: Container, tell: Tell) -> None:
     """Get the container's machine up, make it this container, and run its program."""
-    rooms, overlay = engine.rooms, engine.paths.overlay(container.id)
+    rooms, overlay, live = engine.rooms, engine.paths.overlay(container.id), engine.live(container.id)
     template = await rooms.templates.get(container.template)
     log = rooms.state.log(container.id)
     async with AsyncExitStack() as undo:
@@ -57,12 +57,15 @@ async def start(engine: Engine, container: Container, tell: Tell) -> None:
         await guest.prepare(
             Preparation(hostname(container), C_SERIAL, time.time_ns(), secrets.token_bytes(ENTROPY))
         )
-        process = await guest.spawn(process_id(container), process_spec(container))
+        size = terminal.size(live.console_size, container.spec.console_size)
+        process = await guest.spawn(process_id(container), process_spec(container, size))
         undo.push_async_callback(log.finish)
         await log.begin()
         await rooms.state.advance(container.id, "running", started_at=time.time_ns())
         undo.pop_all()
     watch.begin(engine, container, Run(machine, guest, process))
+    if container.spec.tty:
+        await terminal.catch_up(process, size, terminal.size(live.console_size, size))
 
 
 def check_startable(container: Container) -> None:
@@ -152,7 +155,8 @@ def process_id(container: Container) -> str:
     return f"{container.short_id}-{container.starts}"
 
 
-def process_spec(container: Container) -> ProcessSpec:
+def process_spec(container: Container, size: terminal.Size) -> ProcessSpec:
+    """``size`` is its terminal's, if it is to have one."""
     return ProcessSpec(
         argv=container.argv,
         command_line=container.command_line or command.join(container.argv),
@@ -160,6 +164,7 @@ def process_spec(container: Container) -> ProcessSpec:
         cwd=container.cwd,
         user=container.user,
         stdin=container.spec.open_stdin,
+        terminal=size if container.spec.tty else None,
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from linwin.errors import Unavailable
 from linwin.guest import frames
 from linwin.guest.frames import Frame, FrameDecoder, FrameType, Torn
-from linwin.guest.messages import VERSION, Failure, Hello, Malformed, parse_hello
+from linwin.guest.messages import REBUILD, VERSION, Failure, Hello, Malformed, parse_hello
 from linwin.guest.process import GuestProcess
 from linwin.guest.session import READ_SIZE, Session
 from linwin.host import sockets
@@ -21,7 +21,6 @@ from linwin.model.machine import MachineExit
 
 PREPARE_TIMEOUT = 300.0
 """Seconds: Wine's own start takes 25 under software emulation on an idle host, and more on a busy one."""
-REBUILD = "rebuild its template: linwin template build NAME"
 
 
 class Machine(Protocol):

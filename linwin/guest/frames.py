@@ -41,6 +41,7 @@ class FrameType(IntEnum):
     CREDIT = 7
     PING = 8
     PONG = 9
+    PART = 10
 
 
 class Torn(Enum):
@@ -56,7 +57,7 @@ class Torn(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One frame; ``stream`` is the request's number in REQUEST and RESPONSE."""
+    """One frame; ``stream`` is the request's number in REQUEST, PART and RESPONSE."""
 
     type: FrameType
     stream: int
@@ -68,6 +69,15 @@ def encode(type: FrameType, stream: int, payload: bytes = b"") -> bytes:
     if len(payload) > MAX_PAYLOAD:
         raise ValueError(f"a frame carries at most {MAX_PAYLOAD} bytes, not {len(payload)}")
     return b"%b%b%c" % (HEADER.pack(type, 0, stream, len(payload)), payload, END)
+
+
+def encode_request(number: int, payload: bytes) -> bytes:
+    """Encode a request, in parts where it is longer than one frame."""
+    pieces = [payload[at : at + MAX_PAYLOAD] for at in range(0, len(payload), MAX_PAYLOAD)]
+    *parts, last = pieces or [b""]
+    return b"".join(encode(FrameType.PART, number, part) for part in parts) + encode(
+        FrameType.REQUEST, number, last
+    )
 
 
 def encode_data(stream: int, offset: int, data: bytes) -> bytes:
@@ -119,6 +129,8 @@ def _possible(type: int, flags: int, stream: int, length: int) -> bool:
             return stream != 0 and length == CREDIT.size
         case FrameType.PING | FrameType.PONG:
             return stream == 0 and length == ECHO_SIZE
+        case FrameType.PART:
+            return stream != 0 and length > 0
         case _:
             return False
 

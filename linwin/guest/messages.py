@@ -19,8 +19,10 @@ from linwin.errors import (
     NotFound,
     Unavailable,
 )
+from linwin.guest import frames
 
 VERSION = 1
+REBUILD = "rebuild its template: linwin template build NAME"
 MAX_MESSAGE = 1000
 """Characters of a guest's error message that are passed on."""
 
@@ -38,6 +40,8 @@ class Hello:
     capabilities: frozenset[str]
     kind: str
     boot_id: str
+    max_request: int = frames.MAX_PAYLOAD
+    """Bytes of the longest request that it takes; beyond a frame, in parts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,7 @@ def parse_hello(payload: bytes) -> Hello:
         capabilities=frozenset(capabilities),
         kind=_text(fields, "kind", ""),
         boot_id=_text(fields, "boot_id", ""),
+        max_request=number({"max_request": frames.MAX_PAYLOAD, **fields}, "max_request", 0xFFFFFFFF),
     )
 
 

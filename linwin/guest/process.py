@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
-from linwin.errors import LinwinError
-from linwin.guest.messages import Failure, Malformed, number
+from linwin.errors import LinwinError, Unavailable
+from linwin.guest.messages import REBUILD, Failure, Malformed, number
 from linwin.guest.session import Session
 from linwin.guest.streams import WINDOW, InputStream, Output, OutputStream
 from linwin.model.guest import Chunk, ProcessSpec
@@ -15,6 +15,14 @@ from linwin.model.guest import Chunk, ProcessSpec
 REQUEST_TIMEOUT = 120.0
 """Seconds: a program's start may wait for a cold disk under software emulation."""
 MAX_OFFSET = (1 << 63) - 1
+
+
+def _terminal(spec: ProcessSpec) -> dict[str, Any]:
+    """The field of an exec request that asks for a terminal."""
+    if spec.terminal is None:
+        return {}
+    rows, columns = spec.terminal
+    return {"terminal": {"rows": rows, "columns": columns}}
 
 
 class GuestProcess:
@@ -34,16 +42,19 @@ class GuestProcess:
     async def exec(self, spec: ProcessSpec) -> None:
         """Start it. Raises CommandNotFound and the like; no stream is open then."""
         try:
+            if spec.terminal is not None and "resize" not in self._session.hello.capabilities:
+                raise Unavailable("the guest's agent gives no program a terminal", hint=REBUILD)
             answer = await self._session.request(
                 "exec",
                 timeout=REQUEST_TIMEOUT,
                 process=self._id,
-                # One of the two: a long command line must fit into one frame.
+                # One of the two: a long command line must fit into the request.
                 argv=[] if spec.command_line is not None else list(spec.argv),
                 command_line=spec.command_line,
                 env=dict(spec.env),
                 cwd=spec.cwd,
                 user=spec.user,
+                **_terminal(spec),
                 streams=self._streams(),
             )
             if isinstance(answer, Failure):
@@ -104,6 +115,13 @@ class GuestProcess:
 
     async def signal(self, name: str) -> None:
         answer = await self._session.request("signal", timeout=REQUEST_TIMEOUT, process=self._id, name=name)
+        if isinstance(answer, Failure):
+            raise answer.error()
+
+    async def resize(self, rows: int, columns: int) -> None:
+        answer = await self._session.request(
+            "resize", timeout=REQUEST_TIMEOUT, process=self._id, rows=rows, columns=columns
+        )
         if isinstance(answer, Failure):
             raise answer.error()
 

@@ -86,7 +86,7 @@ class Session:
         self._receivers.pop(stream, None)
 
     def send(self, encoded: bytes) -> None:
-        """Send one encoded frame, unless the session has ended."""
+        """Send encoded frames, unless the session has ended."""
         if self._failure is not None:
             return
         self._writer.write(encoded)
@@ -107,7 +107,7 @@ class Session:
 
         Raises Unavailable when the session ends first or no answer comes in
         ``timeout`` seconds (None: as long as the session lasts), InvalidRequest
-        for a request that is longer than a frame.
+        for a request that is longer than the guest takes.
         """
         future = self.start_request(op, **fields)
         try:
@@ -123,16 +123,16 @@ class Session:
         if failure := self.failure:
             raise failure
         payload = json.dumps({"op": op, **fields}).encode()
-        if len(payload) > frames.MAX_PAYLOAD:
+        if len(payload) > self.hello.max_request:
             raise InvalidRequest(
-                f"the {op} request is {len(payload)} bytes long, a guest takes {frames.MAX_PAYLOAD}",
+                f"the {op} request is {len(payload)} bytes long, a guest takes {self.hello.max_request}",
                 hint="shorten the command line and the environment",
             )
         number = next(self._request_numbers)
         future: asyncio.Future[Mapping[str, Any] | Failure] = self._loop.create_future()
         self._requests[number] = future
         future.add_done_callback(lambda _: self._requests.pop(number, None))
-        self.send(frames.encode(FrameType.REQUEST, number, payload))
+        self.send(frames.encode_request(number, payload))
         return future
 
     def fail(self, sentence: str) -> None:
@@ -197,7 +197,7 @@ class Session:
                 pass
             case FrameType.HELLO:
                 self._hello_again(found)
-            case FrameType.REQUEST:
+            case FrameType.REQUEST | FrameType.PART:
                 raise Malformed("a request, which only the host may send")
 
     def _answer(self, frame: Frame) -> None:

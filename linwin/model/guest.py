@@ -17,6 +17,8 @@ class ProcessSpec:
     ``argv``. ``env`` overlays the
     registry's environment, which the agent reads afresh. ``cwd`` is a Windows
     path. ``stdin`` false means the process reads end-of-file at once.
+    ``terminal`` is the size (rows, columns) of a terminal that is to be its
+    standard handles; then all that it prints is stdout.
     """
 
     argv: tuple[str, ...]
@@ -25,6 +27,7 @@ class ProcessSpec:
     cwd: str = "C:\\"
     user: str = ""
     stdin: bool = False
+    terminal: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,7 @@ class FakeProcess:
         self._input_ended = not spec.stdin
         self._changed = asyncio.Condition()
         self.signals: asyncio.Queue[str] = asyncio.Queue()
+        self.sizes: asyncio.Queue[tuple[int, int]] = asyncio.Queue()
         self._exit: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._task = asyncio.create_task(self._run())
         self._task.add_done_callback(self._killed_unborn)
@@ -114,6 +115,11 @@ class FakeProcess:
             self._task.cancel()
         else:
             self.signals.put_nowait(name)
+
+    async def resize(self, rows: int, columns: int) -> None:
+        assert self.spec.terminal is not None, "only a terminal is resized"
+        if not self._exit.done():
+            self.sizes.put_nowait((rows, columns))
 
     async def end(self) -> None:
         """The guest is going away and takes the process along."""

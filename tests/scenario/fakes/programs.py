@@ -101,6 +101,24 @@ async def stubborn(process: FakeProcess) -> int:
     return 0
 
 
+async def screen(process: FakeProcess) -> int:
+    """A full-screen program: say the terminal's size, echo keys, follow the size, end with q."""
+
+    async def follow_size() -> None:
+        rows, columns = process.spec.terminal or (0, 0)
+        while True:
+            await process.print(f"{rows}x{columns}\r\n".encode())
+            rows, columns = await process.sizes.get()
+
+    following = asyncio.create_task(follow_size())
+    try:
+        while (data := await process.read()) not in (b"", b"q"):
+            await process.print(b"<" + data.hex().encode() + b">")
+    finally:
+        following.cancel()
+    return 5
+
+
 async def crash(process: FakeProcess) -> int:
     from tests.scenario.fakes.guest import GuestLost
 
@@ -117,6 +135,7 @@ PROGRAMS: dict[str, Callable[[FakeProcess], Awaitable[int]]] = {
     "flood": flood,
     "hang": hang,
     "lines": lines,
+    "screen": screen,
     "set": environment,
     "sort": sort,
     "stubborn": stubborn,

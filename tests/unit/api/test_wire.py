@@ -176,7 +176,6 @@ def test_networks_that_exist(name: str) -> None:
             "linwin does not support the log driver syslog (LogConfig)",
         ),
         ({"HostConfig": {"PidMode": "host"}}, Unsupported, "linwin does not support PidMode host"),
-        ({"Tty": True}, Unsupported, "linwin does not give containers a terminal (Tty)"),
         ({"Volumes": {"C:\\data": {}}}, Unsupported, "linwin does not support volumes (Volumes)"),
         ({"ExposedPorts": {"http": {}}}, InvalidRequest, "invalid port 'http' in ExposedPorts"),
         ({"ExposedPorts": {"99999/tcp": {}}}, InvalidRequest, "invalid port '99999/tcp' in ExposedPorts"),

@@ -51,7 +51,7 @@ class FakeContainer:
     def description(self, *, running: bool = False, stdin: bool = True) -> dict[str, Any]:
         return {
             "Id": self.id,
-            "Config": {"Image": "microsoft/nanoserver", "OpenStdin": stdin},
+            "Config": {"Image": "microsoft/nanoserver", "OpenStdin": stdin, "Tty": False},
             "HostConfig": {"AutoRemove": False},
             "State": {"Running": running},
             "Linwin": {"Template": self.template},

@@ -41,6 +41,8 @@ def test_dockers_requests_in_dockers_order(daemon: Any, linwin: Any) -> None:
         "WorkingDir": "",
         "User": "",
         "Privileged": False,
+        "Tty": False,
+        "DetachKeys": None,
         "AttachStdin": False,
         "AttachStdout": True,
         "AttachStderr": True,

@@ -271,15 +271,30 @@ def test_run_that_loses_the_daemon(daemon: Any, linwin: Any) -> None:
     assert result.err == "linwin: the daemon closed the connection before the container ended\n"
 
 
-@pytest.mark.parametrize("flags", [["-t"], ["-it"], ["--tty", "-d"]])
-def test_run_refuses_a_terminal(daemon: Any, linwin: Any, flags: list[str]) -> None:
-    result = linwin("run", *flags, "x", "cmd")
-    assert (result.code, result.out) == (125, "")
-    assert result.err == (
-        "linwin: terminals (-t) are not supported yet; use -i alone to connect standard input\n"
-        "Run 'linwin run --help' for more information.\n"
+@pytest.mark.parametrize("words", [["run", "-it", "x"], ["exec", "-it", "box", "x"]])
+def test_a_script_is_no_terminal(daemon: Any, spawn: Any, words: list[str]) -> None:
+    process = spawn(*words)
+    _, printed = process.communicate(b"", timeout=30)
+    assert process.returncode == 1
+    assert printed.decode() == (
+        "linwin: cannot attach stdin to a TTY-enabled container because stdin is not a terminal\n"
+        f"Leave out -t: {words[0]} -i passes standard input on as it is.\n"
     )
-    assert daemon.requests == []
+    assert daemon.routes == []
+
+
+def test_run_t_asks_for_a_terminal(daemon: Any, linwin: Any) -> None:
+    FakeContainer(daemon)
+    assert linwin("run", "-d", "-t", "x").code == 0
+    assert (body_of(daemon)["Tty"], body_of(daemon)["HostConfig"]["ConsoleSize"]) == (True, [0, 0])
+
+
+def test_detach_keys_are_checked_here(linwin: Any) -> None:
+    done = linwin("run", "--detach-keys", "ctrl-1", "x")
+    assert done.code == 125
+    assert done.err.startswith(
+        "linwin: invalid argument for --detach-keys: \"ctrl-1\": unknown key 'ctrl-1'. Separate keys by "
+    )
 
 
 def test_run_reads_environment_files_strictly(daemon: Any, linwin: Any, tmp_path: Path) -> None:

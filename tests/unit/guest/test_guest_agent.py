@@ -172,11 +172,101 @@ async def test_programs_that_do_not_start(
     assert await process.wait() == 0
 
 
-async def test_a_request_longer_than_a_frame_is_refused_here(guest: AgentGuest) -> None:
+async def test_a_request_longer_than_a_frame_comes_in_parts(guest: AgentGuest) -> None:
+    env = {f"NAME{n}": chr(97 + n % 26) * 9_000 for n in range(100)}
+    process = await guest.spawn("p", ProcessSpec(("sh", "-c", "env | grep ^NAME | sort"), env=env, cwd="/"))
+    stdout, _ = await collect(process)
+    assert dict(line.split("=") for line in stdout.decode().splitlines()) == env
+
+
+async def test_a_request_longer_than_the_agent_takes_is_refused_here(guest: AgentGuest) -> None:
     with pytest.raises(
-        InvalidRequest, match=r"^the exec request is 1000[0-9]{2} bytes long, a guest takes 65525\n"
+        InvalidRequest, match=r"^the exec request is 20000[0-9]{2} bytes long, a guest takes 1048576\n"
     ):
-        await guest.spawn("p", ProcessSpec(("echo", "x" * 99_900), cwd="/"))
+        await guest.spawn("p", ProcessSpec(("echo", "x" * 1_999_900), cwd="/"))
+
+
+async def test_parts_without_an_end_end_the_session(guest: AgentGuest) -> None:
+    for number in range(17):
+        guest._session.send(encode(FrameType.PART, 1000 + number, b"x" * 65_000))
+    with pytest.raises(Unavailable, match=r"^the guest's agent dropped the session\n"):
+        await guest.spawn("p", ProcessSpec(("true",), cwd="/"))
+
+
+def terminal(script: str, *, stdin: bool = True) -> ProcessSpec:
+    return ProcessSpec(("sh", "-c", script), cwd="/", stdin=stdin, terminal=(24, 80))
+
+
+async def test_a_terminal_is_all_three_handles(guest: AgentGuest) -> None:
+    process = await guest.spawn("p", terminal("tty; stty size; echo err >&2; read x; echo got $x; exit 6"))
+    output = process.output()
+    assert await until(output, b"err\r\n") != b""
+    await process.write(b"word\r")
+    assert b"got word\r\n" in await until(output, b"got word\r\n")
+    assert await process.wait() == 6
+    assert [chunk async for chunk in output] == []
+
+
+async def test_a_terminal_has_its_first_size_and_follows(guest: AgentGuest) -> None:
+    process = await guest.spawn(
+        "p", terminal("stty size; trap 'stty size' WINCH; echo set; while :; do sleep 0.05; done")
+    )
+    output = process.output()
+    assert (await until(output, b"set\r\n")).startswith(b"24 80\r\n")
+    await process.resize(50, 132)
+    await until(output, b"50 132\r\n")
+    with pytest.raises(InvalidRequest, match=r"^a terminal of 0 rows and 80 columns$"):
+        await process.resize(0, 80)
+    await process.signal("KILL")
+    assert await process.wait() == 137
+    await process.resize(25, 80)  # no-op after the end
+
+
+async def test_control_keys_are_bytes_of_a_terminals_input(guest: AgentGuest) -> None:
+    process = await guest.spawn(
+        "p", terminal("trap 'echo interrupted; exit 4' INT; echo on; while :; do sleep 0.05; done")
+    )
+    output = process.output()
+    await until(output, b"on\r\n")
+    await process.write(b"\x03")
+    await until(output, b"interrupted\r\n")
+    assert await process.wait() == 4
+
+
+async def test_an_end_of_stdin_is_no_end_of_a_terminal(guest: AgentGuest) -> None:
+    process = await guest.spawn("p", terminal("echo on; read x; sleep 0.1; echo got $x"))
+    output = process.output()
+    await until(output, b"on\r\n")
+    await process.write(b"word\r")
+    await process.close_stdin()
+    await until(output, b"got word\r\n")
+    assert await process.wait() == 0
+
+
+async def test_input_that_a_terminals_program_does_not_read_waits(guest: AgentGuest) -> None:
+    process = await guest.spawn("p", terminal("stty raw -echo; echo on; sleep 600"))
+    output = process.output()
+    await until(output, b"on")
+    writing = asyncio.create_task(process.write(bytes(10_000_000)))
+    done, _ = await asyncio.wait({writing}, timeout=0.3)
+    assert not done
+    await process.signal("KILL")
+    await writing
+    assert await process.wait() == 137
+
+
+async def test_five_megabytes_through_a_terminal_are_whole(guest: AgentGuest) -> None:
+    process = await guest.spawn("p", terminal("stty raw; seq 700000", stdin=False))
+    stdout, stderr = await collect(process)
+    assert stdout.split() == [b"%d" % n for n in range(1, 700_001)]
+    assert stderr == b""
+
+
+async def test_only_a_terminal_is_resized(guest: AgentGuest) -> None:
+    process = await guest.spawn("p", shell("sleep 600"))
+    with pytest.raises(InvalidRequest, match=r"^process p has no terminal$"):
+        await process.resize(24, 80)
+    await process.signal("KILL")
 
 
 async def test_a_command_line_is_not_sent_twice(guest: AgentGuest) -> None:
