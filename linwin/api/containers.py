@@ -46,6 +46,34 @@ async def stop(request: web.Request) -> web.Response:
     return web.Response(status=204 if await request.app[LIFETIME].complete(verb) else 304)
 
 
+async def restart(request: web.Request) -> web.Response:
+    """``POST /containers/{id}/restart``: 204 once it runs again."""
+    timeout, signal = query.number(request, "t"), request.query.get("signal", "")
+    verb = engine_of(request).restart(_id(request), timeout=timeout, signal=signal)
+    await request.app[LIFETIME].complete(verb)
+    return web.Response(status=204)
+
+
+async def pause(request: web.Request) -> web.Response:
+    """``POST /containers/{id}/pause``: 204."""
+    await request.app[LIFETIME].complete(engine_of(request).pause(_id(request)))
+    return web.Response(status=204)
+
+
+async def unpause(request: web.Request) -> web.Response:
+    """``POST /containers/{id}/unpause``: 204."""
+    await request.app[LIFETIME].complete(engine_of(request).unpause(_id(request)))
+    return web.Response(status=204)
+
+
+async def rename(request: web.Request) -> web.Response:
+    """``POST /containers/{id}/rename``: 204."""
+    await request.app[LIFETIME].complete(
+        engine_of(request).rename(_id(request), request.query.get("name", ""))
+    )
+    return web.Response(status=204)
+
+
 async def kill(request: web.Request) -> web.Response:
     """``POST /containers/{id}/kill``: 204; docker's default is KILL."""
     signal = request.query.get("signal") or "SIGKILL"
@@ -132,6 +160,10 @@ ROUTES = (
     ("GET", "/containers/{id}/json", inspect),
     ("POST", "/containers/{id}/start", start),
     ("POST", "/containers/{id}/stop", stop),
+    ("POST", "/containers/{id}/restart", restart),
+    ("POST", "/containers/{id}/pause", pause),
+    ("POST", "/containers/{id}/unpause", unpause),
+    ("POST", "/containers/{id}/rename", rename),
     ("POST", "/containers/{id}/kill", kill),
     ("POST", "/containers/{id}/resize", resize),
     ("DELETE", "/containers/{id}", remove),

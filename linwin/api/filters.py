@@ -40,7 +40,7 @@ def containers(
     chosen = [
         container
         for container in found
-        if (everything or limit > 0 or statuses or STATES[container.status] == "running")
+        if (everything or limit > 0 or statuses or STATES[container.status] in ("running", "paused"))
         and (not statuses or STATES[container.status] in statuses)
         and (before is None or _age(container) < _age(before))
         and (since is None or _age(container) > _age(since))

@@ -15,6 +15,7 @@ STATES: dict[Status, str] = {
     "created": "created",
     "starting": "created",
     "running": "running",
+    "paused": "paused",
     "stopping": "running",
     "exited": "exited",
     "removing": "removing",
@@ -89,8 +90,9 @@ def duration(seconds: float) -> str:
 def status_text(container: Container, now_ns: int) -> str:
     """The STATUS column of ``ps``."""
     state = STATES[container.status]
-    if state == "running":
-        return f"Up {duration((now_ns - container.started_at) / 1e9)}"
+    if state in ("running", "paused"):
+        up = f"Up {duration((now_ns - container.started_at) / 1e9)}"
+        return f"{up} (Paused)" if state == "paused" else up
     if state == "exited":
         return f"Exited ({container.exit_code}) {duration((now_ns - container.finished_at) / 1e9)} ago"
     return {"created": "Created", "removing": "Removal In Progress", "dead": "Dead"}[state]
@@ -161,8 +163,8 @@ def _state(container: Container) -> dict[str, Any]:
     state = STATES[container.status]
     return {
         "Status": state,
-        "Running": state == "running",
-        "Paused": False,
+        "Running": state in ("running", "paused"),
+        "Paused": state == "paused",
         "Restarting": False,
         "OOMKilled": False,
         "Dead": state == "dead",

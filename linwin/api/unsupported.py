@@ -10,14 +10,9 @@ from aiohttp import web
 from linwin.api.context import Handler
 from linwin.errors import Unsupported
 
-_STOP_AND_START = "Stop the container, then start it."
 _LATER = "This version of linwin does not have it."
 
 _REFUSALS = (
-    ("POST", "/containers/{id}/restart", "docker restart", _STOP_AND_START),
-    ("POST", "/containers/{id}/pause", "docker pause", _LATER),
-    ("POST", "/containers/{id}/unpause", "docker unpause", _LATER),
-    ("POST", "/containers/{id}/rename", "docker rename", _LATER),
     ("POST", "/containers/{id}/update", "docker update", _LATER),
     ("GET", "/containers/{id}/top", "docker top", _LATER),
     ("GET", "/containers/{id}/stats", "docker stats", _LATER),

@@ -9,15 +9,20 @@ from linwin.cli.groups import LazyGroup
 MEMBERS = {
     "attach": "attach:attach",
     "create": "create:create",
+    "exec": "exec:exec",
     "inspect": "inspect:container_inspect",
     "kill": "kill:kill",
     "logs": "logs:logs",
     "ls": "ps:ps",
+    "pause": "pause:pause",
     "prune": "prune:container_prune",
+    "rename": "rename:rename",
+    "restart": "restart:restart",
     "rm": "rm:rm",
     "run": "run:run",
     "start": "start:start",
     "stop": "stop:stop",
+    "unpause": "unpause:unpause",
     "wait": "wait:wait",
 }
 

@@ -11,7 +11,23 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from linwin.engine import check, disk, load, prune, pull, push, recover, remove, start, stop, terminal, usage
+from linwin.engine import (
+    check,
+    disk,
+    load,
+    names,
+    pause,
+    prune,
+    pull,
+    push,
+    recover,
+    remove,
+    restart,
+    start,
+    stop,
+    terminal,
+    usage,
+)
 from linwin.engine import exec as execs
 from linwin.engine.chains import ChainUse
 from linwin.engine.checkpoints import Checkpoints
@@ -107,6 +123,8 @@ class Engine:
                 container = await stop.settle(self, await self.rooms.state.get(container.id))
                 if container.status == "running":
                     return False
+                if container.status == "paused":
+                    raise Conflict("cannot start a paused container, try unpause instead")
                 start.check_startable(container)
                 await start.start(self, container, tell)
                 return True
@@ -122,6 +140,7 @@ class Engine:
     ) -> Attachment:
         """A client's end of the container's streams; with ``logs``, what was logged comes first."""
         container = await self.rooms.state.get(reference)
+        pause.refuse(container, reference, "attach")
         streams = self.live(container.id).streams
         wanted: set[StreamName] = set()
         wanted |= {"stdout"} if stdout else set()
@@ -163,6 +182,21 @@ class Engine:
 
     async def kill(self, reference: str, signal: str) -> None:
         await stop.kill(self, reference, signal)
+
+    async def restart(self, reference: str, *, timeout: int | None, signal: str = "") -> None:
+        """Stop it, as :meth:`stop` does, where it runs; then start it."""
+        await restart.restart(self, reference, timeout, signal)
+
+    async def pause(self, reference: str) -> None:
+        await pause.pause(self, reference)
+
+    async def unpause(self, reference: str) -> None:
+        await pause.unpause(self, reference)
+
+    async def rename(self, reference: str, name: str) -> None:
+        """Raises InvalidRequest for a name that is none, Conflict for one that is taken."""
+        container = await self.rooms.state.get(reference)
+        await self.rooms.state.rename(container.id, names.check(name))
 
     async def remove(self, reference: str, *, force: bool = False, volumes: bool = False) -> None:
         """``volumes`` (docker's -v) has nothing to act on yet: containers have no volumes."""
@@ -306,7 +340,7 @@ class Engine:
 
     async def info(self) -> HostInfo:
         containers = await self.list()
-        running = sum(container.status in ("running", "stopping") for container in containers)
+        running = sum(container.status in ("running", "paused", "stopping") for container in containers)
         return HostInfo(
             accelerator=await self.rooms.machine.accelerator(),
             hypervisor=await self.rooms.machine.version(),

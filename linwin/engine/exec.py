@@ -11,7 +11,7 @@ import logging
 import secrets
 from typing import TYPE_CHECKING
 
-from linwin.engine import command, terminal
+from linwin.engine import command, pause, terminal
 from linwin.engine.create import left_out_hint, working_dir
 from linwin.engine.interfaces import Process
 from linwin.engine.live import Run
@@ -211,4 +211,5 @@ def _run_of(engine: Engine, container: Container, reference: str) -> Run:
         raise Conflict(
             f"container {reference} is not running", hint=f"Start it first: linwin start {container.name}"
         )
+    pause.refuse(container, reference, "exec")
     return run

@@ -196,6 +196,12 @@ class Machine(Protocol):
     async def plug_disk(self, image: Path, serial: str) -> None:
         """Hot-plug a qcow2 disk whose serial number the guest will see."""
 
+    async def pause(self) -> None:
+        """Halt its CPUs. Idempotent."""
+
+    async def resume(self) -> None:
+        """Let its CPUs go on. Idempotent."""
+
     async def quit(self) -> None:
         """End the machine now, without asking its guest. Returns when the process is gone. Idempotent."""
 
@@ -300,6 +306,9 @@ class Guest(Protocol):
     async def shutdown(self, *, timeout: float) -> None:
         """End all processes, flush the registry, sync and unmount C:. The disk is clean afterwards."""
 
+    def rest(self, value: bool) -> None:
+        """Say that the guest's machine is halted and owes no sign of life, or that it goes on."""
+
     async def close(self) -> None:
         """End the session; the guest keeps running. Idempotent."""
 
@@ -376,6 +385,9 @@ class State(Protocol):
 
         Raises Conflict, naming both states, for a move that is not legal.
         """
+
+    async def rename(self, container_id: str, name: str) -> Container:
+        """Raises Conflict in docker's words when the name is taken."""
 
     async def delete(self, container_id: str) -> None:
         """Forget a container. Idempotent."""

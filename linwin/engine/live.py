@@ -29,8 +29,16 @@ class Run:
     machine: Machine
     guest: Guest
     process: Process
+    paused: bool = False
     over: asyncio.Future[Exit] = field(default_factory=asyncio.Future)
     """Resolves when the run has been cleaned up and the state says so, or raises why it does not say so."""
+
+    async def wake(self) -> None:
+        """Let a paused machine go on, so that its guest can be talked to."""
+        if self.paused:
+            await self.machine.resume()
+            self.guest.rest(False)
+            self.paused = False
 
 
 class Waiters:
@@ -64,5 +72,7 @@ class Live:
         self.waiters = Waiters()
         self.run: Run | None = None
         self.task: asyncio.Task[None] | None = None
+        self.restarts = 0
+        """Restarts under way: an end is none, then, that auto-removal waits for."""
         self.console_size = (0, 0)
         """Rows and columns that a client asked for last."""

@@ -8,7 +8,7 @@ import time
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
-from linwin.engine import remove, stop, watch
+from linwin.engine import pause, remove, stop, watch
 from linwin.engine.live import LOST, Run
 from linwin.engine.start import abandon, at_rest, machine_spec, process_id
 from linwin.engine.stop import UNDER_WAY
@@ -52,6 +52,8 @@ async def _take_over(engine: Engine, container: Container) -> None:
     if container.status == "starting":
         await engine.rooms.state.advance(container.id, "running", started_at=time.time_ns())
     watch.begin(engine, container, run)
+    if container.status == "paused":
+        await pause.halt(run)
     logger.info("container %s: its running guest was adopted", container.short_id)
     if container.status == "stopping":
         await stop.force(run)
@@ -70,6 +72,8 @@ async def _adopt(engine: Engine, container: Container) -> Run | None:
     try:
         async with AsyncExitStack() as undo:
             undo.push_async_callback(machine.quit)
+            if container.status == "paused":
+                await machine.resume()  # to be talked to; it is halted again below
             guest = await rooms.guest.connect(machine, timeout=ADOPT_TIMEOUT)
             undo.push_async_callback(guest.close)
             log = rooms.state.log(container.id)

@@ -6,7 +6,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
-from linwin.engine import signals
+from linwin.engine import pause, signals
 from linwin.engine.live import LOST, Run
 from linwin.errors import Conflict, LinwinError
 from linwin.model.container import Container
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 DEFAULT_TIMEOUT = 30
 """Seconds between asking and forcing; docker's value for Windows containers."""
-UNDER_WAY = frozenset({"starting", "running", "stopping"})
+UNDER_WAY = frozenset({"starting", "running", "paused", "stopping"})
 """What a container is while it has, or is getting, a machine."""
 FORCE_TIMEOUT = 15.0
 """Seconds in which a guest must have ended a killed program, before its machine is ended."""
@@ -32,6 +32,8 @@ async def stop(engine: Engine, reference: str, timeout: int | None, signal: str)
             return False
         # A signal that does not exist must be refused before the container counts as stopping.
         name = signals.parse(signal or container.spec.stop_signal or "TERM")
+        container = await engine.rooms.state.get(container.id)
+        await pause.wake(engine, container)
         container = await engine.rooms.state.get(container.id)
         if container.status == "running":
             container = await engine.rooms.state.advance(container.id, "stopping")
@@ -52,8 +54,10 @@ async def kill(engine: Engine, reference: str, signal: str) -> None:
         )
     if name == "KILL":
         await end(run)
-    else:
-        await run.process.signal(name)
+        return
+    async with engine.live(container.id).lock:
+        await pause.wake(engine, await engine.rooms.state.get(container.id))
+    await run.process.signal(name)
 
 
 async def end(run: Run) -> None:
@@ -80,6 +84,7 @@ async def force(run: Run) -> None:
     """End the program; where its guest does not answer, end the machine."""
     try:
         async with asyncio.timeout(FORCE_TIMEOUT):
+            await run.wake()
             await run.process.signal("KILL")
             await run.process.wait()
     except (TimeoutError, LinwinError):

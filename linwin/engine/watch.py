@@ -36,7 +36,8 @@ async def _run_to_end(engine: Engine, container: Container, run: Run) -> None:
     live = engine.live(container.id)
     exit_ = await _outcome(engine, container, run)
     async with live.lock:
-        exit_ = await _shut_down(container, run, exit_)
+        doomed = container.spec.auto_remove and not live.restarts
+        exit_ = await _shut_down(container, run, exit_, doomed=doomed)
         try:
             await _clean_up(engine, container, run, exit_)
             run.over.set_result(exit_)
@@ -49,7 +50,7 @@ async def _run_to_end(engine: Engine, container: Container, run: Run) -> None:
         live.streams.end()
         live.waiters.release("not-running", exit_)
         live.waiters.release("next-exit", exit_)
-    if container.spec.auto_remove:
+    if container.spec.auto_remove and not live.restarts:
         await remove.auto_remove(engine, container)
 
 
@@ -106,12 +107,12 @@ async def _pass_output(engine: Engine, container: Container, run: Run) -> None:
         await run.process.acknowledge(chunk)
 
 
-async def _shut_down(container: Container, run: Run, exit_: Exit) -> Exit:
+async def _shut_down(container: Container, run: Run, exit_: Exit, *, doomed: bool) -> Exit:
     """Let the guest write its disk out; an exit that says so where it could not.
 
     Neither a lost guest nor a disk that is about to be removed gets a clean end.
     """
-    if exit_.error or container.spec.auto_remove:
+    if exit_.error or doomed:
         return exit_
     try:
         await run.guest.shutdown(timeout=SHUTDOWN_TIMEOUT)

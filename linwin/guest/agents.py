@@ -77,6 +77,9 @@ class AgentGuest:
         if isinstance(answer, Failure):
             raise answer.error()
 
+    def rest(self, value: bool) -> None:
+        self._session.resting = value
+
     async def close(self) -> None:
         await self._session.close()
 

@@ -59,6 +59,8 @@ class Session:
         self._request_numbers = itertools.count(1)
         self._stream_numbers = itertools.count(1)
         self._receivers: dict[int, Receiver] = {}
+        self.resting = False
+        """Whether the guest is halted: its silence means nothing then."""
         self._failure: str | None = None
         self._loop = asyncio.get_running_loop()
         self._heard = self._loop.time()
@@ -221,6 +223,8 @@ class Session:
         self.fail("the guest's agent started anew" if restarted else "the guest's agent dropped the session")
 
     def _beat(self) -> None:
+        if self.resting:
+            self._heard = self._loop.time()
         silence = self._loop.time() - self._heard
         if silence >= DEAD:
             self.fail(f"the guest gave no sign of life for {DEAD:g} s")

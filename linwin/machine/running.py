@@ -122,6 +122,14 @@ class QemuMachine:
             migration.cancel()
             await asyncio.gather(migration, return_exceptions=True)
 
+    async def pause(self) -> None:
+        """Halt its CPUs. Idempotent."""
+        await self._execute("stop")
+
+    async def resume(self) -> None:
+        """Let its CPUs go on. Idempotent."""
+        await self._execute("cont")
+
     async def quit(self) -> None:
         """End the machine now. QEMU closes its disks; one that takes too long is killed. Idempotent."""
         if not self._exit.done():

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Status = Literal["created", "starting", "running", "stopping", "exited", "removing", "dead"]
+Status = Literal["created", "starting", "running", "paused", "stopping", "exited", "removing", "dead"]
 """``starting`` and ``stopping`` are intents: written before the work they name begins."""
 
 Boot = Literal["", "cold", "restored"]

@@ -56,13 +56,7 @@ class Database:
 
     async def add(self, container: Container) -> None:
         def work(db: sqlite3.Connection) -> None:
-            taken = db.execute("SELECT id FROM containers WHERE name = ?", (container.name,)).fetchone()
-            if taken:
-                raise Conflict(
-                    f'Conflict. The container name "/{container.name}" is already in use by container '
-                    f'"{taken[0]}". You have to remove (or rename) that container to be able to reuse '
-                    "that name.",
-                )
+            _check_free(db, container.name)
             row = (container.id, container.name, container.created_at, records.dump(container))
             db.execute("INSERT INTO containers (id, name, created_at, record) VALUES (?, ?, ?, ?)", row)
 
@@ -85,6 +79,16 @@ class Database:
             moved = dataclasses.replace(current, status=status, **changes)  # type: ignore[arg-type]
             db.execute("UPDATE containers SET record = ? WHERE id = ?", (records.dump(moved), moved.id))
             return moved
+
+        return await self._transact(work)
+
+    async def rename(self, container_id: str, name: str) -> Container:
+        def work(db: sqlite3.Connection) -> Container:
+            _check_free(db, name)
+            renamed = dataclasses.replace(_find(db, container_id), name=name)
+            row = (name, records.dump(renamed), renamed.id)
+            db.execute("UPDATE containers SET name = ?, record = ? WHERE id = ?", row)
+            return renamed
 
         return await self._transact(work)
 
@@ -142,6 +146,15 @@ class Database:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+
+def _check_free(db: sqlite3.Connection, name: str) -> None:
+    """Raise Conflict in docker's words when the name is taken."""
+    if taken := db.execute("SELECT id FROM containers WHERE name = ?", (name,)).fetchone():
+        raise Conflict(
+            f'Conflict. The container name "/{name}" is already in use by container "{taken[0]}". '
+            "You have to remove (or rename) that container to be able to reuse that name."
+        )
 
 
 def _find(db: sqlite3.Connection, reference: str) -> Container:

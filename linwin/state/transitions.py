@@ -7,6 +7,7 @@ the work they name, so that a daemon that dies half-way knows what to finish.
        ▲           │  │         │           ▲           │
        └───────────┘  └─────────┼───────────┘           │
                                 └──────▶ exited ──▶ starting …
+    running ◀──▶ paused ──▶ stopping, exited
     created, exited, dead ──▶ removing ──▶ (gone) or dead
 """
 
@@ -18,7 +19,8 @@ from linwin.model.container import Status
 LEGAL: dict[Status, frozenset[Status]] = {
     "created": frozenset({"starting", "removing"}),
     "starting": frozenset({"starting", "running", "created", "exited", "stopping"}),
-    "running": frozenset({"stopping", "exited"}),
+    "running": frozenset({"paused", "stopping", "exited"}),
+    "paused": frozenset({"running", "stopping", "exited"}),
     "stopping": frozenset({"exited"}),
     "exited": frozenset({"starting", "removing"}),
     "removing": frozenset({"removing", "dead"}),

@@ -12,6 +12,7 @@ import pytest
 
 from linwin.api import serve
 from linwin.engine.engine import Engine
+from linwin.model.container import ContainerSpec
 from linwin.paths import Paths
 from linwin.state import Database
 from tests.scenario.fakes import Fakes
@@ -82,6 +83,29 @@ async def test_a_new_daemon_goes_on_with_a_running_container(paths: Paths) -> No
         assert logs.body.endswith(b"got TERM\n")
         assert (await connection.request("DELETE", "/containers/lives")).status == 204
         await connection.close()
+        assert await daemon.nothing_left()
+
+
+async def test_a_new_daemon_finds_a_paused_container_paused(paths: Paths) -> None:
+    fakes = Fakes()
+    async with database(fakes, paths) as stored:
+        dying = Engine(stored.rooms, paths)
+        await dying.open()
+        created = await dying.create(ContainerSpec(IMAGE, cmd=("hang",)), "frozen")
+        await dying.start(created.id)
+        await dying.pause("frozen")
+        for task in dying.watching():
+            task.cancel()
+        await asyncio.wait(dying.watching())
+        await stored.state.log(created.id).finish()
+    async with database(fakes, paths) as stored, served(stored, paths) as daemon:
+        (machine,) = fakes.machines.running.values()
+        assert (await daemon.engine.inspect("frozen")).status == "paused"
+        assert machine.paused
+        await daemon.engine.rename("frozen", "thawed")
+        await daemon.engine.unpause("thawed")
+        assert not machine.paused
+        await daemon.engine.remove("thawed", force=True)
         assert await daemon.nothing_left()
 
 

@@ -17,6 +17,7 @@ import pytest
 
 BIN = Path(sys.executable).parent
 REPOSITORY = Path(__file__).parents[2]
+NANOSERVER = "microsoft/nanoserver"
 GUEST_TIMEOUT = 420
 """Seconds one container may take from start to end under software emulation on a busy machine."""
 

@@ -130,6 +130,7 @@ class FakeProcess:
 class FakeGuest:
     def __init__(self, machine: FakeMachine) -> None:
         self.machine = machine
+        self.resting = False
         self.prepared: Preparation | None = None
         self.mute = False
         self.warmed = False
@@ -167,6 +168,9 @@ class FakeGuest:
     async def shutdown(self, *, timeout: float) -> None:
         for process in self.processes.values():
             await process.end()
+
+    def rest(self, value: bool) -> None:
+        self.resting = value
 
     async def close(self) -> None:
         return None

@@ -20,6 +20,7 @@ class FakeMachine:
         self._pid = pid
         self._exited: asyncio.Future[MachineExit] = asyncio.get_running_loop().create_future()
         self.plugged: dict[str, Path] = {}
+        self.paused = False
 
     @property
     def pid(self) -> int:
@@ -36,6 +37,12 @@ class FakeMachine:
     async def plug_disk(self, image: Path, serial: str) -> None:
         assert os.access(image, os.R_OK), f"{image} was plugged before it was made"
         self.plugged[serial] = image
+
+    async def pause(self) -> None:
+        self.paused = True
+
+    async def resume(self) -> None:
+        self.paused = False
 
     async def quit(self) -> None:
         self.end(0)

@@ -86,14 +86,17 @@ class FakeState:
         self._logs: dict[str, FakeLog] = {}
 
     async def add(self, container: Container) -> None:
+        self._check_free(container.name)
+        self.containers[container.id] = container
+
+    def _check_free(self, name: str) -> None:
         for other in self.containers.values():
-            if other.name == container.name:
+            if other.name == name:
                 raise Conflict(
-                    f'Conflict. The container name "/{container.name}" is already in use by container '
+                    f'Conflict. The container name "/{name}" is already in use by container '
                     f'"{other.id}". You have to remove (or rename) that container to be able to reuse '
                     "that name."
                 )
-        self.containers[container.id] = container
 
     async def get(self, reference: str) -> Container:
         wanted = reference.removeprefix("/")
@@ -122,6 +125,12 @@ class FakeState:
         if gate := self.gates.get(status):
             await gate.passed()
         return moved
+
+    async def rename(self, container_id: str, name: str) -> Container:
+        self._check_free(name)
+        renamed = dataclasses.replace(self.containers[container_id], name=name)
+        self.containers[container_id] = renamed
+        return renamed
 
     async def delete(self, container_id: str) -> None:
         self.containers.pop(container_id, None)

@@ -56,6 +56,18 @@ async def test_a_container_comes_back_as_it_was_even_from_a_new_daemon(
     await second.close()
 
 
+async def test_a_renamed_container_is_found_by_its_new_name_alone(database: Database) -> None:
+    await database.add(container("aa", "web"))
+    await database.add(container("bb", "other"))
+    renamed = await database.rename("aa".ljust(64, "0"), "shop")
+    assert (renamed.name, await database.get("shop")) == ("shop", renamed)
+    with pytest.raises(NotFound):
+        await database.get("web")
+    with pytest.raises(Conflict, match=r'^Conflict\. The container name "/other" is already in use by'):
+        await database.rename(renamed.id, "other")
+    assert await database.get("shop") == renamed
+
+
 async def test_a_taken_name_is_refused_in_dockers_words(database: Database) -> None:
     await database.add(container("aa", "web"))
     with pytest.raises(Conflict) as caught:

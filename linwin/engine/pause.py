@@ -1,0 +1,64 @@
+"""pause and unpause: halt a container's machine, and let it go on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from linwin.engine.live import Run
+from linwin.errors import Conflict
+from linwin.model.container import Container
+
+if TYPE_CHECKING:
+    from linwin.engine.engine import Engine
+
+
+async def pause(engine: Engine, reference: str) -> None:
+    """Raises Conflict, in docker's words, for a container that does not run or is paused already."""
+    container = await engine.rooms.state.get(reference)
+    async with engine.live(container.id).lock:
+        container = await engine.rooms.state.get(container.id)
+        run = engine.live(container.id).run
+        if container.status == "paused":
+            raise Conflict(
+                f"Container {reference} is already paused", hint=f"Let it go on: linwin unpause {reference}"
+            )
+        if run is None or container.status != "running":
+            raise Conflict(
+                f"Container {reference} is not running", hint="Only a running container is paused."
+            )
+        await engine.rooms.state.advance(container.id, "paused")
+        await halt(run)
+
+
+async def unpause(engine: Engine, reference: str) -> None:
+    """Raises Conflict, in docker's words, for a container that is not paused."""
+    container = await engine.rooms.state.get(reference)
+    async with engine.live(container.id).lock:
+        if not await wake(engine, await engine.rooms.state.get(container.id)):
+            raise Conflict(f"Container {reference} is not paused", hint="Only a paused container goes on.")
+
+
+async def wake(engine: Engine, container: Container) -> bool:
+    """Let a paused container go on; False where it was not paused. Called with its lock held."""
+    run = engine.live(container.id).run
+    if container.status != "paused" or run is None:
+        return False
+    await run.wake()
+    await engine.rooms.state.advance(container.id, "running")
+    return True
+
+
+async def halt(run: Run) -> None:
+    """Halt the machine; from now on its guest's silence means nothing."""
+    run.guest.rest(True)
+    run.paused = True
+    await run.machine.pause()
+
+
+def refuse(container: Container, reference: str, verb: str) -> None:
+    """Raise Conflict, in docker's words, where a paused container cannot serve."""
+    if container.status == "paused":
+        raise Conflict(
+            f"container {reference} is paused, unpause the container before {verb}",
+            hint=f"linwin unpause {container.name}",
+        )
