@@ -23,16 +23,19 @@ class Terminal:
         self._shown = bytearray()
         self._changed = asyncio.Event()
         self._loop = asyncio.get_running_loop()
+        # Packets (tty_ioctl(4)) also tell when the client changes the terminal's mode.
+        fcntl.ioctl(master, termios.TIOCPKT, struct.pack("i", 1))
         self._loop.add_reader(master, self._read)
 
     def _read(self) -> None:
         try:
-            data = os.read(self.master, 65536)
+            packet = os.read(self.master, 65536)
         except OSError:  # EIO: the client closed its end
-            data = b""
-        if not data:
+            packet = b""
+        if not packet:
             self._loop.remove_reader(self.master)
-        self._shown += data
+        elif packet[0] == termios.TIOCPKT_DATA:
+            self._shown += packet[1:]
         self._changed.set()
 
     def resize(self, rows: int, columns: int) -> None:
@@ -51,6 +54,13 @@ class Terminal:
         before = bytes(self._shown[:at])
         del self._shown[: at + len(text)]
         return before
+
+    async def lent(self, timeout: float = 10) -> None:
+        """Wait until keys go to the client as they are typed."""
+        async with asyncio.timeout(timeout):
+            while self.cooked:
+                self._changed.clear()
+                await self._changed.wait()
 
     @property
     def cooked(self) -> bool:

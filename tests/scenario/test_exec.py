@@ -119,6 +119,7 @@ async def test_of_a_container_that_is_removed_when_it_ends(docker: Docker, daemo
         assert await client.stdout.readline() == b"hanging\n"
         await docker("stop", "brief")
         assert await client.wait() == 137
+    await daemon.settled()
     assert await daemon.nothing_left()
 
 

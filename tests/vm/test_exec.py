@@ -30,7 +30,7 @@ async def says(terminal: Terminal, text: bytes) -> bytes:
 
 
 def test_exec(linwin: Linwin, docker_client: str, box: str) -> None:
-    done = linwin("exec", box, "cmd", "/c", "echo %FROM% & echo err>&2 & exit 7", code=7)
+    done = linwin("exec", box, "cmd", "/c", "echo %FROM% & echo err>&2& exit 7", code=7)
     assert (done.stdout, done.stderr) == (b"container \r\n", b"err\r\n")
     assert linwin.text("exec", "-i", box, "sort", input=b"b\na\n") == "a\nb\n"
     words = ["exec", "-e", "FROM=exec", "-w", "C:\\Windows", box]
@@ -113,6 +113,7 @@ async def test_detach_leaves_the_program_and_attach_finds_it(linwin: Linwin) -> 
         assert await terminal.ends() == 0
         assert terminal.cooked
     async with at_terminal(str(BIN / "linwin"), "attach", "left", env=linwin.environment) as terminal:
+        await terminal.lent()
         terminal.type(b"echo [%MARK%]\r")
         await says(terminal, b"[kept]")
         terminal.type(b"exit\r")

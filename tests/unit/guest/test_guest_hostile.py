@@ -285,3 +285,17 @@ async def test_a_guest_that_lives_but_does_not_answer(scripted: ScriptedMachine)
     agent.respond(number, {"ok": {}})
     assert await pinging == {}
     await guest.close()
+
+
+async def test_a_halted_guest_owes_no_sign_of_life(
+    scripted: ScriptedMachine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session_module, "QUIET", 0.02)
+    monkeypatch.setattr(session_module, "DEAD", 0.1)
+    guest, _ = await scripted.connect()
+    guest.rest(True)
+    waiting = guest._session.start_request("ping")
+    assert await asyncio.wait({waiting}, timeout=0.4) == (set(), {waiting})
+    guest.rest(False)
+    with pytest.raises(Unavailable, match=r"^the guest gave no sign of life for 0\.1 s\n"):
+        await waiting

@@ -69,6 +69,19 @@ async def test_a_guest_boots_writes_its_console_and_is_ended(
     await machine.quit()
 
 
+async def test_a_machine_is_halted_and_goes_on(machines: QemuMachines, spec: MachineSpec) -> None:
+    machine = await machines.boot(spec)
+    for _ in range(2):
+        await machine.pause()
+        assert (await machine._execute("query-status"))["status"] == "paused"
+    for _ in range(2):
+        await machine.resume()
+        assert (await machine._execute("query-status"))["status"] == "running"
+    await machine.pause()
+    await machine.quit()
+    assert (await machine.exited).code == 0
+
+
 async def test_a_guest_that_gives_up_ends_its_machine(machines: QemuMachines, guest: GuestMaker) -> None:
     spec = guest("Kernel panic - not syncing\n", "fault")
     machine = await machines.boot(spec)
