@@ -88,6 +88,23 @@ async def test_containers(checked: Checked, daemon: Daemon) -> None:
     assert inspected["SizeRw"] == 8192
 
 
+async def test_execs(checked: Checked, daemon: Daemon) -> None:
+    await checked("POST", "/containers/create", 201, query="name=one", body={"Image": IMAGE, "Cmd": ["hang"]})
+    await daemon.engine.start("one")
+    made = await checked("POST", "/containers/{id}/exec", 201, name="one", body={"Cmd": ["echo"]})
+    inspected = await checked("GET", "/containers/{id}/json", 200, name="one")
+    assert inspected["ExecIDs"] == [made["Id"]]
+    exec_ = await daemon.engine.exec_startable(made["Id"])
+    await daemon.engine.exec_start(exec_, (0, 0))
+    assert exec_.task
+    await exec_.task  # docker's own exit code is null before the end, whatever its description says
+    await checked("GET", "/exec/{id}/json", 200, name=made["Id"])
+    await daemon.engine.pause("one")
+    inspected = await checked("GET", "/containers/{id}/json", 200, name="one")
+    assert inspected["State"]["Paused"] is True
+    await checked("POST", "/containers/{id}/exec", 409, name="one", body={"Cmd": ["echo"]})
+
+
 async def test_images(checked: Checked, daemon: Daemon) -> None:
     upload = daemon.paths.scratch / "archive"
     upload.write_bytes(archive("team/app:1"))
@@ -138,6 +155,10 @@ async def test_registries(checked: Checked, daemon: Daemon) -> None:
         ("POST", "/containers/{id}/kill", 404, "nobody"),
         ("POST", "/containers/{id}/wait", 404, "nobody"),
         ("POST", "/containers/{id}/attach", 404, "nobody"),
+        ("POST", "/containers/{id}/restart", 404, "nobody"),
+        ("POST", "/containers/{id}/pause", 404, "nobody"),
+        ("POST", "/containers/{id}/unpause", 404, "nobody"),
+        ("POST", "/containers/{id}/rename", 404, "nobody"),
         ("DELETE", "/containers/{id}", 404, "nobody"),
         ("GET", "/images/{name}/json", 404, "no/body"),
         ("POST", "/images/{name}/tag", 400, "no/body"),

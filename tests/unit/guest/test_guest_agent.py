@@ -269,6 +269,13 @@ async def test_only_a_terminal_is_resized(guest: AgentGuest) -> None:
     await process.signal("KILL")
 
 
+async def test_ended_processes_make_room_for_new_ones(guest: AgentGuest) -> None:
+    for n in range(600):  # more than twice what the agent's table holds
+        process = await guest.spawn(f"p{n}", ProcessSpec(("echo", "hi"), cwd="/"))
+        assert await collect(process) == (b"hi\n", b"")
+        assert await process.wait() == 0
+
+
 async def test_a_command_line_is_not_sent_twice(guest: AgentGuest) -> None:
     line = "x" * 40_000
     with pytest.raises(InvalidRequest, match=r"^a linux guest needs an argv and takes no command line$"):
