@@ -76,6 +76,8 @@ func (s *Server) Run() error {
 			}
 			s.close()
 			s.decoder.Reset()
+			// The next host may have come already, and its hello have gone with the session.
+			s.writer.begin(s.number, s.Hello)
 		} else if err != nil {
 			return err
 		}

@@ -21,6 +21,8 @@ from linwin.model.machine import MachineExit
 
 PREPARE_TIMEOUT = 300.0
 """Seconds: Wine's own start takes 25 under software emulation on an idle host, and more on a busy one."""
+REOPENED = 3
+"""How often a session is opened anew that its agent ended before it answered anything."""
 
 
 class Machine(Protocol):
@@ -88,7 +90,7 @@ class AgentGuests:
     """Implements :class:`linwin.engine.interfaces.Guests`."""
 
     async def connect(self, machine: Machine, *, timeout: float) -> AgentGuest:
-        hello = asyncio.create_task(open_session(machine.agent_socket), name="agent hello")
+        hello = asyncio.create_task(_open_for_good(machine.agent_socket), name="agent hello")
         race: set[asyncio.Future[Any]] = {hello, machine.exited}
         try:
             await asyncio.wait(race, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
@@ -103,6 +105,25 @@ class AgentGuests:
             sentence = f"agent did not say hello within {timeout:g} s"
         tail = await machine.console_tail()
         raise Unavailable(f"{sentence}; last console lines: {' | '.join(tail) or '(none)'}")
+
+
+async def _open_for_good(path: Path) -> Session:
+    """A session that the agent has answered a request in.
+
+    An agent may notice late that the host before hung up, and end the session
+    that was opened since. It says so, and the session is opened once more.
+    """
+    for _ in range(REOPENED):
+        session = await open_session(path)
+        try:
+            await session.request("ping", timeout=None)
+            return session
+        except Unavailable:
+            await session.close()
+        except BaseException:
+            await session.close()
+            raise
+    return await open_session(path)
 
 
 async def open_session(path: Path) -> Session:

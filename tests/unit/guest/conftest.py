@@ -64,10 +64,16 @@ class ScriptedAgent:
         self.send(frames.RESYNC, frames.encode(FrameType.HELLO, 0, json.dumps(hello).encode()))
 
     async def greet(self) -> None:
-        """Answer the host's hello."""
+        """Answer the host's hello, and the ping that makes sure of the session."""
         frame = await self.receive()
         assert frame.type is FrameType.HELLO
         self.say_hello(json.loads(frame.payload)["session"])
+        await self.answer_ping()
+
+    async def answer_ping(self) -> None:
+        number, body = await self.request()
+        assert body == {"op": "ping"}
+        self.respond(number, {"ok": {}})
 
     async def closed(self) -> None:
         """Wait until the host has closed the connection."""

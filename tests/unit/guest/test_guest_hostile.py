@@ -91,6 +91,18 @@ async def test_stale_bytes_before_the_hello_are_dropped(scripted: ScriptedMachin
     await guest.close()
 
 
+async def test_a_session_that_a_late_hang_up_ended_is_opened_again(scripted: ScriptedMachine) -> None:
+    connecting = asyncio.create_task(AgentGuests().connect(scripted, timeout=10))
+    first = await scripted.agent()
+    hello = await first.receive()
+    first.say_hello(json.loads(hello.payload)["session"])
+    first.say_hello("")  # it has noticed only now that the host before is gone
+    await first.closed()
+    await (await scripted.agent()).greet()
+    guest = await connecting
+    await guest.close()
+
+
 async def test_an_agent_that_starts_late_is_greeted_again(scripted: ScriptedMachine) -> None:
     connecting = asyncio.create_task(AgentGuests().connect(scripted, timeout=10))
     agent = await scripted.agent()
@@ -174,7 +186,7 @@ HOSTILE: list[tuple[str, Callable[[ScriptedAgent], None], str]] = [
     ),
     (
         "answers with garbage",
-        lambda agent: agent.send(frames.encode(FrameType.RESPONSE, 2, b"{nope")),
+        lambda agent: agent.send(frames.encode(FrameType.RESPONSE, 3, b"{nope")),
         "the guest's agent broke the protocol: a control frame is no JSON",
     ),
     (
