@@ -34,7 +34,7 @@ def test_a_guest_that_never_says_hello_is_quoted(own_daemon: Linwin) -> None:
     assert "panic" in message.lower()
     assert linwin.containers() == []
     assert linwin.folders() == []
-    assert linwin.qemus() == {}
+    assert linwin.guests() == {}
 
 
 def test_a_full_disk_stops_a_load_with_nothing_left(tmp_path: Path) -> None:

@@ -11,6 +11,9 @@ import pytest
 
 from tests.vm.conftest import REPOSITORY, Linwin
 
+NOT_REACHED = {"restored start to spawn, against cold"}
+"""Asked for and not met yet; what is met one day has to leave this list (docs/decisions/0016)."""
+
 FIELDS = {"figure", "ours", "peer", "unit", "ratio", "target", "met", "note"}
 
 
@@ -25,8 +28,8 @@ def test_a_bench_meets_its_target(linwin: Linwin, bench: str) -> None:
     for figure in figures:
         assert figure.keys() == FIELDS
         assert figure["ratio"] == pytest.approx(figure["ours"] / figure["peer"], rel=0.01)
-        assert figure["met"], figure
-    assert done.returncode == 0
+        assert figure["met"] != (figure["figure"] in NOT_REACHED), figure
+    assert done.returncode == (0 if NOT_REACHED.isdisjoint(figure["figure"] for figure in figures) else 1)
 
 
 def test_the_import_bench_at_a_small_size(tmp_path: Path) -> None:

@@ -104,14 +104,14 @@ def test_a_clone_survives_the_daemon(own_daemon: Linwin) -> None:
     script = "echo started & for /l %i in (1,1,100000) do @(echo line %i & ping -n 2 127.0.0.1 >nul)"
     linwin("run", "-d", "--name", "counter", NANOSERVER, "cmd", "/c", script)
     assert boot_of(linwin, "counter") == "restored"
-    qemus = linwin.qemus()
+    qemus = linwin.guests()
     os.kill(int((linwin.root / "daemon.pid").read_text()), signal.SIGKILL)
     with linwin.start("logs", "-f", "counter", stdout=subprocess.PIPE) as logs:
         assert logs.stdout is not None
         lines = [logs.stdout.readline().decode().strip() for _ in range(5)]
         logs.terminate()
     assert lines == ["started", *(f"line {i}" for i in range(1, 5))]
-    assert linwin.qemus().keys() == qemus.keys()
+    assert linwin.guests().keys() == qemus.keys()
     linwin("rm", "-f", "counter")
 
 
@@ -143,9 +143,9 @@ def test_the_budget_evicts_and_a_killed_daemon_leaves_no_machine_half_frozen() -
                     assert making.poll() is None
                 os.kill(int((linwin.root / "daemon.pid").read_text()), signal.SIGKILL)
                 making.communicate()
-            assert len(linwin.qemus()) == 1
+            assert len(linwin.guests()) == 1
             assert linwin.text("checkpoint", "ls", "-q", "--no-trunc").split() == [made]
-            assert linwin.qemus() == {}
+            assert linwin.guests() == {}
             assert sorted(os.listdir(linwin.root / "checkpoints")) == [made]
     finally:
         del os.environ["LINWIN_CHECKPOINT_BUDGET"]
@@ -158,5 +158,5 @@ def test_many_runs_leave_nothing(linwin: Linwin) -> None:
         done = linwin("run", "--rm", NANOSERVER, "cmd", "/c", f"echo {number}& exit 7", code=7)
         assert done.stdout.decode().split() == [str(number)]
         assert b"cold" not in done.stderr
-    assert (linwin.containers(), linwin.folders(), linwin.qemus()) == ([], [], {})
+    assert (linwin.containers(), linwin.folders(), linwin.guests()) == ([], [], {})
     assert open_files(linwin) <= before

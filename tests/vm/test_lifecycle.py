@@ -51,7 +51,7 @@ def test_a_detached_container_is_seen_followed_and_stopped(linwin: Linwin) -> No
     assert row.startswith(identity[:12])
     assert " Up " in row
     assert row.split()[-2:] == ["service", "wine"]
-    assert len(linwin.qemus()) == 1
+    assert len(linwin.guests()) == 1
     conflict = linwin("rm", "service", code=1)
     assert b'cannot remove container "/service": container is running' in conflict.stderr
     taken = linwin("run", "--name", "service", NANOSERVER, "cmd", code=125)
@@ -61,7 +61,7 @@ def test_a_detached_container_is_seen_followed_and_stopped(linwin: Linwin) -> No
     assert time.monotonic() - before < 25, "TERM was ignored: stop had to kill after its 30 s"
     state = linwin.inspect("service")["State"]
     assert (state["Status"], state["Running"], state["ExitCode"]) == ("exited", False, 0xC000013A)
-    assert linwin.qemus() == {}
+    assert linwin.guests() == {}
     linwin("rm", "service")
 
 
@@ -81,14 +81,14 @@ def test_two_starts_of_one_container_start_it_once(linwin: Linwin) -> None:
     with ThreadPoolExecutor(2) as pool:
         for done in pool.map(lambda _: linwin("start", "twice"), range(2)):
             assert done.stdout == b"twice\n"
-    assert len(linwin.qemus()) == 1
+    assert len(linwin.guests()) == 1
     linwin("rm", "-f", "twice")
 
 
 def test_a_guest_that_dies_fails_its_container_with_a_sentence(linwin: Linwin) -> None:
     linwin("run", "-d", "--name", "doomed", NANOSERVER, *FOREVER)
     until_started(linwin, "doomed")
-    (pid,) = linwin.qemus()
+    (pid,) = linwin.guests()
     os.kill(pid, signal.SIGKILL)
     assert linwin.text("wait", "doomed") == "255\n"
     state = linwin.inspect("doomed")["State"]
@@ -106,14 +106,14 @@ def test_a_daemon_that_is_killed_loses_no_container_and_no_line(own_daemon: Linw
     linwin("run", "-d", "--name", "counter", NANOSERVER, "cmd", "/c", f"echo started & {count}")
     until_started(linwin, "counter")
     daemon_pid = int((linwin.root / "daemon.pid").read_text())
-    qemus = linwin.qemus()
+    qemus = linwin.guests()
     os.kill(daemon_pid, signal.SIGKILL)
     with linwin.start("logs", "-f", "counter", stdout=subprocess.PIPE) as logs:
         assert logs.stdout is not None
         lines = [logs.stdout.readline().decode().strip() for _ in range(8)]
         logs.terminate()
     assert lines == ["started", *(f"line {i}" for i in range(1, 8))]
-    assert linwin.qemus().keys() == qemus.keys()
+    assert linwin.guests().keys() == qemus.keys()
     linwin("stop", "-t", "5", "counter")
     linwin("rm", "counter")
     assert linwin.folders() == []
@@ -123,6 +123,6 @@ def test_rm_force_of_a_running_container_leaves_nothing(linwin: Linwin) -> None:
     linwin("run", "-d", "--name", "gone", NANOSERVER, *FOREVER)
     assert linwin.text("rm", "-f", "gone") == "gone\n"
     assert linwin.folders() == []
-    assert linwin.qemus() == {}
+    assert linwin.guests() == {}
     missing = linwin("inspect", "gone", code=1)
     assert b"gone" in missing.stderr
