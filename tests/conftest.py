@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -49,6 +50,8 @@ def nothing_left_behind() -> Iterator[None]:
     """No process, mount or network link outlives the tests that made it."""
     if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "prctl")
+    # Who is started in the background ignores it, and so would all that the tests start and interrupt.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     before = (children().keys(), mounts(), links())
     yield
     left = {pid: line for pid, line in children().items() if pid not in before[0]}
