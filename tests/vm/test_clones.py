@@ -143,9 +143,9 @@ def test_the_budget_evicts_and_a_killed_daemon_leaves_no_machine_half_frozen() -
                     assert making.poll() is None
                 os.kill(int((linwin.root / "daemon.pid").read_text()), signal.SIGKILL)
                 making.communicate()
-            assert len(linwin.guests()) == 1
+            assert len(linwin.qemus()) == 1
             assert linwin.text("checkpoint", "ls", "-q", "--no-trunc").split() == [made]
-            assert linwin.guests() == {}
+            assert linwin.qemus() == {}
             assert sorted(os.listdir(linwin.root / "checkpoints")) == [made]
     finally:
         del os.environ["LINWIN_CHECKPOINT_BUDGET"]
