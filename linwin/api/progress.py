@@ -11,7 +11,7 @@ from typing import Any
 from aiohttp import web
 
 from linwin.api.status import status_of
-from linwin.errors import Internal, LinwinError
+from linwin.errors import Internal, LinwinError, Unauthorized
 from linwin.model.progress import Progress, Report
 
 logger = logging.getLogger(__name__)
@@ -97,8 +97,10 @@ async def _outcome(task: asyncio.Future[Iterable[Line]], *, prepared: bool) -> I
 
 
 def _error_line(error: LinwinError) -> Line:
-    message = str(error)
-    return {"errorDetail": {"code": status_of(error), "message": message}, "error": message}
+    detail: dict[str, Any] = {"code": status_of(error), "message": str(error)}
+    if isinstance(error, Unauthorized):
+        del detail["code"]  # for 401 docker's older clients say words of their own instead of ours
+    return {"errorDetail": detail, "error": str(error)}
 
 
 async def _send(request: web.Request, response: web.StreamResponse, lines: Iterable[Line]) -> None:

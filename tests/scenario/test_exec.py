@@ -132,7 +132,8 @@ async def test_only_in_a_container_that_runs(docker: Docker, daemon: Daemon) -> 
         b"Error response from daemon: container made is not running\nStart it first: linwin start made\n",
     )
     missing = await docker("exec", "nobody", "echo")
-    assert (missing.code, missing.err) == (1, b"Error response from daemon: No such container: nobody\n")
+    assert missing.code == 1
+    assert missing.err.endswith(b": No such container: nobody\n")  # before it, clients differ
     assert not daemon.fakes.machines.running
 
 

@@ -284,7 +284,7 @@ def found(registry: FakeRegistry) -> None:
 async def test_search(docker: Docker) -> None:
     form = ["--format", "{{.Name}} {{.StarCount}} {{.IsOfficial}}"]
     listed = (await docker("search", *form, "app")).out.decode().splitlines()
-    assert (listed[1], len(listed)) == ("app 2000 [OK]", 25)
+    assert ("app 2000 [OK]" in listed, len(listed)) == (True, 25)  # in which order is the client's choice
     assert len((await docker("search", *form, "--limit", "2", "app")).out.splitlines()) == 2
     filtered = await docker("search", *form, "--filter", "stars=5", "--filter", "is-official=false", "app")
     assert filtered.out == b"team/app 10 \n"
