@@ -23,6 +23,7 @@ from linwin.engine.engine import Engine
 from linwin.engine.interfaces import Rooms
 from linwin.errors import Conflict, InvalidRequest, LinwinError, Unavailable
 from linwin.guest import AgentGuests
+from linwin.host.files import make_folders
 from linwin.host.locks import try_lock
 from linwin.images import ImageStore
 from linwin.machine import DEFAULT_BUDGET, QemuMachines
@@ -60,9 +61,8 @@ def prepare_root(paths: Paths) -> None:
     try:
         for folder in (paths.root, paths.containers, paths.chains, paths.templates, paths.checkpoints):
             # Machines run as users of their own: they pass through, and list nothing.
-            folder.mkdir(mode=0o711, parents=True, exist_ok=True)
-        for folder in (paths.blobs, paths.image_records, paths.cache):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folders(folder, mode=0o711)
+        make_folders(paths.blobs, paths.image_records, paths.cache, mode=0o700)
         if paths.scratch.exists():
             shutil.rmtree(paths.scratch)
         paths.scratch.mkdir(mode=0o711)

@@ -21,6 +21,8 @@ exit codes in :mod:`linwin.cli`; nothing else knows about either.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 
 class LinwinError(Exception):
     """Base of all linwin errors.
@@ -76,3 +78,13 @@ class Unavailable(LinwinError):
 
 class Internal(LinwinError):
     """A defect of linwin itself."""
+
+
+def unserved(image: str, os_version: str, templates: Iterable[str]) -> Unavailable:
+    """The error for an image whose Windows build none of ``templates``, by name, runs."""
+    build = f"Windows {os_version}" if os_version else "Windows"
+    present = ", ".join(sorted(templates)) or "none"
+    return Unavailable(
+        f"no template serves image {image}, which is for {build} (templates here: {present})",
+        hint="Build one that serves every Windows build with: linwin template build wine",
+    )

@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from linwin.engine import command, names, signals
-from linwin.errors import Conflict, InvalidRequest, NotFound, Unavailable
+from linwin.errors import Conflict, InvalidRequest, NotFound, unserved
+from linwin.model.builds import serves
 from linwin.model.chain import chain_ids
 from linwin.model.container import Container, ContainerSpec
 from linwin.model.image import Image
@@ -60,38 +61,23 @@ async def create(engine: Engine, spec: ContainerSpec, name: str | None) -> str:
 async def template_for(engine: Engine, image: Image) -> Template:
     """The template that the image's containers boot from.
 
-    Raises Unavailable, naming the build and the templates at hand, when none serves it.
+    Raises Unavailable when none serves it.
     """
     templates = await engine.rooms.templates.list()
     if chosen := choose_template(image, templates):
         return chosen
-    build = f"Windows {image.platform.os_version}" if image.platform.os_version else "Windows"
-    present = ", ".join(sorted(template.name for template in templates)) or "none"
-    raise Unavailable(
-        f"no template serves image {next(iter(image.references), image.id)}, which is for {build} "
-        f"(templates here: {present})",
-        hint="Build one that serves every Windows build with: linwin template build wine",
-    )
+    name = next(iter(image.references), image.id)
+    raise unserved(name, image.platform.os_version, [template.name for template in templates])
 
 
 def choose_template(image: Image, templates: Iterable[Template]) -> Template | None:
     """The image's own template, else the first that serves its build."""
     for template in templates:
-        if template.name == image.template or (image.template is None and serves(template, image)):
+        if template.name == image.template:
+            return template
+        if image.template is None and serves(template, image.platform.os_version):
             return template
     return None
-
-
-def serves(template: Template, image: Image) -> bool:
-    """Whether the template's Windows is of the image's build, or does not care."""
-    build = _build(image.platform.os_version)
-    provided = {_build(base.os_version) for base in template.provides}
-    return template.serves_any_build or not build or build in provided
-
-
-def _build(os_version: str) -> str:
-    """``10.0.17763`` of ``10.0.17763.6414``: revisions of one build run each other's images."""
-    return ".".join(os_version.split(".")[:3])
 
 
 def check_memory(spec: ContainerSpec, template: Template) -> None:

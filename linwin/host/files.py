@@ -30,6 +30,19 @@ def write_atomically(path: Path, data: bytes, *, mode: int = 0o600, durable: boo
         sync_folder(path.parent)
 
 
+def make_folders(*folders: Path, mode: int = 0o777) -> None:
+    """Create folders, and see to it that they and the way to them outlast a loss of power. Raises OSError.
+
+    ``mode`` is for the folders themselves, within the umask; what is there keeps its own.
+    """
+    way = {parent for folder in folders for parent in (folder, *folder.parents)}
+    created = [folder for folder in way if not folder.exists()]
+    for folder in folders:
+        folder.mkdir(mode=mode, parents=True, exist_ok=True)
+    for parent in {folder.parent for folder in created}:
+        sync_folder(parent)
+
+
 def sync_folder(folder: Path) -> None:
     """Bring a folder's entries to disk, as a rename in it needs to last."""
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

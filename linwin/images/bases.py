@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from itertools import takewhile
 
 from linwin.images.configs import ImageConfig
-from linwin.images.platforms import build_of
+from linwin.model.builds import build_of
 from linwin.model.template import BaseImage, Template
 
 # What Microsoft's own builds write into the history of the layers they make.

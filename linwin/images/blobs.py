@@ -23,8 +23,9 @@ from types import TracebackType
 from typing import IO
 
 from linwin.errors import InvalidRequest
+from linwin.host.files import make_folders, sync_folder
 from linwin.images import references
-from linwin.images.durable import make_folders, storing, sync_folder
+from linwin.images.durable import storing
 
 _READ_ONLY = 0o400
 

@@ -20,12 +20,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from linwin.errors import Internal, InvalidRequest
+from linwin.host.files import make_folders, sync_folder, write_atomically
 from linwin.images import references
 from linwin.images.blobs import BlobStore
 from linwin.images.configs import parse_config
 from linwin.images.contents import sha256
 from linwin.images.documents import Document
-from linwin.images.durable import make_folders, storing, sync_folder, write_file
+from linwin.images.durable import storing
 from linwin.images.records import Entry, Record, StoredLayer
 from linwin.paths import Paths
 
@@ -145,7 +146,7 @@ class Catalogue:
 
     def write_record(self, record: Record) -> None:
         with storing(f"image {record.id}"):
-            write_file(self.record_path(record.id), record.to_json())
+            write_atomically(self.record_path(record.id), record.to_json())
 
     def write_index(self) -> None:
         """Write what is in memory once more."""
@@ -226,7 +227,7 @@ class Catalogue:
             "references": dict(sorted(contents.references.items())),
         }
         with storing("the image catalogue"):
-            write_file(self.index, json.dumps(document, indent=1).encode())
+            write_atomically(self.index, json.dumps(document, indent=1).encode())
         self._contents = contents
 
     def _read(self) -> Contents:

@@ -92,9 +92,13 @@ def parse(data: bytes, what: str, limit: int = MAXIMUM_BYTES) -> Any:
     if len(data) > limit:
         raise InvalidRequest(f"{what} is larger than {limit} bytes")
     try:
-        return json.loads(data)
+        return json.loads(data, parse_constant=_no_number)
     except (ValueError, RecursionError) as error:
         raise InvalidRequest(f"{what} is not valid JSON") from error
+
+
+def _no_number(text: str) -> Any:
+    raise ValueError(f"{text} is no JSON")
 
 
 def objects(values: list[Any], what: str) -> tuple[Document, ...]:

@@ -18,9 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from linwin.errors import InvalidRequest
+from linwin.host.files import sync_folder, write_atomically
 from linwin.images import references
 from linwin.images.documents import Document
-from linwin.images.durable import storing, sync_folder, write_file
+from linwin.images.durable import storing
 
 KEPT_FOR = 7 * 24 * 3600
 """Seconds after which an unfinished pull is forgotten."""
@@ -75,7 +76,7 @@ class InterruptedPulls:
         intent = Intent(manifest, reference, frozenset(blobs), time.time())
         document = {"manifest": manifest, "reference": reference, "blobs": sorted(blobs)}
         with storing("the list of what a pull brings"):
-            write_file(self._path(manifest), json.dumps(document, indent=1).encode())
+            write_atomically(self._path(manifest), json.dumps(document, indent=1).encode())
         self._intents = {**self._intents, manifest: intent}
         for other in list(self._intents.values()):
             superseded = other.reference == reference and other.manifest != manifest

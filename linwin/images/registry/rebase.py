@@ -19,12 +19,12 @@ from linwin.images.bases import stand_in_diff_id
 from linwin.images.configs import ImageConfig
 from linwin.images.contents import sha256
 from linwin.images.manifest_output import encode, layer_descriptors, oci_manifest, stored_descriptor
-from linwin.images.platforms import build_of, version_key
 from linwin.images.records import Record
 from linwin.images.references import Reference
 from linwin.images.registry.choice import Chosen, choose
 from linwin.images.registry.manifests import Manifest, ManifestList, parse_manifest
 from linwin.images.registry.source import Source
+from linwin.model.builds import build_of, version_key
 
 _TOLD_BY = "linwin's stand-in for "
 """How the history of a template's base image names the real one (:func:`linwin.images.bases.base_config`)."""

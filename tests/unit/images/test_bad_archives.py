@@ -224,6 +224,7 @@ async def test_a_file_that_is_not_there(paths: Paths, tmp_path: Path) -> None:
         ({"manifest.json": b"[]"}, "the archive holds no image"),
         ({"manifest.json": b"[1]"}, "manifest.json in the archive holds something other than objects"),
         ({"manifest.json": b"["}, "manifest.json in the archive is not valid JSON"),
+        ({"manifest.json": b"[NaN]"}, "manifest.json in the archive is not valid JSON"),
         ({"manifest.json": b"[" * 100_000}, "manifest.json in the archive is not valid JSON"),
         (
             {"manifest.json": b" " * ((4 << 20) + 1)},

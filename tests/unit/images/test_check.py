@@ -282,16 +282,16 @@ async def test_an_image_that_cannot_be_replaced_is_whole(
 
 def fill_disk_at(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     """Let the ``number``-th file that the catalogue writes find the disk full, and no other."""
-    real, left = catalogue.write_file, number
+    real, left = catalogue.write_atomically, number
 
-    def write_file(path: Path, data: bytes) -> None:
+    def write_atomically(path: Path, data: bytes) -> None:
         nonlocal left
         left -= 1
         if left == 0:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         real(path, data)
 
-    monkeypatch.setattr(catalogue, "write_file", write_file)
+    monkeypatch.setattr(catalogue, "write_atomically", write_atomically)
 
 
 # How much there is

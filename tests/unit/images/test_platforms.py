@@ -6,6 +6,7 @@ import pytest
 
 from linwin.errors import InvalidRequest, Unavailable
 from linwin.images import platforms
+from linwin.model import builds
 from linwin.model.image import Platform
 from linwin.model.template import BaseImage
 from tests.unit.images.archive_writer import template
@@ -26,17 +27,17 @@ from tests.unit.images.archive_writer import template
     ],
 )
 def test_builds_match_as_windows_matches_them(image: str, guest: str, runs: bool) -> None:
-    assert platforms.runs_on(image, guest) is runs
+    assert builds.runs_on(image, guest) is runs
 
 
 def test_a_wine_template_serves_every_build() -> None:
-    assert platforms.serves(template(), "10.0.14393.0")
+    assert builds.serves(template(), "10.0.14393.0")
 
 
 def test_a_windows_template_serves_its_own() -> None:
     server = template("servercore-2019", any_build=False, provides=[BaseImage(("x",), "10.0.17763.1")])
-    assert platforms.serves(server, "10.0.17763.5329")
-    assert not platforms.serves(server, "10.0.20348.1")
+    assert builds.serves(server, "10.0.17763.5329")
+    assert not builds.serves(server, "10.0.20348.1")
 
 
 def test_ranks_a_served_provided_new_platform_first() -> None:
