@@ -56,8 +56,9 @@ async def version(request: web.Request) -> web.Response:
 
 async def info(request: web.Request) -> web.Response:
     """``GET /info``: this host, what runs on it, and a warning where it is slow."""
-    host = await engine_of(request).info()
-    return answer({**_host(request), **_counts(host), **_kind(host)})
+    engine = engine_of(request)
+    host = await engine.info()
+    return answer({**_host(request), **_counts(host), **_kind(host, engine.events.followers)})
 
 
 def _host(request: web.Request) -> dict[str, Any]:
@@ -84,7 +85,7 @@ def _counts(host: HostInfo) -> dict[str, Any]:
     }
 
 
-def _kind(host: HostInfo) -> dict[str, Any]:
+def _kind(host: HostInfo, followers: int) -> dict[str, Any]:
     names = ", ".join(template.name for template in host.templates) or "none"
     return {
         "OSType": "windows",
@@ -113,7 +114,7 @@ def _kind(host: HostInfo) -> dict[str, Any]:
         "LiveRestoreEnabled": True,
         "NFd": 0,
         "NGoroutines": 0,
-        "NEventsListener": 0,
+        "NEventsListener": followers,
         "Labels": [],
         "IndexServerAddress": "https://index.docker.io/v1/",
         "HttpProxy": "",

@@ -24,7 +24,6 @@ _REFUSALS = (
     ("GET", "/distribution/{name:.+}/json", "the inspection of images in registries", "Pull the image."),
     ("POST", "/build", "docker build", "Build the image elsewhere and load it: linwin load."),
     ("POST", "/commit", "docker commit", _LATER),
-    ("GET", "/events", "docker events", _LATER),
     ("GET", "/volumes", "volumes", _LATER),
     ("POST", "/volumes/create", "volumes", _LATER),
     ("GET", "/networks", "networks", _LATER),

@@ -24,6 +24,7 @@ COMMANDS = {
     "container": "container:container",
     "create": "create:create",
     "daemon": "daemon:daemon",
+    "events": "events:events",
     "exec": "exec:exec",
     "history": "history:history",
     "image": "image:image",

@@ -55,6 +55,7 @@ async def create(engine: Engine, spec: ContainerSpec, name: str | None) -> str:
             created_at=time.time_ns(),
         )
         await engine.rooms.state.add(container)
+    engine.events.container(container, "create")
     return container.id
 
 

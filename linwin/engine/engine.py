@@ -32,6 +32,7 @@ from linwin.engine import exec as execs
 from linwin.engine.chains import ChainUse
 from linwin.engine.checkpoints import Checkpoints
 from linwin.engine.create import choose_template, create, left_out_hint
+from linwin.engine.events import Events
 from linwin.engine.exec import Exec, Execs
 from linwin.engine.interfaces import Rooms
 from linwin.engine.live import Exit, Live
@@ -81,6 +82,7 @@ class Engine:
         """Held while a container is created, while references move, and while what no container uses goes."""
         self.chains = ChainUse()
         self.execs = Execs()
+        self.events = Events()
         self._live: dict[str, Live] = {}
 
     # What the verbs share
@@ -157,6 +159,7 @@ class Engine:
         )
         if stream:
             streams.attach(attachment)
+            self.events.container(container, "attach")
         else:
             attachment.finish()
         return attachment
@@ -196,7 +199,8 @@ class Engine:
     async def rename(self, reference: str, name: str) -> None:
         """Raises InvalidRequest for a name that is none, Conflict for one that is taken."""
         container = await self.rooms.state.get(reference)
-        await self.rooms.state.rename(container.id, names.check(name))
+        renamed = await self.rooms.state.rename(container.id, names.check(name))
+        self.events.container(renamed, "rename", oldName=f"/{container.name}")
 
     async def remove(self, reference: str, *, force: bool = False, volumes: bool = False) -> None:
         """``volumes`` (docker's -v) has nothing to act on yet: containers have no volumes."""
@@ -249,6 +253,7 @@ class Engine:
     async def tag(self, source: str, target: str) -> None:
         async with self.creating:  # a prune must not delete what is being given a name
             await self.rooms.images.tag(source, target)
+        self.events.image(await self.rooms.images.resolve(target), "tag", target)
 
     async def remove_image(self, reference: str, *, force: bool) -> Sequence[Removed]:
         return await load.remove_image(self, reference, force=force)

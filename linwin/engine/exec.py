@@ -125,6 +125,7 @@ async def create(engine: Engine, reference: str, spec: ExecSpec) -> Exec:
         working_dir(spec.working_dir)
     exec_ = Exec(container.id, spec)
     engine.execs.add(exec_)
+    _tell(engine, container, exec_, "exec_create", detailed=True)
     return exec_
 
 
@@ -156,7 +157,10 @@ async def start(engine: Engine, exec_: Exec, console_size: tuple[int, int]) -> N
         raise
     exec_.process = process
     exec_.streams.connect(process)
-    exec_.task = asyncio.create_task(_run_to_end(engine, exec_, process), name=f"exec {exec_.id[:12]}")
+    _tell(engine, container, exec_, "exec_start", detailed=True)
+    exec_.task = asyncio.create_task(
+        _run_to_end(engine, container, exec_, process), name=f"exec {exec_.id[:12]}"
+    )
     if exec_.spec.tty:
         await terminal.catch_up(process, size, terminal.size(exec_.console_size, size))
 
@@ -174,7 +178,7 @@ def process_spec(container: Container, spec: ExecSpec, size: terminal.Size) -> P
     )
 
 
-async def _run_to_end(engine: Engine, exec_: Exec, process: Process) -> None:
+async def _run_to_end(engine: Engine, container: Container, exec_: Exec, process: Process) -> None:
     try:
         code = await _follow(exec_, process)
     except LinwinError as lost:
@@ -184,6 +188,7 @@ async def _run_to_end(engine: Engine, exec_: Exec, process: Process) -> None:
         logger.exception("exec %s was given up", exec_.id[:12])
         code = TAKEN_ALONG
     _over(engine, exec_, code)
+    _tell(engine, container, exec_, "exec_die", exitCode=str(code))
 
 
 async def _follow(exec_: Exec, process: Process) -> int:
@@ -203,6 +208,14 @@ async def _follow(exec_: Exec, process: Process) -> int:
 def _over(engine: Engine, exec_: Exec, code: int) -> None:
     exec_.end(code)
     engine.execs.keep_for_a_while(exec_)
+
+
+def _tell(
+    engine: Engine, container: Container, exec_: Exec, action: str, *, detailed: bool = False, **more: str
+) -> None:
+    """``detailed`` puts the command line into the action, as docker does where it is of interest."""
+    action = f"{action}: {' '.join(exec_.spec.argv)}" if detailed else action
+    engine.events.container(container, action, execID=exec_.id, **more)
 
 
 def _run_of(engine: Engine, container: Container, reference: str) -> Run:

@@ -20,7 +20,10 @@ async def load(engine: Engine, archive: Path, report: Report) -> list[Image]:
     """Read an archive and build its images' chains; none becomes visible before all are ready."""
     rooms = engine.rooms
     staged = await rooms.images.stage(archive, await rooms.templates.list(), report)
-    return await take_in(engine, staged, report)
+    loaded = await take_in(engine, staged, report)
+    for image in loaded:
+        engine.events.image(image, "load", image.id)
+    return loaded
 
 
 async def take_in(engine: Engine, staged: Sequence[StagedImage], report: Report) -> list[Image]:
@@ -41,9 +44,11 @@ async def remove_image(engine: Engine, reference: str, *, force: bool) -> list[R
     """Untag or delete an image, and delete the chains that nothing needs any more."""
     rooms = engine.rooms
     async with engine.creating:  # a container that is being created uses its image already
+        image = await rooms.images.resolve(reference)
         containers = await rooms.state.list()
         removed = await rooms.images.remove(
             reference, force=force, in_use=frozenset(container.image_id for container in containers)
         )
+    engine.events.removed(image, removed)
     await prune.prune_chains(engine)
     return list(removed)

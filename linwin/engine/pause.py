@@ -26,8 +26,9 @@ async def pause(engine: Engine, reference: str) -> None:
             raise Conflict(
                 f"Container {reference} is not running", hint="Only a running container is paused."
             )
-        await engine.rooms.state.advance(container.id, "paused")
+        container = await engine.rooms.state.advance(container.id, "paused")
         await halt(run)
+        engine.events.container(container, "pause")
 
 
 async def unpause(engine: Engine, reference: str) -> None:
@@ -44,7 +45,7 @@ async def wake(engine: Engine, container: Container) -> bool:
     if container.status != "paused" or run is None:
         return False
     await run.wake()
-    await engine.rooms.state.advance(container.id, "running")
+    engine.events.container(await engine.rooms.state.advance(container.id, "running"), "unpause")
     return True
 
 

@@ -39,10 +39,14 @@ async def prune_images(engine: Engine, *, dangling_only: bool, keep: Callable[[I
         for image in before:
             needed = image.template is not None or image.id in in_use
             if not (needed or (dangling_only and image.references) or keep(image)):
-                removed += await images.remove(image.id, force=True, in_use=in_use)
+                gone = await images.remove(image.id, force=True, in_use=in_use)
+                engine.events.removed(image, gone)
+                removed += gone
         freed = _freed(before, await images.list())
     freed += await images.discard_interrupted()
-    return Pruned(tuple(removed), freed=freed + await prune_chains(engine))
+    freed += await prune_chains(engine)
+    engine.events.pruned("image", freed)
+    return Pruned(tuple(removed), freed=freed)
 
 
 def _freed(before: Iterable[Image], after: Iterable[Image]) -> int:
@@ -72,7 +76,9 @@ async def prune_containers(engine: Engine, keep: Callable[[Container], bool]) ->
         else:
             removed.append(container.id)
             freed += size
-    return Pruned(containers=tuple(removed), freed=freed + await prune_chains(engine))
+    freed += await prune_chains(engine)
+    engine.events.pruned("container", freed)
+    return Pruned(containers=tuple(removed), freed=freed)
 
 
 async def prune_chains(engine: Engine) -> int:

@@ -31,6 +31,7 @@ async def pull(
     for layer in image.layers:
         report(Progress("Pull complete", layer.digest.removeprefix("sha256:")[:12]))
     newer = before is None or before.id != image.id
+    engine.events.image(image, "pull", repository(name), id=name)
     return Pulled(image, name, staged.digest, newer=newer, saved=staged.saved)
 
 
@@ -40,6 +41,13 @@ async def _here(engine: Engine, reference: str) -> Image | None:
         return await engine.rooms.images.resolve(reference)
     except NotFound:
         return None
+
+
+def repository(reference: str) -> str:
+    """A reference without its tag and its digest."""
+    name = reference.partition("@")[0]
+    folder, slash, last = name.rpartition("/")
+    return folder + slash + last.partition(":")[0]
 
 
 def _named(pulled: Image, reference: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from linwin.engine.pull import repository
 from linwin.errors import NotFound
 from linwin.model.progress import Report
 from linwin.model.registry import Credentials, Pushed
@@ -27,4 +28,8 @@ async def push(
             f"An image does not exist locally with the tag: {reference}",
             hint="List the images that are here with linwin images; name one with linwin tag.",
         )
-    return [await images.push(name, report, credentials) for name in chosen]
+    pushed = []
+    for name in chosen:
+        pushed.append(await images.push(name, report, credentials))
+        engine.events.image(await images.resolve(name), "push", repository(name), id=name)
+    return pushed

@@ -29,7 +29,7 @@ async def remove(engine: Engine, reference: str, *, force: bool) -> None:
     live = engine.live(container.id)
     while not await _removed(engine, container.id, live, force=force):
         if live.run is not None:
-            await stop.end(live.run)
+            await stop.end(engine, container, live.run)
 
 
 async def _removed(engine: Engine, container_id: str, live: Live, *, force: bool) -> bool:
@@ -75,6 +75,7 @@ async def finish(engine: Engine, container: Container) -> None:
             sentence, hint=f"Put right what keeps the file, then try again: linwin rm {container.name}"
         ) from error
     await engine.rooms.state.delete(container.id)
+    engine.events.container(container, "destroy")
     live = engine.forget(container.id)
     live.streams.end()
     # Why it never ran is the answer of its start; docker's clients print this one as another error.

@@ -16,5 +16,6 @@ async def restart(engine: Engine, reference: str, timeout: int | None, signal: s
     try:
         await engine.stop(container.id, timeout=timeout, signal=signal)
         await engine.start(container.id)
+        engine.events.container(await engine.rooms.state.get(container.id), "restart")
     finally:
         live.restarts -= 1

@@ -9,6 +9,10 @@ MEANING |= {"QUIT": "BREAK", "3": "BREAK", "BREAK": "BREAK", "21": "BREAK"}
 """Windows knows these: a shutdown, an end, Ctrl-C and Ctrl-Break."""
 
 
+NUMBER = {"TERM": 15, "KILL": 9, "INT": 2, "BREAK": 21}
+"""By which events name them; BREAK's is that of Microsoft's C library (signal.h)."""
+
+
 def parse(name: str) -> str:
     """TERM, KILL, INT or BREAK for ``SIGTERM``, ``term``, ``15``…; empty means KILL as in docker."""
     wanted = (name or "KILL").upper().removeprefix("SIG")

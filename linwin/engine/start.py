@@ -63,6 +63,7 @@ async def start(engine: Engine, container: Container, tell: Tell) -> None:
         await log.begin()
         await rooms.state.advance(container.id, "running", started_at=time.time_ns())
         undo.pop_all()
+    engine.events.container(container, "start")
     watch.begin(engine, container, Run(machine, guest, process))
     if container.spec.tty:
         await terminal.catch_up(process, size, terminal.size(live.console_size, size))

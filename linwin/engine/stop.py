@@ -37,8 +37,9 @@ async def stop(engine: Engine, reference: str, timeout: int | None, signal: str)
         container = await engine.rooms.state.get(container.id)
         if container.status == "running":
             container = await engine.rooms.state.advance(container.id, "stopping")
-    await _signal_then_kill(run, _limit(container, timeout), name)
+    await _signal_then_kill(engine, container, run, _limit(container, timeout), name)
     await asyncio.shield(run.over)
+    engine.events.container(container, "stop")
     return True
 
 
@@ -53,15 +54,17 @@ async def kill(engine: Engine, reference: str, signal: str) -> None:
             hint="Start it first, or remove it with rm.",
         )
     if name == "KILL":
-        await end(run)
+        await end(engine, container, run)
         return
     async with engine.live(container.id).lock:
         await pause.wake(engine, await engine.rooms.state.get(container.id))
     await run.process.signal(name)
+    _tell(engine, container, name)
 
 
-async def end(run: Run) -> None:
+async def end(engine: Engine, container: Container, run: Run) -> None:
     """End a run and return when its container is at rest."""
+    _tell(engine, container, "KILL")
     await force(run)
     await asyncio.shield(run.over)
 
@@ -98,10 +101,19 @@ def _limit(container: Container, timeout: int | None) -> float | None:
     return None if chosen < 0 else float(chosen)
 
 
-async def _signal_then_kill(run: Run, limit: float | None, signal: str) -> None:
+async def _signal_then_kill(
+    engine: Engine, container: Container, run: Run, limit: float | None, signal: str
+) -> None:
+    _tell(engine, container, signal)
     try:
         async with asyncio.timeout(limit):
             await run.process.signal(signal)
             await run.process.wait()
     except (TimeoutError, LinwinError):
+        if signal != "KILL":
+            _tell(engine, container, "KILL")
         await force(run)
+
+
+def _tell(engine: Engine, container: Container, signal: str) -> None:
+    engine.events.container(container, "kill", signal=str(signals.NUMBER[signal]))

@@ -32,6 +32,7 @@ async def resize(engine: Engine, reference: str, wanted: Size) -> None:
     container = await engine.rooms.state.get(reference)
     live = engine.live(container.id)
     live.console_size = wanted
+    engine.events.container(container, "resize", height=str(wanted[0]), width=str(wanted[1]))
     if container.spec.tty and live.run is not None:
         await live.run.process.resize(*wanted)
 

@@ -136,6 +136,8 @@ async def _clean_up(engine: Engine, container: Container, run: Run, exit_: Exit)
 
 
 async def _record(engine: Engine, container: Container, exit_: Exit) -> None:
-    await engine.rooms.state.advance(
+    ended = await engine.rooms.state.advance(
         container.id, "exited", pid=0, exit_code=exit_.code, error=exit_.error, finished_at=time.time_ns()
     )
+    ran = (ended.finished_at - ended.started_at) // 10**9
+    engine.events.container(ended, "die", exitCode=str(exit_.code), execDuration=str(ran))
