@@ -13,11 +13,13 @@ import logging
 import os
 import shutil
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from pathlib import Path
 
-from linwin.api import serve
+from linwin.api import TlsAddress, serve
 from linwin.disks import ChainDisks
 from linwin.engine.engine import Engine
 from linwin.engine.interfaces import Rooms
@@ -30,6 +32,7 @@ from linwin.machine import DEFAULT_BUDGET, QemuMachines
 from linwin.paths import Paths
 from linwin.state import Database
 from linwin.templates import InstalledTemplates
+from linwin.tls import certificates
 
 logger = logging.getLogger("linwin.daemon")
 
@@ -54,6 +57,28 @@ def checkpoint_budget() -> int:
             f"LINWIN_CHECKPOINT_BUDGET is {text!r}", hint="Set it to a whole number of MiB, 0 for none."
         )
     return int(text) << 20
+
+
+def tls_address() -> TlsAddress | None:
+    """Where to serve TCP clients: ``LINWIN_LISTEN``, ``tcp://HOST:PORT``, which needs ``LINWIN_TLS_VERIFY``.
+
+    The certificates are named as clients name theirs (:func:`linwin.tls.certificates`).
+    """
+    listen = os.environ.get("LINWIN_LISTEN")
+    if not listen:
+        return None
+    if not os.environ.get("LINWIN_TLS_VERIFY"):
+        raise InvalidRequest(
+            f"linwin does not listen on {listen} without TLS: whoever reaches it would be root here",
+            hint="Give --tlsverify, --tlscacert, --tlscert and --tlskey.",
+        )
+    host, _, port = listen.removeprefix("tcp://").rstrip("/").rpartition(":")
+    if not port.isdecimal() or int(port) >= 1 << 16:
+        raise InvalidRequest(
+            f"invalid address {listen!r}", hint="Use tcp://HOST:PORT, as tcp://0.0.0.0:2376."
+        )
+    ca, certificate, key = (Path(name).absolute() for name in certificates())
+    return TlsAddress(host.strip("[]"), int(port), ca, certificate, key)
 
 
 def prepare_root(paths: Paths) -> None:
@@ -113,7 +138,8 @@ async def run(paths: Paths) -> None:
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    async with opened(paths) as engine, serve(engine, paths.socket):
+    tls = tls_address()
+    async with opened(paths) as engine, serve(engine, paths.socket, tls):
         logger.info("listening on %s, state in %s", paths.socket, paths.root)
         announce("ready")
         await stopped.wait()
@@ -121,12 +147,17 @@ async def run(paths: Paths) -> None:
 
 
 def announce(line: str) -> None:
-    """Tell a waiting parent, where there is one, how the start went."""
+    """Tell whoever waits, a parent or a service manager, how the start went."""
     fd = os.environ.pop("LINWIN_READY_FD", None)
     if fd is not None:
         # A parent that is gone must not take the containers with it that a new daemon adopted.
         with suppress(BrokenPipeError), os.fdopen(int(fd), "w") as pipe:
             pipe.write(line + "\n")
+    if (manager := os.environ.pop("NOTIFY_SOCKET", "")) and line == "ready":
+        # sd_notify(3); a name that begins with @ is abstract.
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
+            sock.connect("\0" + manager[1:] if manager.startswith("@") else manager)
+            sock.sendall(b"READY=1")
 
 
 def main() -> None:

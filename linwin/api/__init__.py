@@ -8,5 +8,6 @@ renders (:mod:`render`).
 """
 
 from linwin.api.server import make_app, serve
+from linwin.api.tls import TlsAddress
 
-__all__ = ["make_app", "serve"]
+__all__ = ["TlsAddress", "make_app", "serve"]

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import grp
+import asyncio
 import logging
-import os
 import re
-import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Final
 
 from aiohttp import web
 
@@ -33,6 +30,8 @@ from linwin.api import exec as execs
 from linwin.api.context import ENGINE, LIFETIME, MAX_VERSION, MIN_VERSION, PATHS, VERSION, Handler, identity
 from linwin.api.lifetime import Lifetime
 from linwin.api.status import error_response, failure
+from linwin.api.tls import Accept, TlsAddress, listening
+from linwin.api.unix import unix_socket
 from linwin.engine.engine import Engine
 from linwin.errors import Internal, InvalidRequest, LinwinError
 
@@ -43,9 +42,6 @@ LARGEST_LINE = 64 * 1024  # of a request's head: filters and names travel in the
 BACKLOG = 1024
 SHUTDOWN_TIMEOUT = 0.5  # seconds for answers that are being written
 DRAIN_TIMEOUT = 60.0  # seconds for changes under way
-SOCKET_GROUP = "linwin"
-SOCKET_MODE = 0o660
-MAX_SOCKET_PATH: Final = 107  # sun_path holds 108 bytes with its terminating zero (unix(7))
 
 NOUNS = (
     system,
@@ -83,12 +79,11 @@ def make_app(engine: Engine) -> web.Application:
 
 
 @asynccontextmanager
-async def serve(engine: Engine, socket_path: Path) -> AsyncIterator[None]:
-    """Serve the API on a unix socket, replacing a stale one, until the context ends.
+async def serve(engine: Engine, socket_path: Path, tls: TlsAddress | None = None) -> AsyncIterator[None]:
+    """Serve the API on a unix socket, and where asked for over TLS, until the context ends.
 
-    The caller holds the root's lock, so a socket that exists has no owner.
-    Only root and, where it exists, the group ``linwin`` may connect. Changes
-    under way when the context ends are completed first.
+    The socket is the one that a service manager passed, or is made at its path.
+    Changes under way when the context ends are completed first.
     """
     runner = web.AppRunner(
         make_app(engine),
@@ -100,44 +95,21 @@ async def serve(engine: Engine, socket_path: Path) -> AsyncIterator[None]:
     )
     await runner.setup()
     try:
-        await web.SockSite(runner, _bind(socket_path), backlog=BACKLOG).start()
-        yield
+        async with AsyncExitStack() as fronts:
+            sock = fronts.enter_context(unix_socket(socket_path))
+            await web.SockSite(runner, sock, backlog=BACKLOG).start()
+            if tls is not None:
+                await fronts.enter_async_context(listening(tls, _accepting(runner)))
+            yield
+            await runner.cleanup()
     finally:
         await runner.cleanup()
-        _unbind(socket_path)
 
 
-def _unbind(path: Path) -> None:
-    path.unlink(missing_ok=True)
-
-
-def _bind(path: Path) -> socket.socket:
-    """A bound socket that nobody can connect to before its mode is right, since it does not listen yet."""
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        _unbind(path)
-        if len(os.fsencode(path)) <= MAX_SOCKET_PATH:
-            sock.bind(os.fspath(path))
-        else:  # reach a path that does not fit into an address through its folder
-            folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                sock.bind(f"/proc/self/fd/{folder}/{path.name}")
-            finally:
-                os.close(folder)
-        if (group := _socket_group()) is not None:
-            os.chown(path, -1, group)
-        path.chmod(SOCKET_MODE)
-    except BaseException:
-        sock.close()
-        raise
-    return sock
-
-
-def _socket_group() -> int | None:
-    try:
-        return grp.getgrnam(SOCKET_GROUP).gr_gid if os.geteuid() == 0 else None
-    except KeyError:
-        return None
+def _accepting(runner: web.AppRunner) -> Accept:
+    server = runner.server
+    assert server is not None  # it was set up
+    return lambda sock: asyncio.get_running_loop().connect_accepted_socket(server, sock)
 
 
 async def _finish_changes(app: web.Application) -> AsyncIterator[None]:

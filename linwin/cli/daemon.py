@@ -17,10 +17,47 @@ def daemon() -> None:
 
 
 @daemon.command()
-def run() -> None:
-    """Run the daemon in the foreground, as service managers want it."""
+@click.option(
+    "-H",
+    "--host",
+    "hosts",
+    multiple=True,
+    metavar="ADDRESS",
+    help="Listen there: unix:///PATH, or tcp://HOST:PORT, which needs --tlsverify. May be repeated.",
+)
+@click.option("--tlsverify", is_flag=True, help="Serve TCP clients that show a certificate.")
+@click.option("--tlscacert", metavar="FILE", help="Trust clients whose certificate this one signed.")
+@click.option("--tlscert", metavar="FILE", help="The daemon's certificate.")
+@click.option("--tlskey", metavar="FILE", help="Its key.")
+def run(
+    hosts: tuple[str, ...], tlsverify: bool, tlscacert: str | None, tlscert: str | None, tlskey: str | None
+) -> None:
+    """Run the daemon in the foreground, as service managers want it.
+
+    Sockets that a service manager passes (systemd's socket activation) are used
+    instead of a socket of its own.
+    """
+    settings = {
+        **_addresses(hosts),
+        "LINWIN_TLS_VERIFY": "1" if tlsverify else None,
+        "LINWIN_TLS_CACERT": tlscacert,
+        "LINWIN_TLS_CERT": tlscert,
+        "LINWIN_TLS_KEY": tlskey,
+    }
+    os.environ.update({name: value for name, value in settings.items() if value is not None})
     program, *arguments = daemon_process.ENTRY_POINT
     os.execv(program, [program, *arguments])
+
+
+def _addresses(hosts: tuple[str, ...]) -> dict[str, str | None]:
+    """``-H`` as the settings that the daemon reads: at most one address of each kind."""
+    settings: dict[str, str | None] = {}
+    for host in hosts:
+        name = "LINWIN_HOST" if host.startswith("unix://") else "LINWIN_LISTEN"
+        if name in settings or not host.startswith(("unix://", "tcp://")):
+            raise click.BadParameter(f'"{host}": give one unix:///PATH and one tcp://HOST:PORT at most')
+        settings[name] = host
+    return settings
 
 
 @daemon.command()

@@ -60,13 +60,28 @@ COMMANDS = {
 
 @click.group(cls=LazyGroup, members=COMMANDS, context_settings={"max_content_width": 100})
 @click.option(
-    "-H", "--host", metavar="ADDRESS", help="Daemon to talk to, unix:///PATH (default $LINWIN_HOST)."
+    "-H",
+    "--host",
+    metavar="ADDRESS",
+    help="Daemon to talk to, unix:///PATH, tcp://HOST:PORT or ssh://USER@HOST (default $LINWIN_HOST).",
 )
+@click.option("--tlsverify", is_flag=True, help="Talk TLS over TCP, and show a certificate.")
+@click.option("--tlscacert", metavar="FILE", help="Trust certificates that this one signed.")
+@click.option("--tlscert", metavar="FILE", help="The certificate to show.")
+@click.option("--tlskey", metavar="FILE", help="Its key.")
 @click.version_option(__version__, "-v", "--version", message="linwin version %(version)s")
-def linwin(host: str | None) -> None:
+def linwin(
+    host: str | None, tlsverify: bool, tlscacert: str | None, tlscert: str | None, tlskey: str | None
+) -> None:
     """Windows containers on a Linux host."""
-    if host is not None:
-        os.environ["LINWIN_HOST"] = host
+    given = {
+        "LINWIN_HOST": host,
+        "LINWIN_TLS_VERIFY": "1" if tlsverify else None,
+        "LINWIN_TLS_CACERT": tlscacert,
+        "LINWIN_TLS_CERT": tlscert,
+        "LINWIN_TLS_KEY": tlskey,
+    }
+    os.environ.update({name: value for name, value in given.items() if value is not None})
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

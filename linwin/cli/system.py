@@ -9,6 +9,7 @@ from linwin.cli.groups import LazyGroup
 MEMBERS = {
     "check": "system_check:check",
     "df": "system_df:df",
+    "dial-stdio": "dial_stdio:dial_stdio",
     "events": "events:events",
     "info": "info:info",
     "prune": "prune:system_prune",

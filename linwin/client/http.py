@@ -60,15 +60,21 @@ def _query_value(value: Any) -> str:
 
 
 def connect(host: str, timeout: float | None = None) -> socket.socket:
-    """Open a connection to ``unix:///path`` or ``tcp://host:port``.
+    """Open a connection to ``unix:///path``, ``tcp://host:port`` or ``ssh://user@host``.
 
-    Raises Unreachable when nobody listens, Unavailable when we may not connect.
+    TCP carries TLS when ``LINWIN_TLS_VERIFY`` is set. Raises Unreachable when nobody
+    listens, Unavailable when we may not connect.
     """
     scheme, _, address = host.partition("://")
-    if not address or scheme not in ("unix", "tcp"):
+    if not address or scheme not in ("unix", "tcp", "ssh"):
         raise InvalidRequest(
-            f"invalid host {host!r}", hint="Use unix:///path/to/linwin.sock or tcp://host:port."
+            f"invalid host {host!r}",
+            hint="Use unix:///path/to/linwin.sock, tcp://host:port or ssh://user@host.",
         )
+    if scheme == "ssh":
+        from linwin.client.tunnel import through_ssh
+
+        return through_ssh(host)
     try:
         return _connect_unix(address, timeout) if scheme == "unix" else _connect_tcp(address, timeout)
     except PermissionError as error:
@@ -108,7 +114,15 @@ def _connect_tcp(address: str, timeout: float | None) -> socket.socket:
         raise InvalidRequest(f"invalid host tcp://{address}", hint="Use tcp://host:port.")
     sock = socket.create_connection((name.strip("[]"), int(port)), timeout)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return sock
+    if not os.environ.get("LINWIN_TLS_VERIFY"):
+        return sock
+    from linwin.client.tunnel import over_tls
+
+    try:
+        return over_tls(sock, name.strip("[]"))
+    except BaseException:
+        sock.close()
+        raise
 
 
 def exchange(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from linwin.api import serve
+from linwin.api import TlsAddress, serve
 from linwin.client import Client
 from linwin.engine.engine import Engine
 from linwin.paths import Paths
@@ -68,11 +68,11 @@ def make_root(folder: Path) -> Paths:
 
 
 @asynccontextmanager
-async def served(fakes: Fakes, paths: Paths) -> AsyncIterator[Daemon]:
+async def served(fakes: Fakes, paths: Paths, tls: TlsAddress | None = None) -> AsyncIterator[Daemon]:
     """An engine over ``fakes``, opened, served, and closed at the end."""
     engine = Engine(fakes.rooms, paths)
     await engine.open()
-    async with serve(engine, paths.socket):
+    async with serve(engine, paths.socket, tls):
         yield Daemon(engine, paths, fakes)
     await engine.close()
 
@@ -85,6 +85,7 @@ class Docker:
     host: str
     home: Path
     api_version: str = ""
+    tls: Path | None = None
 
     @asynccontextmanager
     async def started(self, *arguments: str, stdin: int = DEVNULL) -> AsyncIterator[Process]:
@@ -100,6 +101,7 @@ class Docker:
                 "HOME": str(self.home),
                 "DOCKER_HOST": self.host,
                 "DOCKER_API_VERSION": self.api_version,
+                **({"DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": str(self.tls)} if self.tls else {}),
             },
         )
         try:
