@@ -21,6 +21,7 @@ from linwin.api import (
     prune,
     registry,
     streams,
+    swarm,
     system,
     templates,
     unsupported,
@@ -57,6 +58,7 @@ NOUNS = (
     upkeep,
     templates,
     checkpoints,
+    swarm,
     unsupported,
 )
 

@@ -1,0 +1,39 @@
+"""A daemon in no swarm, without plugins, by docker's own client."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.scenario.harness import Docker, Finished
+from tests.scenario.raw_http import RawConnection
+
+
+@pytest.mark.parametrize(
+    "words", [("node", "ls"), ("service", "ls"), ("secret", "ls"), ("config", "ls"), ("stack", "ls")]
+)
+async def test_what_a_swarm_manager_answers(docker: Docker, words: tuple[str, ...]) -> None:
+    refused = await docker(*words)
+    assert refused.code == 1
+    assert b"This node is not a swarm manager." in refused.err
+
+
+async def test_there_is_no_swarm_to_make_or_leave(docker: Docker) -> None:
+    made = await docker("swarm", "init")
+    assert made.code == 1
+    assert b"linwin does not support swarm mode" in made.err
+    left = await docker("swarm", "leave")
+    assert left.code == 1
+    assert b"This node is not part of a swarm" in left.err
+
+
+async def test_there_are_no_plugins(docker: Docker) -> None:
+    assert await docker("plugin", "ls", "-q") == Finished(0, b"", b"")
+    missing = await docker("plugin", "inspect", "vieux/sshfs")
+    assert missing.code == 1
+    assert b'plugin "vieux/sshfs" not found' in missing.err
+
+
+async def test_there_is_no_buildkit(connection: RawConnection) -> None:
+    answer = await connection.request("POST", "/v1.50/session")
+    assert answer.status == 400
+    assert answer.json["message"].startswith("linwin has no BuildKit")
