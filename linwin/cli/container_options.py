@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import click
 
 from linwin.cli.failures import WrongArguments
+from linwin.cli.options import complete_names
 from linwin.cli.units import parse_size
 from linwin.errors import InvalidRequest
 
@@ -74,7 +75,12 @@ def size_option(names: str, help: str) -> Callable[[Any], Any]:
 
 
 _PULL: dict[str, Any] = {"callback": _pull_policy, "default": "missing"}
-_WORDS: dict[str, Any] = {"nargs": -1, "type": click.UNPROCESSED, "callback": _image_and_command}
+_WORDS: dict[str, Any] = {
+    "nargs": -1,
+    "type": click.UNPROCESSED,
+    "callback": _image_and_command,
+    "shell_complete": complete_names,
+}
 
 _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     _list("-a --attach attached", "STREAM", "Attach only to stdin, stdout or stderr.", callback=_attached),

@@ -10,7 +10,7 @@ from linwin.cli import failures
 from linwin.cli.connect import connect
 from linwin.cli.container_body import console_size, environment
 from linwin.cli.failures import WrongArguments
-from linwin.cli.options import detach_keys_option
+from linwin.cli.options import complete_names, detach_keys_option
 from linwin.cli.session import carry, detached
 from linwin.client import Client, quote
 
@@ -47,6 +47,7 @@ def _container_and_command(
     type=click.UNPROCESSED,
     metavar="CONTAINER COMMAND [ARG...]",
     callback=_container_and_command,
+    shell_complete=complete_names,
 )
 def exec(detach: bool, detach_keys: str | None, words: tuple[str, ...], **options: Any) -> int:
     """Run a program in a running container, with the container's environment.

@@ -21,6 +21,7 @@ from linwin.errors import LinwinError
 COMMANDS = {
     "attach": "attach:attach",
     "checkpoint": "checkpoint:checkpoint",
+    "completion": "completion:completion",
     "container": "container:container",
     "create": "create:create",
     "daemon": "daemon:daemon",

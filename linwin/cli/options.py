@@ -78,15 +78,24 @@ def _detach_keys(ctx: click.Context, param: click.Parameter, value: str | None) 
     return value
 
 
+def complete_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Any]:
+    """What a shell may offer for an argument."""
+    from linwin.cli.completion import names
+
+    return names(ctx, param, incomplete)
+
+
 def arguments(least: int, most: int | None, metavar: str) -> Callable[[F], F]:
     """The positional arguments as one tuple ``names``, their number checked in docker's words."""
 
     def check(ctx: click.Context, param: click.Parameter, names: tuple[str, ...]) -> tuple[str, ...]:
+        if ctx.resilient_parsing:  # a shell completes it
+            return names
         if len(names) < least or (most is not None and len(names) > most):
             raise WrongArguments(f"'{ctx.command_path}' {_requirement(least, most)}", ctx)
         return names
 
-    return click.argument("names", nargs=-1, metavar=metavar, callback=check)
+    return click.argument("names", nargs=-1, metavar=metavar, callback=check, shell_complete=complete_names)
 
 
 def _requirement(least: int, most: int | None) -> str:
