@@ -17,9 +17,19 @@ from cffi import FFI
 
 ROOT = Path(__file__).parents[2]
 NATIVE = Path("linwin/disks/native")
-HEADERS = ("device.h", "volume.h", "content.h", "verify.h", "process.h")
+HEADERS = ("device.h", "volume.h", "content.h", "reading.h", "verify.h", "process.h")
 INTERNAL_HEADERS = ("connection.h", "cache.h", "volume_state.h")
-SOURCES = ("connection.c", "cache.c", "device.c", "volume.c", "nodes.c", "content.c", "verify.c", "process.c")
+SOURCES = (
+    "connection.c",
+    "cache.c",
+    "device.c",
+    "volume.c",
+    "nodes.c",
+    "content.c",
+    "reading.c",
+    "verify.c",
+    "process.c",
+)
 PACKAGES = ("libntfs-3g", "libnbd")
 
 # libntfs-3g's headers ask a config.h that is not installed what the system has.

@@ -15,14 +15,15 @@ from pathlib import Path
 
 from linwin.disks.check import examine
 from linwin.disks.durable import publish, sync
-from linwin.disks.failures import no_space
+from linwin.disks.failures import translated
+from linwin.disks.files import DiskFiles
 from linwin.disks.findings import Judgement, missing
 from linwin.disks.flatten import flatten
 from linwin.disks.job import Job
 from linwin.disks.qcow2 import create_overlay, read_header
 from linwin.disks.supervise import run_job
 from linwin.disks.survey import NAME, READ_ONLY, SUFFIX, Survey, survey
-from linwin.errors import Internal, LinwinError, Unavailable
+from linwin.errors import Internal
 from linwin.host.files import sync_folder
 from linwin.layers import short
 from linwin.model.chain import chain_ids
@@ -85,6 +86,12 @@ class ChainDisks:
         if NAME.fullmatch(below.name) and header.backing == relative(below, overlay):
             return chain_id_of(below.name)
         return None
+
+    def files(self, overlay: Path) -> DiskFiles:
+        return DiskFiles(overlay, self._paths.scratch)
+
+    async def plain_copy(self, archive: Path, output: Path, overlay: Path) -> None:
+        await DiskFiles(overlay, self._paths.scratch).flatten(archive, output)
 
     async def flatten(self, chain_end: Path, target: Path, report: Report) -> None:
         with translated(), self._used([chain_id_of(chain_end.name)]):
@@ -268,18 +275,3 @@ def freed_by_unlinking(path: Path) -> int:
     except FileNotFoundError:
         return 0
     return status.st_blocks * 512 if status.st_nlink == 1 else 0
-
-
-@contextmanager
-def translated() -> Iterator[None]:
-    """Turn this room's foreign exceptions into linwin's."""
-    try:
-        yield
-    except LinwinError as error:
-        if isinstance(error, Unavailable) and os.strerror(errno.ENOSPC) in error.message:
-            raise no_space() from error
-        raise
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise no_space() from error
-        raise Unavailable(f"a disk cannot be read or written: {error}") from error

@@ -6,7 +6,7 @@ import errno
 import os
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self
@@ -24,6 +24,8 @@ LARGEST_REMEMBERED = 4096
 
 LISTED_NAME = struct.Struct("=QBB6x")
 """``struct name``."""
+EXTENDED = struct.Struct("<IBBH")
+"""The head of a FILE_FULL_EA_INFORMATION: offset of the next, flags, lengths of name and value."""
 
 
 class VolumeError(OSError):
@@ -56,8 +58,14 @@ class Volume:
     All methods raise VolumeError, or ExportError when the overlay itself failed.
     """
 
-    def __init__(self, connection: socket.socket, *, offset: int) -> None:
-        """Mount the volume that begins ``offset`` bytes into the export at ``connection``."""
+    def __init__(
+        self, connection: socket.socket, *, offset: int, writable: bool = True, clean: bool = False
+    ) -> None:
+        """Mount the volume that begins ``offset`` bytes into the export at ``connection``.
+
+        One that is not ``writable`` may be dirty, and is only to be read. With
+        ``clean`` one that is not clean raises VolumeError: EUCLEAN.
+        """
         self._device = lib.device_open(connection.detach(), offset, CACHE_BYTES)
         if self._device == ffi.NULL:
             raise ExportError(ffi.errno, os.strerror(ffi.errno))
@@ -70,7 +78,11 @@ class Volume:
         self._security_ids: dict[bytes, int] = {}
         volume = ffi.new("struct volume **")
         try:
-            self._check(lib.volume_mount(self._device, volume))
+            if clean:
+                verdict = lib.volume_verify(self._device)
+                self._check(verdict if verdict <= 0 else -errno.EUCLEAN)
+            mount = lib.volume_mount if writable else lib.volume_mount_read_only
+            self._check(mount(self._device, volume))
         except BaseException:
             lib.device_close(self._device)
             raise
@@ -179,6 +191,45 @@ class Volume:
         table = lib.volume_upcase(self._volume, count)
         return {unit: table[unit] for unit in range(count[0]) if table[unit] != unit}
 
+    # ---- reading ------------------------------------------------------------
+
+    def details(self, number: int) -> tuple[Metadata, int]:
+        """What a file or folder has beside its name and data, and the size of the latter."""
+        found = ffi.new("struct details *")
+        self._check(lib.reading_details(self._volume, number, found))
+        metadata = Metadata(
+            found.attributes,
+            found.created,
+            found.modified,
+            found.changed,
+            found.accessed,
+            self._value(number, lib.VALUE_SECURITY) or None,
+            tuple(extended_attributes(self._value(number, lib.VALUE_EXTENDED))),
+        )
+        return metadata, int(found.size)
+
+    def reparse(self, number: int) -> bytes:
+        """The REPARSE_DATA_BUFFER of a reparse point."""
+        return self._value(number, lib.VALUE_REPARSE)
+
+    def streams(self, number: int) -> Sequence[tuple[str, int]]:
+        """Names and sizes of the alternate data streams."""
+        names, size = ffi.new("uint8_t **"), ffi.new("size_t *")
+        self._check(lib.reading_streams(self._volume, number, names, size))
+        return [(name, found.number) for name, found in listed(ffi.gc(names[0], lib.free), size[0])]
+
+    def open_stream(self, number: int, stream: str) -> int:
+        """As :meth:`open_content`, for an alternate data stream."""
+        self._check(lib.content_open_stream(self._volume, number, *utf16(stream), self._number))
+        return int(self._number[0])
+
+    def _value(self, number: int, value: int) -> bytes:
+        data, size = ffi.new("uint8_t **"), ffi.new("size_t *")
+        self._check(lib.reading_value(self._volume, number, value, data, size))
+        return bytes(ffi.buffer(ffi.gc(data[0], lib.free), size[0])) if size[0] else b""
+
+    # ---- the structure that C reads -----------------------------------------
+
     def _fill(self, metadata: Metadata, reparse: bytes) -> tuple[Any, ...]:
         """Set the structure that C reads; the result keeps alive what it points to."""
         target = self._metadata
@@ -260,6 +311,22 @@ def utf16(text: str) -> tuple[Any, int]:
     """A name as C takes it: its UTF-16 units and their number."""
     data = text.encode("utf-16-le", "surrogatepass")
     return ffi.from_buffer("uint16_t[]", data), len(data) // 2
+
+
+def extended_attributes(stored: bytes) -> Iterator[tuple[str, bytes]]:
+    """A FILE_FULL_EA_INFORMATION list as a volume has it; what is damaged of it is left out."""
+    at = 0
+    while at + EXTENDED.size <= len(stored):
+        length, _, name_length, value_length = EXTENDED.unpack_from(stored, at)
+        name_at = at + EXTENDED.size
+        value_at = name_at + name_length + 1
+        name = stored[name_at : value_at - 1]
+        if value_at + value_length > len(stored) or not name.isascii():
+            return
+        yield name.decode(), stored[value_at : value_at + value_length]
+        if length < EXTENDED.size:
+            return
+        at += length
 
 
 def extended_list(attributes: tuple[tuple[str, bytes], ...]) -> bytes:

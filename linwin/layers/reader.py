@@ -37,7 +37,7 @@ def read_layer(
     Raises InvalidRequest, naming layer and entry, and Unavailable when the blob
     cannot be read.
     """
-    reading = Reading(short(diff_id))
+    reading = Reading(f"layer {short(diff_id)}", DAMAGED)
     with reading.translated(), LayerStream(blob, limit=limit, progress=progress) as stream:
         archive = reading.archive = TarReader(stream.read)
         for member in archive:
@@ -51,10 +51,14 @@ def read_layer(
 
 
 class Reading:
-    """How far the reading of one layer has come; as a Content, the entry's that it has come to."""
+    """How far the reading of one archive has come; as a Content, the entry's that it has come to.
 
-    def __init__(self, layer: str) -> None:
-        self._layer = layer
+    ``what`` names the archive for an error's reader, ``hint`` says what to do about a damaged one.
+    """
+
+    def __init__(self, what: str, hint: str) -> None:
+        self._what = what
+        self._hint = hint
         self.archive: TarReader | None = None
 
     def read(self, size: int) -> bytes:
@@ -64,13 +68,13 @@ class Reading:
 
     @contextmanager
     def translated(self) -> Iterator[None]:
-        """Say of what goes wrong in which layer and entry it did."""
+        """Say of what goes wrong in which archive and entry it did."""
         try:
             yield
         except Malformed as error:
-            raise InvalidRequest(f"layer {self._layer}{self._place()}: {error}", hint=DAMAGED) from error
+            raise InvalidRequest(f"{self._what}{self._place()}: {error}", hint=self._hint) from error
         except OSError as error:
-            raise Unavailable(f"layer {self._layer} cannot be read: {error.strerror}") from error
+            raise Unavailable(f"{self._what} cannot be read: {error.strerror}") from error
 
     def _place(self) -> str:
         archive = self.archive

@@ -55,3 +55,21 @@ def link_data(target: str, *, junction: bool) -> bytes:
         body = names + struct.pack("<I", SYMLINK_FLAG_RELATIVE if relative else 0) + first + second
         tag = IO_REPARSE_TAG_SYMLINK
     return struct.pack("<IHH", tag, len(body), 0) + body
+
+
+def link_of(data: bytes) -> tuple[str, bool] | None:
+    """The target that a REPARSE_DATA_BUFFER shows its users, and whether it is a junction's.
+
+    None for a reparse point of another kind, or one whose lengths do not hold.
+    """
+    if len(data) < 16:
+        return None
+    tag, _, _, substitute_at, substitute_length, print_at, print_length = struct.unpack_from("<IHHHHHH", data)
+    if tag not in (IO_REPARSE_TAG_MOUNT_POINT, IO_REPARSE_TAG_SYMLINK):
+        return None
+    junction = tag == IO_REPARSE_TAG_MOUNT_POINT
+    names = data[16 if junction else 20 :]
+    for at, length in ((print_at, print_length), (substitute_at, substitute_length)):
+        if length and length % 2 == 0 and at + length <= len(names):
+            return names[at : at + length].decode("utf-16-le", "surrogatepass"), junction
+    return None

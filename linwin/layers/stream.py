@@ -74,6 +74,10 @@ def decoder_of(blob: BinaryIO) -> Callable[[BinaryIO], Iterator[bytes]]:
     return unzstd if magic == ZSTD_MAGIC else plain
 
 
+Decoder = Callable[[BinaryIO], Callable[[BinaryIO], Iterator[bytes]]]
+"""Chooses how a blob is decoded, by its first bytes."""
+
+
 class LayerStream:
     """Reads a blob as an uncompressed byte stream of at most ``limit`` bytes.
 
@@ -82,8 +86,16 @@ class LayerStream:
     how many bytes of the blob have been used.
     """
 
-    def __init__(self, blob: Path, *, limit: int, progress: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        blob: Path,
+        *,
+        limit: int,
+        progress: Callable[[int], None],
+        decoder: Decoder | None = None,
+    ) -> None:
         self._path = blob
+        self._decoder = decoder or decoder_of
         self._limit = limit
         self._progress = progress
         self._hash = hashlib.sha256()
@@ -151,7 +163,7 @@ class LayerStream:
 
     def _hash_and_queue(self, blob: BinaryIO) -> None:
         total = 0
-        for chunk in decoder_of(blob)(blob):
+        for chunk in self._decoder(blob)(blob):
             if self._closed.is_set():
                 return
             total += len(chunk)

@@ -96,7 +96,9 @@ class TarReader:
     ``previous`` the one before.
     """
 
-    def __init__(self, source: Callable[[int], bytes]) -> None:
+    def __init__(self, source: Callable[[int], bytes], *, home: str = "in a Windows layer") -> None:
+        """``home`` ends the sentence about what has no place there."""
+        self._home = home
         self.name: str | None = None
         self.previous: str | None = None
         self._source = source
@@ -113,7 +115,7 @@ class TarReader:
                 continue
             # A record without a value says nothing.
             self.name = extensions.pax.get("path") or extensions.long_name or header.name
-            member = complete(header, self.name, extensions)
+            member = complete(header, self.name, extensions, self._home)
             extensions = Extensions()
             self._begin_data(member.size)
             yield member
@@ -194,14 +196,14 @@ def parse_header(block: bytes) -> Header:
     return Header(whole, kind, size, mtime, linkname)
 
 
-def complete(header: Header, name: str, extensions: Extensions) -> Member:
+def complete(header: Header, name: str, extensions: Extensions, home: str) -> Member:
     """The member that a header and its extended headers stand for. Raises Malformed."""
     kind, pax = header.type, extensions.pax
     if kind not in (FILE, HARD_LINK, SYMBOLIC_LINK, DIRECTORY):
         what = OTHER_TYPES.get(kind, f"a tar entry of type {kind!r}")
-        raise Malformed(f"{what} has no place in a Windows layer")
+        raise Malformed(f"{what} has no place {home}")
     if any(key.startswith("GNU.sparse.") for key in pax):
-        raise Malformed("GNU's sparse files have no place in a Windows layer")
+        raise Malformed(f"GNU's sparse files have no place {home}")
     in_pax = pax.get("size")
     size = decimal(in_pax, "size") if in_pax else number(header.size, "size")
     if size > LARGEST_SIZE:

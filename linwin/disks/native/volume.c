@@ -119,7 +119,7 @@ static int find_room(struct volume *volume)
 
 /* ---- mounting ---------------------------------------------------------- */
 
-int volume_mount(struct device *device, struct volume **out)
+static int mount_with(struct device *device, ntfs_mount_flags flags, struct volume **out)
 {
 	struct volume *volume = calloc(1, sizeof *volume);
 	struct ntfs_device *dev;
@@ -133,14 +133,14 @@ int volume_mount(struct device *device, struct volume **out)
 		free(volume);
 		return -ENOMEM;
 	}
-	volume->ntfs = ntfs_device_mount(dev, NTFS_MNT_NONE);
+	volume->ntfs = ntfs_device_mount(dev, flags);
 	if (volume->ntfs == NULL) {
 		error = error_of_errno();
 		ntfs_device_free(dev);
 		free(volume);
 		return error;
 	}
-	error = find_room(volume);
+	error = flags & NTFS_MNT_RDONLY ? 0 : find_room(volume);
 	if (error == 0 && (ntfs_set_ignore_case(volume->ntfs) != 0 || ntfs_open_secure(volume->ntfs) != 0))
 		error = error_of_errno();
 	if (error != 0) {
@@ -152,6 +152,16 @@ int volume_mount(struct device *device, struct volume **out)
 	volume->security.pseccache = &volume->no_cache;
 	*out = volume;
 	return 0;
+}
+
+int volume_mount(struct device *device, struct volume **out)
+{
+	return mount_with(device, NTFS_MNT_NONE, out);
+}
+
+int volume_mount_read_only(struct device *device, struct volume **out)
+{
+	return mount_with(device, NTFS_MNT_RDONLY, out);
 }
 
 int volume_unmount(struct volume *volume)

@@ -45,6 +45,8 @@ struct name {
 };
 
 int volume_mount(struct device *device, struct volume **out);
+/* Mounts a volume to be read only, be it clean or not. No function may be called that would write. */
+int volume_mount_read_only(struct device *device, struct volume **out);
 /* Writes everything out. The volume is gone afterwards, whatever is returned. */
 int volume_unmount(struct volume *volume);
 

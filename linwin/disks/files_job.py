@@ -1,0 +1,81 @@
+"""What the daemon and the process that copies files say to each other.
+
+The job is a line of JSON on its stdin. On its stdout come messages, each behind
+a header of its kind and length: bytes of an archive, and JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from linwin import errors
+from linwin.errors import Internal, LinwinError
+from linwin.model.files import FileStat, VolumePath
+
+HEADER = struct.Struct(">cI")
+DATA, STAT, DONE, ERROR = b"d", b"s", b"e", b"x"
+LARGEST = 2 << 20
+"""Bytes of one message: a piece of an archive, or a header with all that a file may have."""
+
+Verb = Literal["stat", "read", "write", "flatten"]
+
+
+@dataclass(frozen=True, slots=True)
+class FilesJob:
+    """Do ``verb`` with what lies at ``path`` on ``disk``.
+
+    *stat* and *read* look at a disk as it is. *write* unpacks ``archive`` into
+    the folder at ``path``, on a disk that is thrown away unless it succeeds and
+    stands on ``backing``. *flatten* needs no disk: it checks ``archive`` and
+    writes it to ``output`` as a plain tar of canonical names. ``offset`` is where
+    C: begins, in bytes, ``run_dir`` a private folder, ``parent`` the process to
+    die with, ``limit`` how many bytes an archive may expand to.
+    """
+
+    verb: Verb
+    run_dir: str
+    parent: int
+    path: VolumePath
+    disk: str = ""
+    backing: str = ""
+    offset: int = 0
+    archive: str = ""
+    output: str = ""
+    keep_kinds: bool = False
+    limit: int = 0
+
+    def encode(self) -> bytes:
+        return json.dumps(asdict(self)).encode() + b"\n"
+
+    @classmethod
+    def decode(cls, line: bytes) -> FilesJob:
+        fields = json.loads(line)
+        path = fields.pop("path")
+        return cls(**fields, path=VolumePath(tuple(path["parts"]), path["is_folder"], path["base"]))
+
+
+def message(kind: bytes, payload: bytes = b"") -> bytes:
+    return HEADER.pack(kind, len(payload)) + payload
+
+
+def of_stat(stat: FileStat) -> bytes:
+    return message(STAT, json.dumps(asdict(stat)).encode())
+
+
+def of_error(error: LinwinError) -> bytes:
+    fields = {"error": type(error).__name__, "message": error.message, "hint": error.hint}
+    return message(ERROR, json.dumps(fields).encode())
+
+
+def stat_in(payload: bytes) -> FileStat:
+    return FileStat(**json.loads(payload))
+
+
+def error_in(payload: bytes) -> LinwinError:
+    value: dict[str, Any] = json.loads(payload)
+    kind = getattr(errors, value["error"], Internal)
+    error: LinwinError = kind(value["message"], hint=value["hint"])
+    return error
