@@ -52,8 +52,9 @@ func serveGuest() error {
 	}
 	log.Printf("ready on %s", node)
 	kind := &wine.Kind{Spawner: &job.Spawner{Reaper: reaper, Root: "/sys/fs/cgroup"}}
+	guest := &wine.Guest{Reaper: reaper, Kind: kind}
 	server := session.Server{
-		Link: link, Hello: hello, Table: process.NewTable(kind), Guest: &wine.Guest{Reaper: reaper, Kind: kind},
+		Link: link, Hello: hello, Table: process.NewTable(kind), Guest: guest, Files: guest,
 	}
 	return server.Run()
 }

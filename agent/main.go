@@ -12,6 +12,7 @@ import (
 	"log"
 	"os"
 
+	"linwin/agent/archive"
 	"linwin/agent/job"
 	"linwin/agent/native"
 	"linwin/agent/port"
@@ -33,14 +34,15 @@ func main() {
 	listen := flag.String("listen", "", "serve hosts on a unix socket at this `path`")
 	device := flag.String("port", "", "serve the host behind this virtio-serial `device`")
 	cgroup := flag.String("cgroup", "/sys/fs/cgroup", "make control groups in this `folder` of cgroup2")
+	files := flag.String("files", "", "let the host copy files of this `folder`, which stands for C:")
 	flag.Parse()
-	if err := serve(*listen, *device, *cgroup); err != nil {
+	if err := serve(*listen, *device, *cgroup, *files); err != nil {
 		log.Fatal(err)
 	}
 }
 
 // serve runs the agent as a plain process with the guest kind linux.
-func serve(listen, device, cgroup string) error {
+func serve(listen, device, cgroup, files string) error {
 	link, err := open(listen, device)
 	if err != nil {
 		return err
@@ -56,6 +58,14 @@ func serve(listen, device, cgroup string) error {
 	}
 	log.Printf("listening on %s%s", listen, device)
 	server := session.Server{Link: link, Hello: hello, Table: process.NewTable(kind), Guest: native.Guest{}}
+	if files != "" {
+		root, err := archive.Open(files)
+		if err != nil {
+			return err
+		}
+		defer root.Close()
+		server.Files = root
+	}
 	return server.Run()
 }
 

@@ -133,6 +133,10 @@ class Paths:
     def overlay(self, container_id: str) -> Path:
         return self.container(container_id) / "c.qcow2"
 
+    def unfinished_overlay(self, container_id: str) -> Path:
+        """The copy of the overlay that files are being copied into."""
+        return self.container(container_id) / "c.qcow2.new"
+
     def log(self, container_id: str) -> Path:
         return self.container(container_id) / "log.json"
 

@@ -10,9 +10,12 @@ from pathlib import Path
 
 
 def debian_program(package: str, program: str) -> str:
-    """The path of ``program``: the one on PATH, or that of a Debian package, unpacked into a cache."""
-    if found := shutil.which(program):
-        return found
+    """The path of ``program``: the one on PATH, or that of a Debian package."""
+    return shutil.which(program) or unpacked_program(package, program)
+
+
+def unpacked_program(package: str, program: str) -> str:
+    """The path of a Debian package's ``program``, unpacked into a cache whatever is on PATH."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "linwin"
     unpacked = cache / package
     if not unpacked.exists():

@@ -18,6 +18,7 @@ type Input struct {
 	received uint64
 	written  uint64
 	closed   bool // no more will come, or nobody reads
+	dropped  bool // the rest will never come
 	credit   func(acked uint64, window uint32)
 }
 

@@ -24,6 +24,7 @@ type Output struct {
 	ended    bool
 	told     bool // EOF went out in this session
 	hurried  bool // the process ended: take what is left whatever the backlog
+	dropped  bool // nobody wants it any more
 	attached bool
 	wake     func()
 }
@@ -37,10 +38,12 @@ func newOutput() *Output {
 // append adds printed bytes, waiting while the backlog is full.
 func (o *Output) append(p []byte) {
 	o.mu.Lock()
-	for len(o.kept) >= Backlog && !o.hurried {
+	for len(o.kept) >= Backlog && !o.hurried && !o.dropped {
 		o.room.Wait()
 	}
-	o.kept = append(o.kept, p...)
+	if !o.dropped {
+		o.kept = append(o.kept, p...)
+	}
 	wake := o.wake
 	o.mu.Unlock()
 	wake()

@@ -21,8 +21,12 @@ var operations = map[string]operation{
 	"prepare":  prepare,
 	"exec":     execute,
 	"adopt":    adopt,
+	"drop":     drop,
+	"get":      get,
+	"put":      put,
 	"resize":   resize,
 	"signal":   signal,
+	"stat":     stat,
 	"wait":     wait,
 	"shutdown": shutdown,
 }
@@ -229,6 +233,7 @@ func wait(s *Server, c call) (any, error) {
 
 func shutdown(s *Server, c call) (any, error) {
 	log.Print("shutting down")
+	s.transfers.close()
 	if err := s.Table.Close(); err != nil {
 		return nil, err
 	}

@@ -38,6 +38,7 @@ type Server struct {
 	Hello wire.Hello // Session is filled in for each session
 	Table *process.Table
 	Guest Guest
+	Files Files // nil where there are none to copy
 
 	writer  *writer
 	decoder frame.Decoder
@@ -53,12 +54,17 @@ type Server struct {
 	hosted   bool   // a session is open
 	heard    time.Time
 
+	transfers transfers
+
 	watch *time.Timer
 }
 
 // Run serves until the link fails for good.
 func (s *Server) Run() error {
 	s.writer = newWriter(s.Link)
+	if s.Files == nil {
+		s.Hello.Capabilities = withoutFiles(s.Hello.Capabilities)
+	}
 	s.watch = time.AfterFunc(quiet, s.listen)
 	s.forget()
 	go s.writer.run()
@@ -136,6 +142,7 @@ func (s *Server) close() {
 	s.id = ""
 	s.parts, s.held = map[uint32][]byte{}, 0
 	s.writer.end()
+	s.transfers.drop()
 	s.forget()
 	for _, p := range s.Table.All() {
 		p.Detach()

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"linwin/agent/archive"
 	"linwin/agent/frame"
 	"linwin/agent/process"
 	"linwin/agent/wire"
@@ -78,8 +79,12 @@ func (h *host) Torn(why frame.Tear) { h.t.Errorf("torn frame: %s", why) }
 // serve starts a server with a kind and says hello to it.
 func serve(t *testing.T, kind process.Kind) *host {
 	agent, conn := net.Pipe()
+	files, err := archive.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
 	h := &host{t, conn, make(chan frame.Frame, 1000)}
-	server := Server{Link: pipe{agent}, Hello: wire.Hello{Version: 1}, Table: process.NewTable(kind), Guest: nothing{}}
+	server := Server{Link: pipe{agent}, Hello: wire.Hello{Version: 1}, Table: process.NewTable(kind), Guest: nothing{}, Files: files}
 	go server.Run()
 	t.Cleanup(func() { conn.Close() })
 	go func() {

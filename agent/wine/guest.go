@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -49,8 +50,9 @@ const (
 type Guest struct {
 	Reaper   *job.Reaper
 	Kind     *Kind
-	server   int  // wineserver's pid, 0 while none runs
-	prepared bool // C: is mounted
+	server   int         // wineserver's pid, 0 while none runs
+	prepared bool        // C: is mounted
+	ready    atomic.Bool // and its files may be copied
 }
 
 var _ session.Guest = (*Guest)(nil)
@@ -79,6 +81,7 @@ func (g *Guest) Prepare(p wire.Preparation) error {
 		return err
 	}
 	g.prepared = true
+	g.ready.Store(true)
 	if g.server != 0 {
 		if reuse, err := g.rewarm(p.Hostname); reuse || err != nil {
 			return err
@@ -186,6 +189,7 @@ func (g *Guest) background(path string, argv ...string) (int, error) {
 // Shutdown implements session.Guest: the registry goes back to C:, and C: is
 // unmounted clean.
 func (g *Guest) Shutdown() error {
+	g.ready.Store(false)
 	if g.server == 0 {
 		return nil // nothing was mounted
 	}

@@ -163,6 +163,48 @@ type Resize struct {
 	Size
 }
 
+// Place names a file or folder on C:, by names that slashes separate; "" is the
+// root. With Folder it is a folder, and a link at its end is followed.
+type Place struct {
+	Path   string `json:"path"`
+	Folder bool   `json:"folder"`
+}
+
+// FileStat tells what lies at a place. Modified is in nanoseconds since 1970.
+type FileStat struct {
+	Size      uint64 `json:"size"`
+	Directory bool   `json:"directory"`
+	ReadOnly  bool   `json:"read_only"`
+	Modified  int64  `json:"modified"`
+	Link      string `json:"link,omitempty"`
+}
+
+// Get asks for an archive on a stream. Base is the name of its first member,
+// Window the credit that the stream starts with.
+type Get struct {
+	Place
+	Base   string `json:"base"`
+	Stream uint32 `json:"stream"`
+	Window uint32 `json:"window"`
+}
+
+// Got tells how long the archive is, in bytes.
+type Got struct {
+	Length uint64 `json:"length"`
+}
+
+// Put announces an archive on a stream, to be unpacked in the folder at Path.
+type Put struct {
+	Path      string `json:"path"`
+	KeepKinds bool   `json:"keep_kinds"`
+	Stream    uint32 `json:"stream"`
+}
+
+// Drop gives the archive on a stream up.
+type Drop struct {
+	Stream uint32 `json:"stream"`
+}
+
 // Decode parses a control payload into v.
 func Decode(payload []byte, v any) error {
 	if err := json.Unmarshal(payload, v); err != nil {

@@ -32,9 +32,9 @@ PIECE = 1024 * 1024
 async def load(request: web.Request) -> web.StreamResponse:
     """``POST /images/load``: the whole upload is spooled before the first progress."""
     quiet = query.flag(request, "quiet")
-    async with _scratch(request, "load-", "the uploaded archive") as folder:
+    async with scratch(request, "load-", "the uploaded archive") as folder:
         archive = folder / "archive.tar"
-        await _spool(request, archive)
+        await spool(request, archive)
 
         async def work(report: Report) -> Iterable[progress.Line]:
             try:
@@ -55,7 +55,7 @@ def _names(image: Image) -> list[str]:
 
 
 @asynccontextmanager
-async def _scratch(request: web.Request, prefix: str, what: str) -> AsyncIterator[Path]:
+async def scratch(request: web.Request, prefix: str, what: str) -> AsyncIterator[Path]:
     """A folder for one request. Raises Unavailable where ``what`` cannot be stored."""
     try:
         folder = Path(tempfile.mkdtemp(prefix=prefix, dir=request.app[PATHS].scratch))
@@ -72,7 +72,8 @@ async def _delete(folder: Path) -> None:
     await asyncio.shield(asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True))
 
 
-async def _spool(request: web.Request, archive: Path) -> None:
+async def spool(request: web.Request, archive: Path) -> None:
+    """Store the whole body of a request. Raises Unavailable where there is no room."""
     try:
         with archive.open("wb", buffering=0) as file:
             async for piece in request.content.iter_chunked(PIECE):
@@ -144,7 +145,7 @@ async def _send_archive(request: web.Request, references: Sequence[str]) -> web.
 
 async def disk(request: web.Request) -> web.StreamResponse:
     """``GET /linwin/images/{name}/disk``: the image's C: as one qcow2, whole before it is sent."""
-    async with _scratch(request, "disk-", "the image's disk") as folder:
+    async with scratch(request, "disk-", "the image's disk") as folder:
         target = folder / "disk.qcow2"
         await engine_of(request).disk(request.match_info["name"], target, _ignore)
         descriptor = os.open(target, os.O_RDONLY | os.O_CLOEXEC)

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
 from linwin.engine import (
+    archive,
     check,
     disk,
     load,
@@ -40,6 +42,7 @@ from linwin.engine.streams import Attachment
 from linwin.errors import CommandNotFound, Conflict, LinwinError
 from linwin.model.container import Container, ContainerSpec, LogQuery, LogRecord, WaitCondition
 from linwin.model.exec import ExecSpec
+from linwin.model.files import FileStat
 from linwin.model.guest import StreamName
 from linwin.model.image import Image, Removed
 from linwin.model.progress import Progress, Report
@@ -217,6 +220,20 @@ class Engine:
     async def list(self) -> list[Container]:
         """All, newest first. Filters are the API's business."""
         return await self.rooms.state.list()
+
+    # Files
+
+    async def archive_stat(self, reference: str, path: str) -> FileStat:
+        """What lies at a path on its C:. Raises NotFound in docker's words."""
+        return await archive.stat(self, reference, path)
+
+    def archive_read(self, reference: str, path: str) -> AbstractAsyncContextManager[archive.Archive]:
+        """A tar of what lies at a path. A container at rest cannot start until the context ends."""
+        return archive.read(self, reference, path)
+
+    async def archive_write(self, reference: str, path: str, source: Path, *, keep_kinds: bool) -> None:
+        """Unpack an archive in the folder at a path; beside ``source`` is room for a copy of it."""
+        await archive.write(self, reference, path, source, keep_kinds=keep_kinds)
 
     # Execs
 

@@ -9,12 +9,13 @@ CPU or system calls happens in worker processes behind them.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from linwin.model.container import Container, LogQuery, LogRecord, Status
+from linwin.model.files import FileStat, VolumePath
 from linwin.model.guest import Chunk, Preparation, ProcessSpec, StreamName
 from linwin.model.image import Image, Layer, Removed
 from linwin.model.machine import Checkpoint, MachineExit, MachineSpec
@@ -142,6 +143,30 @@ class Images(Protocol):
         """Read every blob and record and compare them with their digests and each other."""
 
 
+class Files(Protocol):
+    """The files on one container's C:, be it open in a guest or at rest on its disk.
+
+    All raise NotFound where nothing lies at ``path``, Unavailable when the guest
+    is lost, the disk full or its volume not clean. Links are followed on the way,
+    never out of C:.
+    """
+
+    async def stat(self, path: VolumePath) -> FileStat: ...
+
+    def read(self, path: VolumePath) -> AsyncGenerator[bytes, None]:
+        """A tar archive of a file, or of a folder and all below it, whose first member is ``path.base``.
+
+        What Windows keeps of a file travels as the records of a Windows layer.
+        """
+
+    async def write(self, path: VolumePath, archive: Path, *, keep_kinds: bool) -> None:
+        """Unpack an archive into the folder at ``path``.
+
+        Raises InvalidRequest for an archive, or a member of it, that is refused;
+        with ``keep_kinds`` also for a file where a folder is, and the reverse.
+        """
+
+
 class Disks(Protocol):
     """Chains of qcow2 overlays whose volume is NTFS."""
 
@@ -154,6 +179,15 @@ class Disks(Protocol):
 
     async def overlay(self, chain_end: Path, path: Path, *, uid: int) -> None:
         """Create a container's own overlay at ``path``, owned by ``uid``."""
+
+    def files(self, overlay: Path) -> Files:
+        """The files on the disk of a container at rest; ``write`` does all of it or nothing."""
+
+    async def plain_copy(self, archive: Path, output: Path, overlay: Path) -> None:
+        """Check an archive that is to be unpacked on the C: of ``overlay``; write what a guest can unpack.
+
+        Raises InvalidRequest, as ``Files.write`` does, and Unsupported.
+        """
 
     async def backing(self, overlay: Path) -> str | None:
         """The chain id that a container's overlay stands on; None when it is no overlay of a chain."""
@@ -302,6 +336,10 @@ class Guest(Protocol):
 
     async def adopt(self, process_id: str, *, stdout: int, stderr: int) -> Process | None:
         """Go on with a process of an earlier session from the given stream offsets; None if unknown."""
+
+    @property
+    def files(self) -> Files:
+        """The files on its C:. An archive to be unpacked has been through :meth:`Disks.plain_copy`."""
 
     async def shutdown(self, *, timeout: float) -> None:
         """End all processes, flush the registry, sync and unmount C:. The disk is clean afterwards."""

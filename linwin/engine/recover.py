@@ -38,6 +38,9 @@ async def _recover(engine: Engine, container: Container) -> None:
             await _take_over(engine, container)
         elif container.status == "exited" and container.spec.auto_remove:
             await remove.auto_remove(engine, container)
+        else:
+            # What was being copied into it when the daemon died has not happened.
+            await asyncio.to_thread(engine.paths.unfinished_overlay(container.id).unlink, missing_ok=True)
     except LinwinError as error:
         logger.error("container %s could not be recovered: %s", container.short_id, error)
     except Exception:  # one container must not keep the daemon from the others

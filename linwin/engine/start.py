@@ -44,13 +44,7 @@ async def start(engine: Engine, container: Container, tell: Tell) -> None:
             container.id, "starting", starts=container.starts + 1, log_offset=log.size, error="", exit_code=0
         )
         await asyncio.to_thread(make_folders, engine, container)
-        if not overlay.exists():
-            image = await rooms.images.resolve(container.image_id)
-            async with engine.chains.using():
-                chain_id, chain_end = await rooms.disks.chain(template, image.layers, engine.unreported)
-                # Not always the one of create: the template may have been built anew since.
-                await rooms.state.advance(container.id, "starting", chain_id=chain_id)
-                await rooms.disks.overlay(chain_end, overlay, uid=container.uid)
+        await make_overlay(engine, container, template)
         spec = machine_spec(engine, container, template)
         machine, guest = await power_on(engine, container, template, spec, undo, tell)
         await machine.plug_disk(overlay, C_SERIAL)
@@ -67,6 +61,19 @@ async def start(engine: Engine, container: Container, tell: Tell) -> None:
     watch.begin(engine, container, Run(machine, guest, process))
     if container.spec.tty:
         await terminal.catch_up(process, size, terminal.size(live.console_size, size))
+
+
+async def make_overlay(engine: Engine, container: Container, template: Template) -> None:
+    """Give the container its own disk, on the end of its image's chain, unless it has one."""
+    rooms, overlay = engine.rooms, engine.paths.overlay(container.id)
+    if overlay.exists():
+        return
+    image = await rooms.images.resolve(container.image_id)
+    async with engine.chains.using():
+        chain_id, chain_end = await rooms.disks.chain(template, image.layers, engine.unreported)
+        # Not always the one of create: the template may have been built anew since.
+        await rooms.state.advance(container.id, container.status, chain_id=chain_id)
+        await rooms.disks.overlay(chain_end, overlay, uid=container.uid)
 
 
 def check_startable(container: Container) -> None:
@@ -123,20 +130,24 @@ def at_rest(container: Container) -> Status:
 
 
 def abandon(engine: Engine, container: Container) -> None:
-    """Take back what a failed start made on disk; a disk that ran before is kept."""
-    folder = engine.paths.container(container.id)
-    doomed = engine.paths.machine(container.id) if container.started_at else folder
-    if doomed.exists():
-        shutil.rmtree(doomed)
+    """Take back what a failed start made; the disk stays, since files may have been copied to it before."""
+    run_dir = engine.paths.machine(container.id)
+    if run_dir.exists():
+        shutil.rmtree(run_dir)
 
 
 def make_folders(engine: Engine, container: Container) -> None:
     """Create the container's folder, and an empty run folder for its machine."""
-    engine.paths.container(container.id).mkdir(mode=0o711, parents=True, exist_ok=True)
+    make_folder(engine, container)
     run_dir = engine.paths.machine(container.id)
     if run_dir.exists():
         shutil.rmtree(run_dir)
     run_dir.mkdir(mode=0o700)
+
+
+def make_folder(engine: Engine, container: Container) -> None:
+    """Create the container's folder."""
+    engine.paths.container(container.id).mkdir(mode=0o711, parents=True, exist_ok=True)
 
 
 def machine_spec(engine: Engine, container: Container, template: Template) -> MachineSpec:

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from linwin.errors import Unavailable
 from linwin.guest import frames
+from linwin.guest.files import AgentFiles
 from linwin.guest.frames import Frame, FrameDecoder, FrameType, Torn
 from linwin.guest.messages import REBUILD, VERSION, Failure, Hello, Malformed, parse_hello
 from linwin.guest.process import GuestProcess
@@ -73,6 +74,10 @@ class AgentGuest:
     async def adopt(self, process_id: str, *, stdout: int, stderr: int) -> GuestProcess | None:
         process = GuestProcess(self._session, process_id, stdin=True, stdout=stdout, stderr=stderr)
         return process if await process.adopt(stdout=stdout, stderr=stderr) else None
+
+    @property
+    def files(self) -> AgentFiles:
+        return AgentFiles(self._session)
 
     async def shutdown(self, *, timeout: float) -> None:
         answer = await self._session.request("shutdown", timeout=timeout)

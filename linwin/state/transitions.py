@@ -17,7 +17,7 @@ from linwin.errors import Conflict
 from linwin.model.container import Status
 
 LEGAL: dict[Status, frozenset[Status]] = {
-    "created": frozenset({"starting", "removing"}),
+    "created": frozenset({"created", "starting", "removing"}),
     "starting": frozenset({"starting", "running", "created", "exited", "stopping"}),
     "running": frozenset({"paused", "stopping", "exited"}),
     "paused": frozenset({"running", "stopping", "exited"}),

@@ -13,6 +13,7 @@ from linwin.model.image import Layer
 from linwin.model.progress import Progress, Report
 from linwin.model.template import Template
 from linwin.model.upkeep import Finding
+from tests.scenario.fakes.files import FakeFiles, make_plain
 from tests.scenario.fakes.gate import Gate
 
 CHAIN_SIZE = 10_000
@@ -52,6 +53,14 @@ class FakeDisks:
         assert f"sha256:{chain_end.stem}" in self.chains, "the chain was pruned before it was used"
         _write(path, b"\0" * OVERLAY_SIZE)
         self.overlays[path] = f"sha256:{chain_end.stem}"
+
+    def files(self, overlay: Path) -> FakeFiles:
+        assert overlay in self.overlays, "files were asked of a disk that was not made"
+        return FakeFiles(overlay)
+
+    async def plain_copy(self, archive: Path, output: Path, overlay: Path) -> None:
+        assert overlay in self.overlays, "a running container has a disk"
+        make_plain(archive, output)
 
     async def backing(self, overlay: Path) -> str | None:
         return self.overlays.get(overlay)

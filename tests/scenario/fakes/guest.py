@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from linwin.engine.interfaces import Machine, Mold
 from linwin.errors import CommandNotExecutable, CommandNotFound, Unavailable
 from linwin.model.guest import Chunk, Preparation, ProcessSpec, StreamName
+from tests.scenario.fakes.files import FakeFiles
 from tests.scenario.fakes.machine import FakeMachine
 from tests.scenario.fakes.programs import KILLED, PROGRAMS, resolve
 
@@ -164,6 +165,11 @@ class FakeGuest:
 
     async def adopt(self, process_id: str, *, stdout: int, stderr: int) -> FakeProcess | None:
         return self.processes.get(process_id)
+
+    @property
+    def files(self) -> FakeFiles:
+        (overlay,) = self.machine.plugged.values()
+        return FakeFiles(overlay, open_in_a_guest=True)
 
     async def shutdown(self, *, timeout: float) -> None:
         for process in self.processes.values():

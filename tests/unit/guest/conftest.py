@@ -139,12 +139,21 @@ def cgroup() -> Iterator[Path]:
 
 @pytest.fixture
 async def machine(tmp_path: Path, cgroup: Path) -> AsyncIterator[FakeMachine]:
-    """The real agent, serving Linux programs on a socket."""
+    """The real agent, serving Linux programs on a socket, and the folder ``c`` as C:."""
     if not AGENT.exists():
         pytest.skip("the agent is not built: scripts/build-agent")
     path = tmp_path / "agent.sock"
+    (tmp_path / "c").mkdir()
     process = await asyncio.create_subprocess_exec(
-        AGENT, "-listen", "agent.sock", "-cgroup", cgroup, cwd=tmp_path, stderr=asyncio.subprocess.PIPE
+        AGENT,
+        "-listen",
+        "agent.sock",
+        "-cgroup",
+        cgroup,
+        "-files",
+        "c",
+        cwd=tmp_path,
+        stderr=asyncio.subprocess.PIPE,
     )
     assert process.stderr
     assert b"listening" in await process.stderr.readline()

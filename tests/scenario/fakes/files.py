@@ -1,0 +1,117 @@
+"""The files of a container whose disk is a tar archive; names are matched as Windows matches them."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from pathlib import Path
+
+from linwin.errors import InvalidRequest, NotFound
+from linwin.model.files import FileStat, VolumePath, follow, parse_entry
+
+PIECE = 1000
+
+
+@dataclass
+class FakeFile:
+    """``content`` is None for a folder; ``link`` a link's target."""
+
+    parts: tuple[str, ...]
+    content: bytes | None
+    link: str = ""
+
+
+class FakeFiles:
+    """Implements :class:`linwin.engine.interfaces.Files`.
+
+    ``open_in_a_guest`` takes only what the disks' room has made plain.
+    """
+
+    def __init__(self, overlay: Path, *, open_in_a_guest: bool = False) -> None:
+        self._overlay = overlay
+        self._plain = open_in_a_guest
+
+    async def stat(self, path: VolumePath) -> FileStat:
+        found = self._find(self._load(), path)
+        return FileStat(
+            len(found.content or b""), found.content is None, is_read_only=False, modified=0, link=found.link
+        )
+
+    async def read(self, path: VolumePath) -> AsyncGenerator[bytes, None]:
+        files = self._load()
+        root = self._find(files, path)
+        target = io.BytesIO()
+        with tarfile.open(fileobj=target, mode="w") as tar:
+            for found in sorted(files.values(), key=lambda file: file.parts):
+                if found.parts[: len(root.parts)] == root.parts:
+                    below = found.parts[len(root.parts) :]
+                    put(tar, "/".join((path.base.rstrip("/"), *below)) or "/", found)
+        data = target.getvalue()
+        for at in range(0, len(data), PIECE):
+            yield data[at : at + PIECE]
+
+    async def write(self, path: VolumePath, archive: Path, *, keep_kinds: bool) -> None:
+        files = self._load()
+        into = self._find(files, VolumePath(path.parts, is_folder=True, base=""))
+        members = read_members(archive)
+        assert not self._plain or archive.name == "plain.tar", "a guest was given what a client sent"
+        for member in members:
+            if not member.parts:
+                continue
+            member.parts = into.parts + member.parts
+            there = files.get(folded(member.parts))
+            if keep_kinds and there and (there.content is None) != (member.content is None):
+                raise InvalidRequest(f"cannot overwrite {there.parts[-1]}")
+            files[folded(member.parts)] = member
+        with tarfile.open(self._overlay, "w") as tar:
+            for file in files.values():
+                if file.parts:
+                    put(tar, "/".join(file.parts), file)
+
+    def _load(self) -> dict[tuple[str, ...], FakeFile]:
+        files = [FakeFile((), None), FakeFile(("Windows",), None), *read_members(self._overlay)]
+        return {folded(file.parts): file for file in files}
+
+    def _find(self, files: dict[tuple[str, ...], FakeFile], path: VolumePath) -> FakeFile:
+        found = files.get(folded(path.parts))
+        if found is not None and found.link and path.is_folder:
+            found = files.get(folded(follow(found.link, found.parts[:-1])))
+        if found is None or (path.is_folder and found.content is not None):
+            raise NotFound("no such file")
+        return found
+
+
+def folded(parts: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(part.lower() for part in parts)
+
+
+def put(tar: tarfile.TarFile, name: str, file: FakeFile) -> None:
+    info = tarfile.TarInfo(name)
+    if file.link:
+        info.type, info.linkname = tarfile.SYMTYPE, file.link
+    elif file.content is None:
+        info.type, info.mode = tarfile.DIRTYPE, 0o755
+    else:
+        info.size = len(file.content)
+    tar.addfile(info, io.BytesIO(file.content or b""))
+
+
+def read_members(archive: Path) -> list[FakeFile]:
+    files = []
+    try:
+        with tarfile.open(archive) as tar:
+            for member in tar:
+                data = tar.extractfile(member).read() if member.isfile() else None  # type: ignore[union-attr]
+                link = member.linkname if member.issym() else ""
+                files.append(FakeFile(parse_entry(member.name), b"" if link else data, link))
+    except (tarfile.TarError, ValueError) as error:
+        raise InvalidRequest(f"the archive: {error}") from error
+    return files
+
+
+def make_plain(archive: Path, output: Path) -> None:
+    with tarfile.open(output, "w") as tar:
+        for file in read_members(archive):
+            put(tar, "/".join(file.parts), file)
