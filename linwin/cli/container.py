@@ -8,6 +8,7 @@ from linwin.cli.groups import LazyGroup
 
 MEMBERS = {
     "attach": "attach:attach",
+    "cp": "cp:cp",
     "create": "create:create",
     "exec": "exec:exec",
     "inspect": "inspect:container_inspect",

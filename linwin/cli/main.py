@@ -23,6 +23,7 @@ COMMANDS = {
     "checkpoint": "checkpoint:checkpoint",
     "completion": "completion:completion",
     "container": "container:container",
+    "cp": "cp:cp",
     "create": "create:create",
     "daemon": "daemon:daemon",
     "events": "events:events",

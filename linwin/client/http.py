@@ -149,7 +149,7 @@ def exchange(
             f"{name}: {value}\r\n" for name, value in fields.items()
         )
         _send(sock, head.encode("latin-1") + b"\r\n" + payload, source)
-        response = Response(sock)
+        response = Response(sock, bodiless=method == "HEAD")
     except BaseException:
         sock.close()
         raise
@@ -175,9 +175,10 @@ class Response:
     """A response whose head was read and whose body is read on demand.
 
     ``headers`` have lower-case names. Close it, or use it as a context manager.
+    One that answers HEAD is ``bodiless``, whatever length its head tells.
     """
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, *, bodiless: bool = False) -> None:
         self.socket = sock
         self._file = sock.makefile("rb")
         try:
@@ -187,8 +188,8 @@ class Response:
         except BaseException:
             self.close()
             raise
-        self._chunked = self.headers.get("transfer-encoding", "").lower() == "chunked"
-        self._left = self._body_length()
+        self._chunked = self.headers.get("transfer-encoding", "").lower() == "chunked" and not bodiless
+        self._left = 0 if bodiless else self._body_length()
 
     def _body_length(self) -> int | None:
         """Bytes of the body, or of the chunk at hand; None where the connection's end ends it."""

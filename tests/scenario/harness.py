@@ -100,6 +100,7 @@ class Docker:
                 "PATH": os.environ["PATH"],
                 "HOME": str(self.home),
                 "DOCKER_HOST": self.host,
+                "LINWIN_HOST": self.host,
                 "DOCKER_API_VERSION": self.api_version,
                 **({"DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": str(self.tls)} if self.tls else {}),
             },

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import sys
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -21,9 +22,11 @@ from tests.scenario.test_docker_py import off_loop
 STATES = ["created", "running", "exited"]
 
 
-@pytest.fixture(params=["28", "20.10"])
+@pytest.fixture(params=["28", "20.10", "linwin"])
 def docker(request: pytest.FixtureRequest, daemon: Daemon, short_folder: Path) -> Docker:
-    """The client on PATH, and the oldest that is met, which is Debian 12's."""
+    """The client on PATH, the oldest that is met, which is Debian 12's, and our own."""
+    if request.param == "linwin":
+        return Docker(str(Path(sys.executable).with_name("linwin")), daemon.host, short_folder)
     find = debian_program if request.param == "28" else unpacked_program
     return Docker(find("docker.io", "docker"), daemon.host, short_folder)
 
