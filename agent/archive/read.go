@@ -181,7 +181,7 @@ func header(name string, kind byte, modified time.Time, kept metadata) *tar.Head
 func seconds(t time.Time) string {
 	text := strconv.FormatInt(t.Unix(), 10)
 	if ticks := t.Nanosecond() / 100; ticks != 0 {
-		text += "." + strconv.Itoa(10_000_000 + ticks)[1:]
+		text += "." + strings.TrimRight(strconv.Itoa(10_000_000 + ticks)[1:], "0")
 	}
 	return text
 }
