@@ -31,7 +31,9 @@ from linwin.layers import quoted
 from linwin.layers.copied import UNUSABLE, read_copy
 
 NOT_CLEAN = "the container's C: was not closed: its guest ended without writing its disk out"
-NOT_CLEAN_HINT = "files can still be copied out of it; copy them into another container"
+NOT_CLEAN_HINT = "copy out of it what you need, and go on with a new container"
+UNREADABLE = "the container's C: cannot be opened"
+UNREADABLE_HINT = "its guest may have ended without writing its disk out; go on with a new container"
 FULL = "no space left on the container's C: volume"
 FULL_HINT = "copy less, or delete something in the container first"
 
@@ -118,7 +120,9 @@ def opened(connection: socket.socket, offset: int, *, writable: bool) -> Iterato
     try:
         volume = Volume(connection, offset=offset, writable=writable, clean=writable)
     except VolumeError as error:
-        raise Unavailable(f"{NOT_CLEAN} ({error.strerror})", hint=NOT_CLEAN_HINT) from error
+        if writable:
+            raise Unavailable(NOT_CLEAN, hint=NOT_CLEAN_HINT) from error
+        raise Unavailable(f"{UNREADABLE}: {error.strerror}", hint=UNREADABLE_HINT) from error
     with volume:
         yield volume
 

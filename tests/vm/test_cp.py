@@ -96,4 +96,6 @@ def test_a_disk_that_was_not_closed_is_not_written(linwin: Linwin, tmp_path: Pat
     )
     after = (linwin.root / "containers" / linwin.inspect("box")["Id"] / "c.qcow2").read_bytes()
     assert after == before
+    linwin("cp", "box:/windows/win.ini", str(tmp_path / "rescued"))
+    assert (tmp_path / "rescued").exists()
     linwin("rm", "box")

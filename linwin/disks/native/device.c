@@ -17,6 +17,9 @@ struct device {
 	struct cache *cache;
 	uint64_t offset;   /* where the volume begins on the export */
 	uint64_t position; /* of the operations that have no position of their own */
+
+	/* Where $MFTMirr lies, and $MFT, whose first records are read instead; 0 bytes for never. */
+	uint64_t mirror, mft, mirror_bytes;
 };
 
 uint64_t device_size(const struct device *device)
@@ -64,6 +67,59 @@ void device_close(struct device *device)
 	if (device->connection != NULL)
 		connection_close(device->connection);
 	free(device);
+}
+
+/* ---- reading past a mirror that was not written ------------------------- */
+
+static uint64_t number_at(const uint8_t *bytes, unsigned count)
+{
+	uint64_t value = 0;
+
+	while (count-- > 0)
+		value = value << 8 | bytes[count];
+	return value;
+}
+
+/* A size as the boot sector has it: in `unit` bytes, or as a power of two where it is negative. */
+static uint64_t scaled(uint8_t value, uint64_t unit)
+{
+	if (value <= 0x80)
+		return value * unit;
+	return value > 0x100 - 32 ? (uint64_t)1 << (0x100 - value) : 0;
+}
+
+int device_ignore_mirror(struct device *device)
+{
+	uint8_t boot[512];
+	uint64_t cluster, records, sector, size = device_size(device);
+
+	if (cache_read(device->cache, boot, sizeof boot, device->offset) != 0)
+		return -1;
+	sector = number_at(boot + 11, 2);
+	cluster = scaled(boot[13], sector);
+	records = 4 * scaled(boot[64], cluster);
+	device->mft = number_at(boot + 48, 8) * cluster;
+	device->mirror = number_at(boot + 56, 8) * cluster;
+	device->mirror_bytes = records > cluster ? records : cluster;
+	/* What does not fit is no volume, as libntfs-3g is about to find out. */
+	if (device->mirror_bytes > size || device->mft > size - device->mirror_bytes ||
+	    device->mirror > size - device->mirror_bytes)
+		device->mirror_bytes = 0;
+	return 0;
+}
+
+/* Puts what $MFT says over what was read of its mirror. */
+static int mend(struct device *device, uint8_t *buffer, uint64_t count, uint64_t position)
+{
+	uint64_t start = position > device->mirror ? position : device->mirror;
+	uint64_t end = device->mirror + device->mirror_bytes;
+
+	if (end > position + count)
+		end = position + count;
+	if (start >= end)
+		return 0;
+	return cache_read(device->cache, buffer + (start - position), (size_t)(end - start),
+			  device->offset + device->mft + (start - device->mirror));
 }
 
 /* ---- libntfs-3g's operations ------------------------------------------- */
@@ -121,6 +177,8 @@ static s64 operation_pread(struct ntfs_device *dev, void *buffer, s64 count, s64
 
 	if (todo > 0 &&
 	    cache_read(device->cache, buffer, (size_t)todo, device->offset + (uint64_t)position) != 0)
+		return -1;
+	if (todo > 0 && mend(device, buffer, (uint64_t)todo, (uint64_t)position) != 0)
 		return -1;
 	return todo;
 }

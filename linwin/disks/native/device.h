@@ -29,6 +29,12 @@ uint64_t device_size(const struct device *device);
 /* The errno of the first request that the export refused, 0 if none was. */
 int device_export_error(const struct device *device);
 
+/*
+ * From now on shows the first records of $MFT in place of $MFTMirr, for a volume
+ * that is only read. 0, or -1 when the boot sector cannot be read.
+ */
+int device_ignore_mirror(struct device *device);
+
 /* Writes all that is dirty and has the export flush it. 0, or -1 with errno set. */
 int device_flush(struct device *device);
 

@@ -161,6 +161,9 @@ int volume_mount(struct device *device, struct volume **out)
 
 int volume_mount_read_only(struct device *device, struct volume **out)
 {
+	/* A guest that was lost leaves $MFT ahead of its mirror, and libntfs-3g refuses that. */
+	if (device_ignore_mirror(device) != 0)
+		return -EIO;
 	return mount_with(device, NTFS_MNT_RDONLY, out);
 }
 

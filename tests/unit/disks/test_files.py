@@ -7,6 +7,7 @@ import gzip
 import io
 import lzma
 import os
+import subprocess
 import tarfile
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
@@ -224,3 +225,34 @@ async def test_a_volume_that_is_full(overlay: Path, put: Put) -> None:
         await put(pack(("a", bytes(300 << 20)), ("b", bytes(300 << 20))))
     assert caught.value.hint == "copy less, or delete something in the container first"
     assert held(overlay) == before
+
+
+def boot_sector(overlay: Path, raw: Path) -> bytes:
+    subprocess.run(["qemu-img", "convert", "-O", "raw", overlay, raw], check=True)
+    with raw.open("rb") as file:
+        return file.read(512)
+
+
+async def test_a_volume_whose_mirror_was_not_written_is_read_and_not_written(
+    files: DiskFiles, overlay: Path, put: Put, tmp_path: Path
+) -> None:
+    boot = boot_sector(overlay, tmp_path / "volume.raw")
+    cluster = int.from_bytes(boot[11:13], "little") * boot[13]
+    mirror = int.from_bytes(boot[56:64], "little") * cluster
+    spoil = f"write -q -P 0x55 {mirror + 512} 512"
+    subprocess.run(["qemu-io", "-c", spoil, overlay], check=True)  # noqa: ASYNC221
+    assert content(await get(files, "/users/me"), "me/note.txt") == b"from the image"
+    before = held(overlay)
+    with pytest.raises(Unavailable) as caught:
+        await put(pack(("x", b"1")))
+    assert caught.value.message == (
+        "the container's C: was not closed: its guest ended without writing its disk out"
+    )
+    assert caught.value.hint == "copy out of it what you need, and go on with a new container"
+    assert held(overlay) == before
+
+
+async def test_a_disk_that_is_no_volume_is_told(files: DiskFiles, overlay: Path) -> None:
+    subprocess.run(["qemu-io", "-c", "write -q -P 0x55 0 4096", overlay], check=True)  # noqa: ASYNC221
+    with pytest.raises(Unavailable, match="the container's C: cannot be opened: "):
+        await files.stat(parse_path("/"))
