@@ -275,6 +275,14 @@ async def test_recovery_finishes_a_removal(daemon: Daemon, left: Container) -> N
     assert await daemon.nothing_left()
 
 
+async def test_a_copy_that_a_dead_daemon_left_unfinished_is_deleted(daemon: Daemon, left: Container) -> None:
+    unfinished = daemon.paths.unfinished_overlay(left.id)
+    unfinished.parent.mkdir(exist_ok=True)
+    unfinished.write_bytes(b"half")
+    await recovered(daemon, left, "created")
+    assert not unfinished.exists()
+
+
 async def test_a_recovery_that_fails_stops_no_other(daemon: Daemon, left: Container) -> None:
     daemon.paths.container(left.id).write_text("in the way")
     engine = await recovered(daemon, left, "removing")

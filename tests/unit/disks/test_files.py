@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import errno
 import gzip
 import io
 import lzma
@@ -15,9 +16,10 @@ from pathlib import Path
 
 import pytest
 
+import linwin.disks.files
 from linwin.disks import ChainDisks
 from linwin.disks.files import DiskFiles
-from linwin.errors import InvalidRequest, NotFound, Unavailable
+from linwin.errors import InvalidRequest, NotFound, Unavailable, Unsupported
 from linwin.model.files import parse_path
 from linwin.model.image import Layer
 from linwin.model.template import Template
@@ -256,3 +258,46 @@ async def test_a_disk_that_is_no_volume_is_told(files: DiskFiles, overlay: Path)
     subprocess.run(["qemu-io", "-c", "write -q -P 0x55 0 4096", overlay], check=True)  # noqa: ASYNC221
     with pytest.raises(Unavailable, match="the container's C: cannot be opened: "):
         await files.stat(parse_path("/"))
+
+
+async def test_what_a_guest_is_given(disks: ChainDisks, overlay: Path, tmp_path: Path) -> None:
+    source, plain = tmp_path / "source.tar", tmp_path / "plain.tar"
+    store_at(source, gzip.compress(pack(("C:\\dir\\f.txt", b"1"), ("./d/", None), ("l", "C:\\dir"))))
+    await disks.plain_copy(source, plain, overlay)
+    with tarfile.open(plain) as tar:
+        assert [(member.name, member.linkname) for member in tar] == [
+            ("dir/f.txt", ""),
+            ("d", ""),
+            ("l", "/dir"),
+        ]
+    store_at(source, pack(("f.txt:zone", b"1")))
+    with pytest.raises(Unsupported) as caught:
+        await disks.plain_copy(source, plain, overlay)
+    assert caught.value.message == (
+        'the alternate stream "f.txt:zone" cannot be written while the container runs'
+    )
+    store_at(source, pack(("../x", b"1")))
+    with pytest.raises(InvalidRequest, match="it is outside of the folder that is copied to"):
+        await disks.plain_copy(source, plain, overlay)
+
+
+def store_at(path: Path, data: bytes) -> None:
+    path.write_bytes(data)
+
+
+async def test_a_copy_that_fails_at_the_very_end_has_not_happened(
+    overlay: Path, put: Put, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = held(overlay)
+
+    def refuse(unfinished: Path, path: Path) -> None:
+        assert held(unfinished) != before
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(linwin.disks.files, "publish", refuse)
+        with pytest.raises(Unavailable, match="a disk cannot be read or written"):
+            await put(pack(("x", b"1")))
+    assert held(overlay) == before
+    assert beside(overlay) == [overlay]
+    await put(pack(("x", b"1")))
