@@ -17,7 +17,7 @@ const Backlog = 1 << 20
 type Output struct {
 	mu       sync.Mutex
 	room     *sync.Cond
-	kept     []byte // stream bytes from offset acked on
+	kept     ring // stream bytes from offset acked on
 	acked    uint64
 	sent     uint64
 	limit    uint64 // the host accepts bytes before this offset
@@ -36,14 +36,28 @@ func newOutput() *Output {
 
 // append adds printed bytes, waiting while the backlog is full.
 func (o *Output) append(p []byte) {
+	for len(p) > 0 {
+		n, _ := o.fill(func(room []byte) (int, error) { return copy(room, p), nil })
+		p = p[n:]
+	}
+}
+
+// fill has read put printed bytes where they are kept, waiting before that while
+// the backlog is full. read must not wait: the lock is held over it.
+func (o *Output) fill(read func([]byte) (int, error)) (int, error) {
 	o.mu.Lock()
-	for len(o.kept) >= Backlog && !o.hurried {
+	for o.kept.length >= Backlog && !o.hurried {
 		o.room.Wait()
 	}
-	o.kept = append(o.kept, p...)
+	n, err := read(o.kept.room(tapSize))
+	n = max(n, 0)
+	o.kept.add(n)
 	wake := o.wake
 	o.mu.Unlock()
-	wake()
+	if n > 0 {
+		wake()
+	}
+	return n, err
 }
 
 // hurry lets append go beyond the backlog, which the caller bounds.
@@ -64,7 +78,7 @@ func (o *Output) end() uint64 {
 	return length
 }
 
-func (o *Output) length() uint64 { return o.acked + uint64(len(o.kept)) }
+func (o *Output) length() uint64 { return o.acked + uint64(o.kept.length) }
 
 // Attach makes a session the receiver of the stream, from offset from on, with
 // window bytes of credit. wake is called whenever Next may have something.
@@ -105,9 +119,9 @@ func (o *Output) Credit(acked uint64, window uint32) error {
 }
 
 func (o *Output) release(acked uint64) {
-	o.kept = o.kept[acked-o.acked:]
-	if len(o.kept) == 0 {
-		o.kept = nil // give the backing array back: most processes are idle
+	o.kept.drop(int(acked - o.acked))
+	if o.ended && o.kept.length == 0 {
+		o.kept = ring{}
 	}
 	o.acked = acked
 	o.room.Broadcast()
@@ -119,14 +133,14 @@ func (o *Output) release(acked uint64) {
 func (o *Output) Next(p []byte) (offset uint64, n int, eof, ok bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	unsent := o.kept[o.sent-o.acked:]
-	if o.sent < o.limit && len(unsent) > 0 {
-		n = copy(p, unsent[:min(uint64(len(unsent)), o.limit-o.sent)])
+	unsent := uint64(o.kept.length) - (o.sent - o.acked)
+	if o.sent < o.limit && unsent > 0 {
+		n = o.kept.copy(p[:min(uint64(len(p)), o.limit-o.sent)], int(o.sent-o.acked))
 		offset = o.sent
 		o.sent += uint64(n)
 		return offset, n, false, true
 	}
-	if o.ended && len(unsent) == 0 && !o.told {
+	if o.ended && unsent == 0 && !o.told {
 		o.told = true
 		return o.sent, 0, true, true
 	}
@@ -137,5 +151,5 @@ func (o *Output) Next(p []byte) (offset uint64, n int, eof, ok bool) {
 func (o *Output) Settled() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.ended && len(o.kept) == 0
+	return o.ended && o.kept.length == 0
 }

@@ -110,9 +110,8 @@ func (w *writer) send(session uint64, encoded []byte) bool {
 // run writes for ever.
 func (w *writer) run() {
 	buffer := make([]byte, 0, frame.MaxSize)
-	data := make([]byte, frame.MaxData)
 	for {
-		session := w.next(&buffer, data)
+		session := w.next(&buffer)
 		if err := w.write(buffer, session); err != nil {
 			log.Printf("port: write: %v", err)
 			w.end()
@@ -121,7 +120,7 @@ func (w *writer) run() {
 }
 
 // next waits for work and encodes at most one write's worth into buffer.
-func (w *writer) next(buffer *[]byte, data []byte) (session uint64) {
+func (w *writer) next(buffer *[]byte) (session uint64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for {
@@ -130,7 +129,7 @@ func (w *writer) next(buffer *[]byte, data []byte) (session uint64) {
 			w.control = w.control[n:]
 			return w.session
 		}
-		if encoded, ok := w.nextData((*buffer)[:0], data); ok {
+		if encoded, ok := w.nextData(*buffer); ok {
 			*buffer = encoded
 			return w.session
 		}
@@ -138,7 +137,9 @@ func (w *writer) next(buffer *[]byte, data []byte) (session uint64) {
 	}
 }
 
-func (w *writer) nextData(buffer, data []byte) ([]byte, bool) {
+// nextData encodes the next stream's frame in buffer, whose capacity is a whole frame's.
+func (w *writer) nextData(buffer []byte) ([]byte, bool) {
+	data := buffer[frame.DataStart : frame.DataStart+frame.MaxData]
 	for range w.streams {
 		w.turn = (w.turn + 1) % len(w.streams)
 		s := w.streams[w.turn]
@@ -148,9 +149,9 @@ func (w *writer) nextData(buffer, data []byte) ([]byte, bool) {
 			continue
 		case eof:
 			w.streams = slices.Delete(w.streams, w.turn, w.turn+1)
-			return frame.AppendEOF(buffer, s.stream, offset), true
+			return frame.AppendEOF(buffer[:0], s.stream, offset), true
 		default:
-			return frame.AppendData(buffer, s.stream, offset, data[:n]), true
+			return frame.CloseData(buffer[:0], s.stream, offset, n), true
 		}
 	}
 	return nil, false
