@@ -6,6 +6,7 @@ package process
 import (
 	"sync"
 
+	"linwin/agent/frame"
 	"linwin/agent/wire"
 )
 
@@ -17,7 +18,7 @@ const Backlog = 1 << 20
 type Output struct {
 	mu       sync.Mutex
 	room     *sync.Cond
-	kept     ring // stream bytes from offset acked on
+	kept     backlog // stream bytes from offset acked on
 	acked    uint64
 	sent     uint64
 	limit    uint64 // the host accepts bytes before this offset
@@ -49,7 +50,7 @@ func (o *Output) fill(read func([]byte) (int, error)) (int, error) {
 	for o.kept.length >= Backlog && !o.hurried {
 		o.room.Wait()
 	}
-	n, err := read(o.kept.room(tapSize))
+	n, err := read(o.kept.room())
 	n = max(n, 0)
 	o.kept.add(n)
 	wake := o.wake
@@ -120,31 +121,28 @@ func (o *Output) Credit(acked uint64, window uint32) error {
 
 func (o *Output) release(acked uint64) {
 	o.kept.drop(int(acked - o.acked))
-	if o.ended && o.kept.length == 0 {
-		o.kept = ring{}
-	}
 	o.acked = acked
 	o.room.Broadcast()
 }
 
-// Next copies the next bytes to send into p. ok is false when there is nothing
-// to send now. eof, which comes once and last, means that the stream is offset
-// bytes long.
-func (o *Output) Next(p []byte) (offset uint64, n int, eof, ok bool) {
+// Next returns the frame to send next on the stream with the given number, nil when
+// there is none now. It lies in buffer, which has room for a frame, or where the
+// output is kept, and is good until the next call. eof, which comes once and last,
+// says that the frame is the stream's end.
+func (o *Output) Next(buffer []byte, stream uint32) (encoded []byte, eof bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	unsent := uint64(o.kept.length) - (o.sent - o.acked)
 	if o.sent < o.limit && unsent > 0 {
-		n = o.kept.copy(p[:min(uint64(len(p)), o.limit-o.sent)], int(o.sent-o.acked))
-		offset = o.sent
+		encoded, n := o.kept.take(buffer, stream, o.sent, int(o.sent-o.acked), int(min(unsent, o.limit-o.sent)))
 		o.sent += uint64(n)
-		return offset, n, false, true
+		return encoded, false
 	}
 	if o.ended && unsent == 0 && !o.told {
 		o.told = true
-		return o.sent, 0, true, true
+		return frame.AppendEOF(buffer[:0], stream, o.sent), true
 	}
-	return 0, 0, false, false
+	return nil, false
 }
 
 // Settled reports whether the host holds the whole stream.

@@ -109,52 +109,46 @@ func (w *writer) send(session uint64, encoded []byte) bool {
 
 // run writes for ever.
 func (w *writer) run() {
-	buffer := make([]byte, 0, frame.MaxSize)
+	buffer := make([]byte, frame.MaxSize)
 	for {
-		session := w.next(&buffer)
-		if err := w.write(buffer, session); err != nil {
+		encoded, session := w.next(buffer)
+		if err := w.write(encoded, session); err != nil {
 			log.Printf("port: write: %v", err)
 			w.end()
 		}
 	}
 }
 
-// next waits for work and encodes at most one write's worth into buffer.
-func (w *writer) next(buffer *[]byte) (session uint64) {
+// next waits for work and returns at most one write's worth, which may lie in buffer.
+func (w *writer) next(buffer []byte) (encoded []byte, session uint64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for {
-		if n := min(len(w.control), frame.MaxSize); n > 0 {
-			*buffer = append((*buffer)[:0], w.control[:n]...)
+		if len(w.control) > 0 {
+			n := copy(buffer, w.control)
 			w.control = w.control[n:]
-			return w.session
+			return buffer[:n], w.session
 		}
-		if encoded, ok := w.nextData(*buffer); ok {
-			*buffer = encoded
-			return w.session
+		if encoded = w.nextData(buffer); encoded != nil {
+			return encoded, w.session
 		}
 		w.work.Wait()
 	}
 }
 
-// nextData encodes the next stream's frame in buffer, whose capacity is a whole frame's.
-func (w *writer) nextData(buffer []byte) ([]byte, bool) {
-	data := buffer[frame.DataStart : frame.DataStart+frame.MaxData]
+func (w *writer) nextData(buffer []byte) []byte {
 	for range w.streams {
 		w.turn = (w.turn + 1) % len(w.streams)
 		s := w.streams[w.turn]
-		offset, n, eof, ok := s.output.Next(data)
-		switch {
-		case !ok:
-			continue
-		case eof:
+		encoded, eof := s.output.Next(buffer, s.stream)
+		if eof {
 			w.streams = slices.Delete(w.streams, w.turn, w.turn+1)
-			return frame.AppendEOF(buffer[:0], s.stream, offset), true
-		default:
-			return frame.CloseData(buffer[:0], s.stream, offset, n), true
+		}
+		if encoded != nil {
+			return encoded
 		}
 	}
-	return nil, false
+	return nil
 }
 
 // write sends p unless its session ends meanwhile.
