@@ -60,17 +60,18 @@ func (q *backlog) add(n int) {
 }
 
 // take returns a DATA frame whose bytes begin at offset in the queue, of at most
-// limit bytes and not 0, and how many they are. It lies in buffer, of which frame.MaxSize
-// bytes are needed, or in the queue, where it is good until the next take.
+// limit bytes and not 0, and how many they are. A frame of few bytes, and any where
+// buffer has no room for a longest, lies in buffer; others may lie in the queue, and
+// are good until the next take.
 func (q *backlog) take(buffer []byte, stream uint32, position uint64, offset, limit int) ([]byte, int) {
 	q.pending = nil
 	at, b := q.find(offset)
 	n := min(b.size-at, limit)
-	if at == 0 && n == b.size && n >= leastWhole {
+	if at == 0 && n == b.size && n >= leastWhole && len(buffer) == frame.MaxSize {
 		b.whole, q.pending = true, b
 		return frame.CloseData(b.frame[:0], stream, position, n), n
 	}
-	copy(buffer[frame.DataStart:frame.MaxSize], b.bytes()[at:at+n])
+	n = copy(buffer[frame.DataStart:len(buffer)-1], b.bytes()[at:at+n])
 	return frame.CloseData(buffer[:0], stream, position, n), n
 }
 

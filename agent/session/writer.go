@@ -19,6 +19,9 @@ import (
 // that asks without reading the answers loses its session.
 const maxQueued = 4 << 20
 
+// small is how many bytes are worth waiting for others that are ready as well.
+const small = 4 << 10
+
 // writer sends frames fairly: control frames first, then one DATA frame of each
 // stream in turn. Its sessions follow one another on the same link.
 type writer struct {
@@ -120,22 +123,31 @@ func (w *writer) run() {
 }
 
 // next waits for work and returns at most one write's worth, which may lie in buffer.
+// Small frames go out together: each write is an exit from the guest.
 func (w *writer) next(buffer []byte) (encoded []byte, session uint64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for {
-		if len(w.control) > 0 {
-			n := copy(buffer, w.control)
-			w.control = w.control[n:]
-			return buffer[:n], w.session
+		gathered := copy(buffer, w.control)
+		w.control = w.control[gathered:]
+		for gathered < small {
+			encoded = w.nextData(buffer[gathered:])
+			if gathered == 0 && len(encoded) >= small {
+				return encoded, w.session // it need not lie in buffer
+			}
+			if encoded == nil {
+				break
+			}
+			gathered += len(encoded)
 		}
-		if encoded = w.nextData(buffer); encoded != nil {
-			return encoded, w.session
+		if gathered > 0 {
+			return buffer[:gathered], w.session
 		}
 		w.work.Wait()
 	}
 }
 
+// nextData returns the next stream's next frame, nil when no stream has any.
 func (w *writer) nextData(buffer []byte) []byte {
 	for range w.streams {
 		w.turn = (w.turn + 1) % len(w.streams)
