@@ -16,14 +16,14 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import AsyncIterator
-from contextlib import ExitStack, asynccontextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from linwin.guest import AgentGuest, AgentGuests
-from linwin.machine.accel import find_acceleration
 from linwin.host.sockets import listen
+from linwin.machine.accel import find_acceleration
 from linwin.machine.domain import Accelerator, Descriptors, arguments, describe
 from linwin.model.guest import ProcessSpec
 from linwin.model.machine import MachineExit, MachineSpec
@@ -42,21 +42,23 @@ POLL_SECONDS = 0.01
 
 
 class SharedGuest:
-    """A booted guest; what the peers do blocks."""
+    """A booted guest, driven from outside of its event loop: each call blocks."""
 
-    def __init__(self, folder: Path, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, runner: asyncio.Runner, folder: Path, process: asyncio.subprocess.Process) -> None:
+        self._runner = runner
         self._folder = folder
         self.process = process
         self.agent_socket = folder / "agent"
-        self.exited: asyncio.Future[MachineExit] = asyncio.get_running_loop().create_future()
+        self.exited: asyncio.Future[MachineExit] = runner.get_loop().create_future()
 
     async def console_tail(self, lines: int = 20) -> tuple[str, ...]:
         text = (self._folder / "console").read_text(errors="replace")
         return tuple(text.splitlines()[-lines:])
 
-    async def connect(self) -> None:
+    def connect(self) -> None:
         """Wait until all three answer."""
-        self.agent: AgentGuest = await AgentGuests().connect(self, timeout=BOOT_SECONDS)
+        connecting = AgentGuests().connect(self, timeout=BOOT_SECONDS)
+        self.agent: AgentGuest = self._runner.run(connecting)
         self._qga = _connect(self._folder / "qga")
         self._answers = self._qga.makefile("rb")
         self._raw = _connect(self._folder / "raw")
@@ -65,8 +67,11 @@ class SharedGuest:
 
     # linwin
 
-    async def run(self, *argv: str) -> tuple[int, int]:
+    def run(self, *argv: str) -> tuple[int, int]:
         """A program by linwin's agent, to its end: the exit code, and the bytes that it printed."""
+        return self._runner.run(self._run(argv))
+
+    async def _run(self, argv: tuple[str, ...]) -> tuple[int, int]:
         process = await self.agent.spawn(os.urandom(8).hex(), ProcessSpec(argv, cwd="/"))
         printed = 0
         async for chunk in process.output():
@@ -103,44 +108,45 @@ class SharedGuest:
             received += len(data)
         return received
 
-    async def close(self) -> None:
-        await self.agent.close()
-        self.process.kill()
-        await self.process.wait()
+    def close(self) -> None:
+        self._runner.run(self.agent.close())
         for end in (self._answers, self._qga, self._raw):
             end.close()
 
 
-@asynccontextmanager
-async def shared_guest() -> AsyncIterator[SharedGuest]:
+@contextmanager
+def shared_guest(runner: asyncio.Runner) -> Iterator[SharedGuest]:
     """Boot it, and end it afterwards."""
-    accelerator = (await find_acceleration(Path(QEMU), ROOT / "cache")).name
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        template = await InstalledTemplates(Paths(ROOT, ROOT / "none.sock")).get("wine")
-        initrd = folder / "initrd"
-        # The kernel unpacks one archive behind the other; ours replaces /init.
-        initrd.write_bytes(_padded(template.initrd.read_bytes()) + cpio.archive(_files(folder)))
-        spec = MachineSpec(
-            id="bench",
-            kernel=template.kernel,
-            initrd=initrd,
-            cmdline=template.cmdline,
-            root_disk=template.root_disk,
-            memory=MEMORY,
-            cpus=0,
-            run_dir=folder,
-        )
-        process = await _start(spec, accelerator)
-        guest = SharedGuest(folder, process)
+        process = runner.run(_boot(folder))
         try:
-            await guest.connect()
+            guest = SharedGuest(runner, folder, process)
+            guest.connect()
             yield guest
-            await guest.close()
+            guest.close()
         finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
+            process.kill()
+            runner.run(process.wait())
+
+
+async def _boot(folder: Path) -> asyncio.subprocess.Process:
+    accelerator = (await find_acceleration(Path(QEMU), ROOT / "cache")).name
+    template = await InstalledTemplates(Paths(ROOT, ROOT / "none.sock")).get("wine")
+    initrd = folder / "initrd"
+    # The kernel unpacks one archive behind the other; ours replaces /init.
+    initrd.write_bytes(_padded(template.initrd.read_bytes()) + cpio.archive(_files(folder)))
+    spec = MachineSpec(
+        id="bench",
+        kernel=template.kernel,
+        initrd=initrd,
+        cmdline=template.cmdline,
+        root_disk=template.root_disk,
+        memory=MEMORY,
+        cpus=0,
+        run_dir=folder,
+    )
+    return await _start(spec, accelerator)
 
 
 async def _start(spec: MachineSpec, accelerator: Accelerator) -> asyncio.subprocess.Process:
