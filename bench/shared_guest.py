@@ -156,10 +156,12 @@ async def _start(spec: MachineSpec, accelerator: Accelerator) -> asyncio.subproc
         monitor, agent, *ports = (file.fileno() for file in files)
         console = stack.enter_context((spec.run_dir / "console").open("ab")).fileno()
         argv = arguments(describe(spec, accelerator, Descriptors(monitor, agent, console)))
-        argv = [word.replace('"max_ports": 2', f'"max_ports": {2 + len(PORTS)}') for word in argv]
-        for number, (name, file) in enumerate(zip(PORTS, ports, strict=True), 2):
-            device = {"driver": "virtserialport", "bus": "serial.0", "nr": number, "chardev": name}
+        for number, (name, file) in enumerate(zip(PORTS, ports, strict=True)):
+            # A controller each: those behind one share an interrupt, which wakes them all.
+            controller = {"driver": "virtio-serial-pci", "id": f"serial-{name}", "addr": hex(5 + number)}
+            device = {"driver": "virtserialport", "bus": f"serial-{name}.0", "nr": 1, "chardev": name}
             argv += ["-chardev", f"socket,id={name},fd={file},server=on,wait=off"]
+            argv += ["-device", json.dumps({**controller, "bus": "pcie.0", "max_ports": 2})]
             argv += ["-device", json.dumps({**device, "name": name})]
         inherited = (monitor, agent, console, *ports)
         return await asyncio.create_subprocess_exec(QEMU, *argv, stdin=subprocess.DEVNULL, pass_fds=inherited)

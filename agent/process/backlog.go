@@ -36,27 +36,50 @@ type backlog struct {
 	gone    int    // bytes of the first block that were dropped
 	length  int    // bytes in the queue
 	pending *block // is being written by who took it with take, or was
+
+	free  [][]byte // the room given out, and
+	fresh []*block // those blocks of it that are not in the queue yet
 }
 
-// room returns space for bytes behind the newest. add tells how many were put there.
-func (q *backlog) room() []byte {
+// room returns space for bytes behind the newest, in at least one piece and at most
+// pieces. What is filled of it, from the front, must be told to add before anything else.
+func (q *backlog) room(pieces int) [][]byte {
+	room := q.free[:0]
 	if n := len(q.blocks); n > 0 {
 		if last := q.blocks[n-1]; !last.whole && len(last.room()) >= leastRoom {
-			return last.room()
+			room = append(room, last.room())
 		}
 	}
-	fresh := spare.Get().(*block)
-	fresh.size, fresh.whole = 0, false
-	q.blocks = append(q.blocks, fresh)
-	return fresh.room()
+	for len(room) < pieces {
+		fresh := spare.Get().(*block)
+		fresh.size, fresh.whole = 0, false
+		q.fresh = append(q.fresh, fresh)
+		room = append(room, fresh.room())
+	}
+	q.free = room
+	return room
 }
 
+// add takes the first n bytes of the room into the queue.
 func (q *backlog) add(n int) {
-	q.blocks[len(q.blocks)-1].size += n
 	q.length += n
-	if q.length == 0 {
-		q.drop(0) // nothing came
+	if older := len(q.free) - len(q.fresh); older > 0 {
+		into := min(n, len(q.free[0]))
+		q.blocks[len(q.blocks)-1].size += into
+		n -= into
 	}
+	for _, b := range q.fresh {
+		if n == 0 {
+			spare.Put(b)
+			continue
+		}
+		b.size = min(n, frame.MaxData)
+		n -= b.size
+		q.blocks = append(q.blocks, b)
+	}
+	clear(q.fresh)
+	clear(q.free)
+	q.fresh = q.fresh[:0]
 }
 
 // take returns a DATA frame whose bytes begin at offset in the queue, of at most

@@ -49,9 +49,9 @@ func receiver(pipe *os.File, output *Output) func() error {
 }
 
 // reader returns what fill needs to take a pipe's bytes without waiting for more.
-func reader(fd uintptr) func([]byte) (int, error) {
-	return func(room []byte) (int, error) {
-		n, err := quick.Read(fd, room)
+func reader(fd uintptr) func([][]byte) (int, error) {
+	return func(room [][]byte) (int, error) {
+		n, err := quick.Read(fd, room...)
 		if n == 0 && err == nil {
 			err = io.EOF
 		}

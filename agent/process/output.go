@@ -14,6 +14,10 @@ import (
 // program that prints more waits in its write.
 const Backlog = 1 << 20
 
+// floodPieces is how many blocks are read at once from a program that prints much: it
+// can then print as much before it is the agent's turn again.
+const floodPieces = 4
+
 // Output is one stream from a process to the host.
 type Output struct {
 	mu       sync.Mutex
@@ -24,6 +28,7 @@ type Output struct {
 	limit    uint64 // the host accepts bytes before this offset
 	ended    bool
 	told     bool // EOF went out in this session
+	flood    bool // the last read brought much
 	hurried  bool // the process ended: take what is left whatever the backlog
 	attached bool
 	wake     func()
@@ -38,21 +43,26 @@ func newOutput() *Output {
 // append adds printed bytes, waiting while the backlog is full.
 func (o *Output) append(p []byte) {
 	for len(p) > 0 {
-		n, _ := o.fill(func(room []byte) (int, error) { return copy(room, p), nil })
+		n, _ := o.fill(func(room [][]byte) (int, error) { return copy(room[0], p), nil })
 		p = p[n:]
 	}
 }
 
 // fill has read put printed bytes where they are kept, waiting before that while
 // the backlog is full. read must not wait: the lock is held over it.
-func (o *Output) fill(read func([]byte) (int, error)) (int, error) {
+func (o *Output) fill(read func(room [][]byte) (int, error)) (int, error) {
 	o.mu.Lock()
 	for o.kept.length >= Backlog && !o.hurried {
 		o.room.Wait()
 	}
-	n, err := read(o.kept.room())
+	pieces := 1
+	if o.flood {
+		pieces = floodPieces
+	}
+	n, err := read(o.kept.room(pieces))
 	n = max(n, 0)
 	o.kept.add(n)
+	o.flood = n >= leastWhole
 	wake := o.wake
 	o.mu.Unlock()
 	if n > 0 {

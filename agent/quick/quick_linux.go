@@ -11,15 +11,28 @@ import (
 	"unsafe"
 )
 
-// Read is read(2), repeated when a signal interrupts it. p must not be empty.
-func Read(fd uintptr, p []byte) (int, error) { return call(syscall.SYS_READ, fd, p) }
+// most is how many pieces one Read fills.
+const most = 8
+
+// Read is readv(2) into the first pieces, none of which may be empty, repeated when a
+// signal interrupts it.
+func Read(fd uintptr, pieces ...[]byte) (int, error) {
+	var vector [most]syscall.Iovec
+	count := min(len(pieces), most)
+	for i, piece := range pieces[:count] {
+		vector[i] = syscall.Iovec{Base: &piece[0], Len: uint64(len(piece))}
+	}
+	return call(syscall.SYS_READV, fd, uintptr(unsafe.Pointer(&vector)), uintptr(count))
+}
 
 // Write is write(2), repeated when a signal interrupts it. p must not be empty.
-func Write(fd uintptr, p []byte) (int, error) { return call(syscall.SYS_WRITE, fd, p) }
+func Write(fd uintptr, p []byte) (int, error) {
+	return call(syscall.SYS_WRITE, fd, uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)))
+}
 
-func call(number, fd uintptr, p []byte) (int, error) {
+func call(number, fd, from, length uintptr) (int, error) {
 	for {
-		n, _, errno := syscall.RawSyscall(number, fd, uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)))
+		n, _, errno := syscall.RawSyscall(number, fd, from, length)
 		switch errno {
 		case 0:
 			return int(n), nil
