@@ -34,7 +34,7 @@ class Figure:
         return json.dumps(fields)
 
 
-def in_turn(runs: int, ours: Callable[[], float], peer: Callable[[], float]) -> tuple[float, float]:
-    """Medians of both, measured alternately so that a busy moment strikes both alike."""
-    pairs = [(ours(), peer()) for _ in range(runs)]
-    return statistics.median(pair[0] for pair in pairs), statistics.median(pair[1] for pair in pairs)
+def in_turn(runs: int, *measures: Callable[[], float]) -> tuple[float, ...]:
+    """The median of each, measured alternately so that a busy moment strikes all alike."""
+    rounds = [[measure() for measure in measures] for _ in range(runs)]
+    return tuple(statistics.median(column) for column in zip(*rounds, strict=True))

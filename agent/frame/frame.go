@@ -76,9 +76,19 @@ func Append(dst []byte, t Type, stream uint32, payload ...[]byte) []byte {
 	return append(dst, End)
 }
 
-// AppendData encodes a DATA frame whose first byte is at offset in its stream.
-func AppendData(dst []byte, stream uint32, offset uint64, data []byte) []byte {
-	return Append(dst, Data, stream, binary.BigEndian.AppendUint64(nil, offset), data)
+// DataStart is where the stream bytes of a DATA frame begin, behind its header and offset.
+const DataStart = HeaderSize + offsetSize
+
+// CloseData completes the DATA frame whose n bytes lie at DataStart of p, which
+// has room for the whole frame, and returns it.
+func CloseData(p []byte, stream uint32, offset uint64, n int) []byte {
+	p = p[:DataStart+n+1]
+	p[0], p[1] = byte(Data), 0
+	binary.BigEndian.PutUint32(p[2:], stream)
+	binary.BigEndian.PutUint32(p[6:], uint32(offsetSize+n))
+	binary.BigEndian.PutUint64(p[HeaderSize:], offset)
+	p[DataStart+n] = End
+	return p
 }
 
 // AppendEOF encodes the end of a stream that is length bytes long.

@@ -15,14 +15,14 @@ import (
 // cgroup is one control group (version 2) and its descriptor.
 type cgroup struct {
 	path string
-	dir  *os.File
+	dir  int
 }
 
 func newCgroup(path string) (*cgroup, error) {
 	if err := os.Mkdir(path, 0o755); err != nil {
 		return nil, fmt.Errorf("make a control group: %w", err)
 	}
-	dir, err := os.Open(path)
+	dir, err := syscall.Open(path, syscall.O_RDONLY|syscall.O_DIRECTORY|syscall.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("open a control group: %w", err)
 	}
@@ -40,7 +40,11 @@ func (c *cgroup) kill() error {
 
 // remove kills what is left, waits until the group is empty and deletes it.
 func (c *cgroup) remove() error {
-	defer c.dir.Close()
+	defer syscall.Close(c.dir)
+	// Most jobs are a single process, which has ended: a group without any can be deleted.
+	if syscall.Rmdir(c.path) == nil {
+		return nil
+	}
 	if err := c.kill(); err != nil {
 		return err
 	}

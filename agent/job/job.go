@@ -52,7 +52,7 @@ func (s *Spawner) Start(p Program) (*Job, error) {
 		Env:   p.Env,
 		Files: []uintptr{p.Stdin.Fd(), p.Stdout.Fd(), p.Stderr.Fd()},
 		Sys: &syscall.SysProcAttr{
-			Setsid: true, Setctty: p.Terminal, UseCgroupFD: true, CgroupFD: int(group.dir.Fd()),
+			Setsid: true, Setctty: p.Terminal, UseCgroupFD: true, CgroupFD: group.dir,
 		},
 	})
 	if err != nil {

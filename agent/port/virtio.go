@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"time"
 
+	"linwin/agent/quick"
 	"linwin/agent/session"
 )
 
@@ -38,19 +39,15 @@ func OpenVirtio(path string) (*Virtio, error) {
 // for the next host without spinning.
 func (v *Virtio) Read(p []byte) (n int, err error) {
 	waitErr := v.raw.Read(func(fd uintptr) bool {
-		for {
-			n, err = syscall.Read(int(fd), p)
-			switch {
-			case err == syscall.EINTR:
-				continue
-			case err == syscall.EAGAIN:
-				return false
-			case err == nil && n == 0:
-				// Said once; then an edge means that a host has come.
-				return !v.hungUp
-			}
-			return true
+		n, err = quick.Read(fd, p)
+		switch {
+		case err == syscall.EAGAIN:
+			return false
+		case err == nil && n == 0:
+			// Said once; then an edge means that a host has come.
+			return !v.hungUp
 		}
+		return true
 	})
 	switch {
 	case waitErr != nil:
@@ -67,7 +64,25 @@ func (v *Virtio) Read(p []byte) (n int, err error) {
 
 // Write implements session.Link. It waits while no host is there, or the host
 // does not read.
-func (v *Virtio) Write(p []byte) (int, error) { return v.file.Write(p) }
+func (v *Virtio) Write(p []byte) (int, error) {
+	written := 0
+	for written < len(p) {
+		var n int
+		var err error
+		waitErr := v.raw.Write(func(fd uintptr) bool {
+			n, err = quick.Write(fd, p[written:])
+			return err != syscall.EAGAIN
+		})
+		written += n
+		if waitErr != nil {
+			return written, waitErr
+		}
+		if err != nil {
+			return written, fmt.Errorf("write to the port: %w", err)
+		}
+	}
+	return written, nil
+}
 
 // SetWriteDeadline implements session.Link.
 func (v *Virtio) SetWriteDeadline(t time.Time) error { return v.file.SetWriteDeadline(t) }

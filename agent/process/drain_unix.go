@@ -3,9 +3,13 @@
 package process
 
 import (
+	"errors"
+	"io"
 	"os"
 	"syscall"
 	"time"
+
+	"linwin/agent/quick"
 )
 
 // maxDrained bounds what is taken from one pipe after its process ended: more
@@ -15,6 +19,46 @@ const maxDrained = 1 << 20
 // interrupt makes a pending and every later Read of the pipe return at once.
 func interrupt(pipe *os.File) { pipe.SetReadDeadline(time.Now()) }
 
+// pipeSize is what a program may print before it has to wait for the agent's turn on
+// the CPU. It is no promise: the kernel gives less to an agent that has many pipes.
+const pipeSize = 256 << 10
+
+// widen makes a pipe hold pipeSize bytes.
+func widen(raw syscall.RawConn) {
+	const setPipeSize = 1031 // F_SETPIPE_SZ, missing in package syscall
+	raw.Control(func(fd uintptr) {
+		syscall.Syscall(syscall.SYS_FCNTL, fd, setPipeSize, pipeSize)
+	})
+}
+
+// receiver returns a function that waits for bytes and takes them into the output.
+func receiver(pipe *os.File, output *Output) func() error {
+	raw, err := pipe.SyscallConn()
+	if err != nil {
+		return func() error { return err }
+	}
+	widen(raw)
+	return func() error {
+		var failed error
+		err := raw.Read(func(fd uintptr) bool {
+			_, failed = output.fill(reader(fd))
+			return failed != syscall.EAGAIN
+		})
+		return errors.Join(err, failed)
+	}
+}
+
+// reader returns what fill needs to take a pipe's bytes without waiting for more.
+func reader(fd uintptr) func([][]byte) (int, error) {
+	return func(room [][]byte) (int, error) {
+		n, err := quick.Read(fd, room...)
+		if n == 0 && err == nil {
+			err = io.EOF
+		}
+		return n, err
+	}
+}
+
 // drain takes what is in the pipe without waiting for more.
 func drain(pipe *os.File, output *Output) {
 	pipe.SetReadDeadline(time.Time{})
@@ -22,21 +66,12 @@ func drain(pipe *os.File, output *Output) {
 	if err != nil {
 		return
 	}
-	buffer := make([]byte, tapSize)
-	for taken := 0; taken < maxDrained; {
-		n := 0
+	for taken := 0; taken < maxDrained && err == nil; {
 		raw.Read(func(fd uintptr) bool {
-			for {
-				n, err = syscall.Read(int(fd), buffer)
-				if err != syscall.EINTR {
-					return true
-				}
-			}
+			var n int
+			n, err = output.fill(reader(fd))
+			taken += max(n, 0)
+			return true
 		})
-		if n <= 0 {
-			return
-		}
-		output.append(buffer[:n])
-		taken += n
 	}
 }

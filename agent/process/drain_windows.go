@@ -22,6 +22,16 @@ func interrupt(pipe *os.File) {
 	cancelIoEx.Call(pipe.Fd(), 0)
 }
 
+// receiver returns a function that waits for bytes and takes them into the output.
+func receiver(pipe *os.File, output *Output) func() error {
+	buffer := make([]byte, tapSize)
+	return func() error {
+		n, err := pipe.Read(buffer)
+		output.append(buffer[:n])
+		return err
+	}
+}
+
 // drain takes what is in the pipe without waiting for more.
 func drain(pipe *os.File, output *Output) {
 	buffer := make([]byte, tapSize)

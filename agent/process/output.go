@@ -6,6 +6,7 @@ package process
 import (
 	"sync"
 
+	"linwin/agent/frame"
 	"linwin/agent/wire"
 )
 
@@ -13,16 +14,21 @@ import (
 // program that prints more waits in its write.
 const Backlog = 1 << 20
 
+// floodPieces is how many blocks are read at once from a program that prints much: it
+// can then print as much before it is the agent's turn again.
+const floodPieces = 4
+
 // Output is one stream from a process to the host.
 type Output struct {
 	mu       sync.Mutex
 	room     *sync.Cond
-	kept     []byte // stream bytes from offset acked on
+	kept     backlog // stream bytes from offset acked on
 	acked    uint64
 	sent     uint64
 	limit    uint64 // the host accepts bytes before this offset
 	ended    bool
 	told     bool // EOF went out in this session
+	flood    bool // the last read brought much
 	hurried  bool // the process ended: take what is left whatever the backlog
 	dropped  bool // nobody wants it any more
 	attached bool
@@ -37,16 +43,36 @@ func newOutput() *Output {
 
 // append adds printed bytes, waiting while the backlog is full.
 func (o *Output) append(p []byte) {
+	for len(p) > 0 {
+		n, _ := o.fill(func(room [][]byte) (int, error) { return copy(room[0], p), nil })
+		p = p[n:]
+	}
+}
+
+// fill has read put printed bytes where they are kept, waiting before that while
+// the backlog is full. read must not wait: the lock is held over it.
+func (o *Output) fill(read func(room [][]byte) (int, error)) (int, error) {
 	o.mu.Lock()
-	for len(o.kept) >= Backlog && !o.hurried && !o.dropped {
+	for o.kept.length >= Backlog && !o.hurried && !o.dropped {
 		o.room.Wait()
 	}
-	if !o.dropped {
-		o.kept = append(o.kept, p...)
+	pieces := 1
+	if o.flood {
+		pieces = floodPieces
 	}
+	n, err := read(o.kept.room(pieces))
+	n = max(n, 0)
+	o.kept.add(n)
+	if o.dropped {
+		o.kept.drop(n)
+	}
+	o.flood = n >= leastWhole
 	wake := o.wake
 	o.mu.Unlock()
-	wake()
+	if n > 0 {
+		wake()
+	}
+	return n, err
 }
 
 // hurry lets append go beyond the backlog, which the caller bounds.
@@ -67,7 +93,7 @@ func (o *Output) end() uint64 {
 	return length
 }
 
-func (o *Output) length() uint64 { return o.acked + uint64(len(o.kept)) }
+func (o *Output) length() uint64 { return o.acked + uint64(o.kept.length) }
 
 // Attach makes a session the receiver of the stream, from offset from on, with
 // window bytes of credit. wake is called whenever Next may have something.
@@ -108,37 +134,34 @@ func (o *Output) Credit(acked uint64, window uint32) error {
 }
 
 func (o *Output) release(acked uint64) {
-	o.kept = o.kept[acked-o.acked:]
-	if len(o.kept) == 0 {
-		o.kept = nil // give the backing array back: most processes are idle
-	}
+	o.kept.drop(int(acked - o.acked))
 	o.acked = acked
 	o.room.Broadcast()
 }
 
-// Next copies the next bytes to send into p. ok is false when there is nothing
-// to send now. eof, which comes once and last, means that the stream is offset
-// bytes long.
-func (o *Output) Next(p []byte) (offset uint64, n int, eof, ok bool) {
+// Next returns the frame to send next on the stream with the given number, nil when
+// there is none now. It lies in buffer, which has room for a frame, or where the
+// output is kept, and is good until the next call. eof, which comes once and last,
+// says that the frame is the stream's end.
+func (o *Output) Next(buffer []byte, stream uint32) (encoded []byte, eof bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	unsent := o.kept[o.sent-o.acked:]
-	if o.sent < o.limit && len(unsent) > 0 {
-		n = copy(p, unsent[:min(uint64(len(unsent)), o.limit-o.sent)])
-		offset = o.sent
+	unsent := uint64(o.kept.length) - (o.sent - o.acked)
+	if o.sent < o.limit && unsent > 0 {
+		encoded, n := o.kept.take(buffer, stream, o.sent, int(o.sent-o.acked), int(min(unsent, o.limit-o.sent)))
 		o.sent += uint64(n)
-		return offset, n, false, true
+		return encoded, false
 	}
-	if o.ended && len(unsent) == 0 && !o.told {
+	if o.ended && unsent == 0 && !o.told {
 		o.told = true
-		return o.sent, 0, true, true
+		return frame.AppendEOF(buffer[:0], stream, o.sent), true
 	}
-	return 0, 0, false, false
+	return nil, false
 }
 
 // Settled reports whether the host holds the whole stream.
 func (o *Output) Settled() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.ended && len(o.kept) == 0
+	return o.ended && o.kept.length == 0
 }

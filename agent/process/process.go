@@ -231,13 +231,9 @@ func newTap(pipe *os.File, output *Output) *tap {
 
 func (t *tap) run() {
 	defer t.stopped.Done()
-	buffer := make([]byte, tapSize)
+	receive := receiver(t.pipe, t.output)
 	for !t.stopping.Load() {
-		n, err := t.pipe.Read(buffer)
-		if n > 0 {
-			t.output.append(buffer[:n])
-		}
-		if err != nil {
+		if receive() != nil {
 			// The end (of a terminal: EIO), a closed pipe, or the deadline that finish sets.
 			return
 		}

@@ -24,7 +24,8 @@ func (o *Output) End() uint64 { return o.end() }
 func (o *Output) Drop() {
 	o.mu.Lock()
 	o.dropped, o.told = true, true
-	o.kept, o.acked = nil, o.sent
+	o.kept.drop(o.kept.length)
+	o.acked = o.sent
 	o.mu.Unlock()
 	o.room.Broadcast()
 }

@@ -19,6 +19,9 @@ import (
 // that asks without reading the answers loses its session.
 const maxQueued = 4 << 20
 
+// small is how many bytes are worth waiting for others that are ready as well.
+const small = 4 << 10
+
 // writer sends frames fairly: control frames first, then one DATA frame of each
 // stream in turn. Its sessions follow one another on the same link.
 type writer struct {
@@ -109,51 +112,55 @@ func (w *writer) send(session uint64, encoded []byte) bool {
 
 // run writes for ever.
 func (w *writer) run() {
-	buffer := make([]byte, 0, frame.MaxSize)
-	data := make([]byte, frame.MaxData)
+	buffer := make([]byte, frame.MaxSize)
 	for {
-		session := w.next(&buffer, data)
-		if err := w.write(buffer, session); err != nil {
+		encoded, session := w.next(buffer)
+		if err := w.write(encoded, session); err != nil {
 			log.Printf("port: write: %v", err)
 			w.end()
 		}
 	}
 }
 
-// next waits for work and encodes at most one write's worth into buffer.
-func (w *writer) next(buffer *[]byte, data []byte) (session uint64) {
+// next waits for work and returns at most one write's worth, which may lie in buffer.
+// Small frames go out together: each write is an exit from the guest.
+func (w *writer) next(buffer []byte) (encoded []byte, session uint64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for {
-		if n := min(len(w.control), frame.MaxSize); n > 0 {
-			*buffer = append((*buffer)[:0], w.control[:n]...)
-			w.control = w.control[n:]
-			return w.session
+		gathered := copy(buffer, w.control)
+		w.control = w.control[gathered:]
+		for gathered < small {
+			encoded = w.nextData(buffer[gathered:])
+			if gathered == 0 && len(encoded) >= small {
+				return encoded, w.session // it need not lie in buffer
+			}
+			if encoded == nil {
+				break
+			}
+			gathered += len(encoded)
 		}
-		if encoded, ok := w.nextData((*buffer)[:0], data); ok {
-			*buffer = encoded
-			return w.session
+		if gathered > 0 {
+			return buffer[:gathered], w.session
 		}
 		w.work.Wait()
 	}
 }
 
-func (w *writer) nextData(buffer, data []byte) ([]byte, bool) {
+// nextData returns the next stream's next frame, nil when no stream has any.
+func (w *writer) nextData(buffer []byte) []byte {
 	for range w.streams {
 		w.turn = (w.turn + 1) % len(w.streams)
 		s := w.streams[w.turn]
-		offset, n, eof, ok := s.output.Next(data)
-		switch {
-		case !ok:
-			continue
-		case eof:
+		encoded, eof := s.output.Next(buffer, s.stream)
+		if eof {
 			w.streams = slices.Delete(w.streams, w.turn, w.turn+1)
-			return frame.AppendEOF(buffer, s.stream, offset), true
-		default:
-			return frame.AppendData(buffer, s.stream, offset, data[:n]), true
+		}
+		if encoded != nil {
+			return encoded
 		}
 	}
-	return nil, false
+	return nil
 }
 
 // write sends p unless its session ends meanwhile.

@@ -196,7 +196,8 @@ class FrameDecoder:
         self._pending += data[at : at + missing]
         if len(self._pending) == HEADER.size + length + 1:
             if self._pending[-1] == END:
-                found.append(Frame(FrameType(type), stream, bytes(self._pending[HEADER.size : -1])))
+                with memoryview(self._pending) as whole:  # a slice of the bytearray would be a copy more
+                    found.append(Frame(FrameType(type), stream, bytes(whole[HEADER.size : -1])))
                 self._pending.clear()
             else:
                 self._tear(Torn.END, found)

@@ -13,7 +13,7 @@ from linwin.model.guest import Chunk, StreamName
 
 WINDOW = 1 << 20
 """Bytes of unacknowledged output that one stream may send."""
-ACKNOWLEDGE_EVERY = WINDOW // 8
+ACKNOWLEDGE_EVERY = WINDOW // 4
 STDIN_PIECE = 32 << 10
 
 
