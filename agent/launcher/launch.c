@@ -14,10 +14,11 @@
  * "wait" it gets ready, and reads its request once a byte comes on control: such
  * a launcher is started before anybody knows for which program.
  * FOLDER is a Unix folder that holds
- *   request   UTF-16LE, five or more strings, each closed by a NUL: "2" (the
- *             format), the guest's new host name or nothing, "nul" where the
- *             program gets no standard input or nothing, the current directory,
- *             the command line, then name and value of each variable to set
+ *   request   UTF-16LE, seven or more strings, each closed by a NUL: "3" (the
+ *             format), the guest's new host name or nothing, the user's name and
+ *             the domain of it, "nul" where the program gets no standard input or
+ *             nothing, the current directory, the command line, then name and
+ *             value of each variable to set
  *   report    a FIFO to which this program writes lines: "waiting", "started",
  *             "error WHERE CODE" with WHERE one of request, cwd, start and CODE
  *             a Win32 error, or "exit CODE"; all numbers are decimal
@@ -31,6 +32,7 @@
 #include "console.h"
 #include "lines.h"
 #include "relay.h"
+#include "user.h"
 
 #define MAX_REQUEST (4 << 20)
 
@@ -212,22 +214,6 @@ static DWORD WINAPI follow_control(void *unused)
     return 0;
 }
 
-/* Makes a folder and those above it, as far as they are missing. */
-static void make_folder(WCHAR *path)
-{
-    WCHAR *p, separator;
-
-    for (p = path + 1; p[-1]; p++)
-    {
-        if (*p && *p != '\\' && *p != '/')
-            continue;
-        separator = *p;
-        *p = 0;
-        CreateDirectoryW(path, NULL);
-        *p = separator;
-    }
-}
-
 /* Goes to a folder, which is made if it is missing, as Windows does for docker. */
 static BOOL enter(WCHAR *folder)
 {
@@ -235,7 +221,7 @@ static BOOL enter(WCHAR *folder)
         return TRUE;
     if (GetLastError() != ERROR_FILE_NOT_FOUND && GetLastError() != ERROR_PATH_NOT_FOUND)
         return FALSE;
-    make_folder(folder);
+    user_make_folder(folder);
     return SetCurrentDirectoryW(folder);
 }
 
@@ -266,8 +252,6 @@ static void set_name(WCHAR *host)
     set_value(HKEY_CURRENT_USER, L"Volatile Environment", L"LOGONSERVER", REG_SZ, server, (length + 3) * sizeof(WCHAR));
     set_value(HKEY_CURRENT_USER, L"Volatile Environment", L"USERDOMAIN", REG_SZ, name, (length + 1) * sizeof(WCHAR));
     SetEnvironmentVariableW(L"COMPUTERNAME", name);
-    SetEnvironmentVariableW(L"USERDOMAIN", name);
-    SetEnvironmentVariableW(L"LOGONSERVER", server);
 }
 
 static BOOL prepare(STARTUPINFOW *startup)
@@ -308,7 +292,7 @@ static DWORD exit_code(void)
 
 void entry(void)
 {
-    WCHAR *text, *last, *host, *input, *cwd, *command_line, *name, *value;
+    WCHAR *text, *last, *host, *user, *domain, *input, *cwd, *command_line, *name, *value;
     PROCESS_INFORMATION process;
     STARTUPINFOW startup;
     DWORD units, unprepared;
@@ -323,10 +307,12 @@ void entry(void)
         wait_for_request();
     text = read_request(&units);
     last = text + units - 1;
-    if (text[0] != '2' || text[1])
+    if (text[0] != '3' || text[1])
         fail("request", ERROR_REVISION_MISMATCH);
     host = next(text, last);
-    input = next(host, last);
+    user = next(host, last);
+    domain = next(user, last);
+    input = next(domain, last);
     cwd = next(input, last);
     command_line = next(cwd, last);
     /* Meant for Wine's Unix side, which keeps its own copies. */
@@ -334,8 +320,10 @@ void entry(void)
     SetEnvironmentVariableW(L"WINEPREFIX", NULL);
     SetEnvironmentVariableW(L"WINESERVER", NULL);
     SetEnvironmentVariableW(L"LC_ALL", NULL);
+    SetEnvironmentVariableW(L"USER", NULL);
     if (*host)
         set_name(host);
+    user_become(user, domain);
     for (name = next(command_line, last); *name; name = next(value, last))
     {
         value = next(name, last);

@@ -183,11 +183,14 @@ func (g *Guest) background(path string, argv ...string) (int, error) {
 	})
 }
 
-// Shutdown implements session.Guest: the registry goes back to C:, and C: is
-// unmounted clean.
+// Shutdown implements session.Guest: services stop, the registry goes back to C:,
+// and C: is unmounted clean.
 func (g *Guest) Shutdown() error {
 	if g.server == 0 {
 		return nil // nothing was mounted
+	}
+	if err := g.endServices(); err != nil {
+		log.Printf("shutdown: %v", err) // they are ended all the same
 	}
 	// On SIGINT wineserver ends its programs and writes the registry.
 	if err := g.Reaper.Kill(g.server, syscall.SIGINT); err != nil {

@@ -5,16 +5,19 @@ package wine
 import (
 	"errors"
 	"fmt"
+	"log"
 	"os"
+	"sync"
 
 	"linwin/agent/process"
 	"linwin/agent/wire"
 )
 
-// held is a launcher that waits for its request. Half of what a program's start
-// takes is the launcher's, which so has happened before there is a program.
+// held is a user's launcher that waits for its request. Half of what a program's
+// start takes is the launcher's, which so has happened before there is a program.
 type held struct {
 	*running
+	user  user
 	kind  *Kind
 	files *process.Stdio
 }
@@ -24,14 +27,48 @@ var (
 	_ process.Held   = (*held)(nil)
 )
 
-// Hold starts a launcher for the next program.
+// waiting holds launchers until the first program takes one.
+type waiting struct {
+	mu  sync.Mutex
+	all []*held
+}
+
+// take hands all of them over.
+func (w *waiting) take() []*held {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	all := w.all
+	w.all = nil
+	return all
+}
+
+func (w *waiting) add(h *held) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.all = append(w.all, h)
+}
+
+// Hold starts a launcher for the next program of each user that images name:
+// nobody knows yet which it will be.
 func (k *Kind) Hold() error {
-	h := &held{kind: k, files: &process.Stdio{}}
+	for _, u := range users {
+		if u.domain != containerDomain {
+			continue
+		}
+		if err := k.hold(u); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (k *Kind) hold(u user) error {
+	h := &held{user: u, kind: k, files: &process.Stdio{}}
 	if err := h.files.Open(true); err != nil {
 		return err
 	}
 	var err error
-	h.running, err = k.launch(h.files.Child[0], h.files.Child[1], h.files.Child[2], nil, false)
+	h.running, err = k.launch(u, h.files.Child[0], h.files.Child[1], h.files.Child[2], nil, false)
 	h.files.CloseChild()
 	if err != nil {
 		h.files.CloseOwn()
@@ -41,7 +78,7 @@ func (k *Kind) Hold() error {
 		h.discard()
 		return fmt.Errorf("the launcher did not wait for a request but reported %q", word)
 	}
-	k.held.Store(h)
+	k.held.add(h)
 	return nil
 }
 
@@ -52,12 +89,22 @@ func (h *held) discard() {
 	h.close()
 }
 
-// Take implements process.Holder.
-func (k *Kind) Take() process.Held {
-	if h := k.held.Swap(nil); h != nil {
-		return h
+// Take implements process.Holder. The launchers of other users are ended.
+func (k *Kind) Take(spec wire.Exec) process.Held {
+	var taken *held
+	for _, h := range k.held.take() {
+		if u, err := findUser(spec.User); err == nil && u == h.user {
+			taken = h
+		} else if err := h.job.Kill(); err != nil {
+			log.Printf("exec: %v", err)
+		} else {
+			go h.discard()
+		}
 	}
-	return nil
+	if taken == nil {
+		return nil
+	}
+	return taken
 }
 
 // Stdio implements process.Held.
@@ -65,7 +112,7 @@ func (h *held) Stdio() *process.Stdio { return h.files }
 
 // Start implements process.Held.
 func (h *held) Start(spec wire.Exec) (process.Job, error) {
-	request, err := h.kind.request(spec)
+	request, err := h.kind.request(spec, h.user)
 	if err == nil {
 		err = h.ask(request)
 	}

@@ -81,7 +81,7 @@ func (g *Guest) rewarm(hostname string) (bool, error) {
 	if err := g.Reaper.KillAll(endTimeout); err != nil {
 		return false, err
 	}
-	if h := g.Kind.held.Swap(nil); h != nil {
+	for _, h := range g.Kind.held.take() {
 		h.discard()
 	}
 	g.Reaper.Wait(g.server)

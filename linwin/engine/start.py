@@ -169,4 +169,6 @@ def process_spec(container: Container, size: terminal.Size) -> ProcessSpec:
 
 
 def hostname(container: Container) -> str:
-    return container.spec.hostname or container.short_id
+    """Its DNS name: with the domain, where it was given one, as docker tells it to Windows."""
+    host, domain = container.spec.hostname or container.short_id, container.spec.domainname
+    return f"{host}.{domain}" if domain else host

@@ -18,6 +18,7 @@ from linwin.paths import Paths
 from linwin.templates import InstalledTemplates, installed, key, manifest
 from linwin.templates.manifest import PARTS, Manifest
 from linwin.templates.recipe import Recipe
+from linwin.templates.wine import AGENT, GUEST_PROGRAMS
 
 _RECIPES = Path(__file__).parents[3] / "vm-templates"
 
@@ -67,7 +68,7 @@ class Build:
 def agents(tmp_path: Path) -> Path:
     folder = tmp_path / "agents"
     folder.mkdir()
-    for name in (key.AGENT, key.LAUNCHER):
+    for name in GUEST_PROGRAMS:
         (folder / name).write_bytes(name.encode())
     return folder
 
@@ -115,7 +116,7 @@ async def test_another_agent_is_another_build_and_the_old_parts_stay(
     templates: InstalledTemplates, agents: Path
 ) -> None:
     old = await templates.build("wine", quiet)
-    (agents / key.AGENT).write_bytes(b"newer")
+    (agents / AGENT).write_bytes(b"newer")
     Build.word = b"two"
     new = await templates.build("wine", quiet)
     assert Build.runs == 2
@@ -192,7 +193,7 @@ async def test_an_unknown_recipe_is_told_and_no_path(templates: InstalledTemplat
 
 
 async def test_a_missing_agent_is_told(templates: InstalledTemplates, agents: Path) -> None:
-    (agents / key.AGENT).unlink()
+    (agents / AGENT).unlink()
     with pytest.raises(Unavailable) as caught:
         await templates.build("wine", quiet)
     assert caught.value.message == f"the guest agent {agents}/linwin-agent does not exist"
