@@ -12,7 +12,7 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from linwin.engine import command, terminal, watch
+from linwin.engine import command, terminal, unserved, watch
 from linwin.engine.checkpoints import guest_spec
 from linwin.engine.create import MIB
 from linwin.engine.live import Exit, Run
@@ -43,6 +43,7 @@ async def start(engine: Engine, container: Container, tell: Tell) -> None:
         container = await rooms.state.advance(
             container.id, "starting", starts=container.starts + 1, log_offset=log.size, error="", exit_code=0
         )
+        unserved.refuse(template, container)
         await asyncio.to_thread(make_folders, engine, container)
         if not overlay.exists():
             image = await rooms.images.resolve(container.image_id)

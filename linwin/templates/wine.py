@@ -219,6 +219,7 @@ class WineBuild:
                 BaseImage(image.references, os_version, image.user) for image in self.recipe.provides
             ),
             left_out=self.recipe.left_out,
+            unserved=self.recipe.unserved,
             parts=manifest.part_digests(self._out),
             packages=fetched,
             created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),

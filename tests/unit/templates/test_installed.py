@@ -13,7 +13,7 @@ import pytest
 
 from linwin.errors import NotFound, Unavailable
 from linwin.model.progress import Progress
-from linwin.model.template import BaseImage
+from linwin.model.template import BaseImage, Unserved
 from linwin.paths import Paths
 from linwin.templates import InstalledTemplates, installed, key, manifest
 from linwin.templates.manifest import PARTS, Manifest
@@ -56,6 +56,7 @@ class Build:
             serves_any_build=True,
             provides=(BaseImage(("docker.io/a/b:c",), "10.0.19043.0", "ContainerUser"),),
             left_out=(("powershell", "not here"),),
+            unserved=(Unserved("IIS", "not here", commands=("servicemonitor w3svc",), labels=(("a", "b"),)),),
             parts=manifest.part_digests(out),
             packages=("wine64 10.0",),
             created="2026-01-01T00:00:00Z",
@@ -226,6 +227,7 @@ def record() -> Manifest:
         serves_any_build=True,
         provides=(),
         left_out=(),
+        unserved=(),
         parts=tuple((name, "sha256:00") for name in PARTS),
         packages=(),
         created="",
@@ -245,7 +247,7 @@ def test_the_digest_is_of_the_parts_alone() -> None:
 
 @pytest.mark.parametrize(
     "data",
-    [b"", b"[]", b"{}", json.dumps({**json.loads(record().to_json()), "version": 2}).encode(),
+    [b"", b"[]", b"{}", json.dumps({**json.loads(record().to_json()), "version": 1}).encode(),
      json.dumps({**json.loads(record().to_json()), "parts": []}).encode(),
      json.dumps({**json.loads(record().to_json()), "more": 1}).encode()],
 )  # fmt: skip
