@@ -69,19 +69,25 @@ static void translate_all(const WCHAR *name)
     FreeEnvironmentStringsW(block);
 }
 
-void user_become(const WCHAR *name, const WCHAR *domain)
+/* Makes the folder that a variable names, if it is missing. */
+static void make_folder_of(const WCHAR *variable)
 {
     WCHAR folder[MAX_PATH];
-    DWORD length;
+    DWORD length = GetEnvironmentVariableW(variable, folder, MAX_PATH);
 
+    if (length && length < MAX_PATH && GetFileAttributesW(folder) == INVALID_FILE_ATTRIBUTES)
+        user_make_folder(folder);
+}
+
+void user_become(const WCHAR *name, const WCHAR *domain)
+{
     translate_all(name);
     SetEnvironmentVariableW(L"USERNAME", name);
     SetEnvironmentVariableW(L"USERDOMAIN", domain);
     /* Told by Windows to those who log on; nobody logs on to a container. */
     SetEnvironmentVariableW(L"LOGONSERVER", NULL);
-    length = GetEnvironmentVariableW(L"TEMP", folder, MAX_PATH);
-    if (length && length < MAX_PATH && GetFileAttributesW(folder) == INVALID_FILE_ATTRIBUTES)
-        user_make_folder(folder);
+    make_folder_of(L"APPDATA");
+    make_folder_of(L"TEMP");
 }
 
 void user_make_folder(WCHAR *path)

@@ -6,7 +6,7 @@
 
 /*
  * Makes this process's environment, which the registry and Wine have filled for one user whoever
- * runs the program, that of another, and makes the folder for temporary files if it is missing.
+ * runs the program, that of another, and makes the folders of a profile that are missing.
  */
 void user_become(const WCHAR *name, const WCHAR *domain);
 
