@@ -17,9 +17,9 @@ import (
 // start takes is the launcher's, which so has happened before there is a program.
 type held struct {
 	*running
-	user  user
-	kind  *Kind
-	files *process.Stdio
+	account account
+	kind    *Kind
+	files   *process.Stdio
 }
 
 var (
@@ -33,6 +33,12 @@ type waiting struct {
 	all []*held
 }
 
+func (w *waiting) add(h *held) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.all = append(w.all, h)
+}
+
 // take hands all of them over.
 func (w *waiting) take() []*held {
 	w.mu.Lock()
@@ -42,33 +48,27 @@ func (w *waiting) take() []*held {
 	return all
 }
 
-func (w *waiting) add(h *held) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.all = append(w.all, h)
-}
-
 // Hold starts a launcher for the next program of each user that images name:
 // nobody knows yet which it will be.
 func (k *Kind) Hold() error {
-	for _, u := range users {
-		if u.domain != containerDomain {
+	for _, a := range accounts {
+		if a.domain != containerDomain {
 			continue
 		}
-		if err := k.hold(u); err != nil {
+		if err := k.hold(a); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (k *Kind) hold(u user) error {
-	h := &held{user: u, kind: k, files: &process.Stdio{}}
+func (k *Kind) hold(a account) error {
+	h := &held{account: a, kind: k, files: &process.Stdio{}}
 	if err := h.files.Open(true); err != nil {
 		return err
 	}
 	var err error
-	h.running, err = k.launch(u, h.files.Child[0], h.files.Child[1], h.files.Child[2], nil, false)
+	h.running, err = k.launch(a, h.files.Child[0], h.files.Child[1], h.files.Child[2], nil, false)
 	h.files.CloseChild()
 	if err != nil {
 		h.files.CloseOwn()
@@ -93,7 +93,7 @@ func (h *held) discard() {
 func (k *Kind) Take(spec wire.Exec) process.Held {
 	var taken *held
 	for _, h := range k.held.take() {
-		if u, err := findUser(spec.User); err == nil && u == h.user {
+		if a, err := findAccount(spec.User); err == nil && a == h.account {
 			taken = h
 		} else if err := h.job.Kill(); err != nil {
 			log.Printf("exec: %v", err)
@@ -112,7 +112,7 @@ func (h *held) Stdio() *process.Stdio { return h.files }
 
 // Start implements process.Held.
 func (h *held) Start(spec wire.Exec) (process.Job, error) {
-	request, err := h.kind.request(spec, h.user)
+	request, err := h.kind.request(spec, h.account)
 	if err == nil {
 		err = h.ask(request)
 	}

@@ -47,11 +47,11 @@ type running struct {
 
 // Start implements process.Kind.
 func (k *Kind) Start(spec wire.Exec, stdin, stdout, stderr *os.File) (process.Job, error) {
-	u, err := findUser(spec.User)
+	a, err := findAccount(spec.User)
 	if err != nil {
 		return nil, err
 	}
-	request, err := k.request(spec, u)
+	request, err := k.request(spec, a)
 	if err != nil {
 		return nil, err
 	}
@@ -62,7 +62,7 @@ func (k *Kind) Start(spec wire.Exec, stdin, stdout, stderr *os.File) (process.Jo
 			return nil, err
 		}
 	}
-	r, err := k.launch(u, stdin, stdout, stderr, request, spec.Terminal != nil)
+	r, err := k.launch(a, stdin, stdout, stderr, request, spec.Terminal != nil)
 	if err != nil {
 		return nil, err
 	}
@@ -70,7 +70,7 @@ func (k *Kind) Start(spec wire.Exec, stdin, stdout, stderr *os.File) (process.Jo
 }
 
 // launch starts a user's launcher. One without a request waits for it.
-func (k *Kind) launch(u user, stdin, stdout, stderr *os.File, request []byte, terminal bool) (*running, error) {
+func (k *Kind) launch(a account, stdin, stdout, stderr *os.File, request []byte, terminal bool) (*running, error) {
 	r := &running{folder: fmt.Sprintf("%s/%d", execFolder, k.count.Add(1)), ended: make(chan syscall.WaitStatus, 1)}
 	if err := r.open(); err != nil {
 		r.close()
@@ -85,7 +85,7 @@ func (k *Kind) launch(u user, stdin, stdout, stderr *os.File, request []byte, te
 	}
 	var err error
 	r.job, err = k.Spawner.Start(job.Program{
-		Path: wineLoader, Argv: argv, Env: u.environment(), Dir: cMount,
+		Path: wineLoader, Argv: argv, Env: a.environment(), Dir: cMount,
 		Stdin: stdin, Stdout: stdout, Stderr: stderr, Terminal: terminal,
 	})
 	if err != nil {
@@ -97,7 +97,7 @@ func (k *Kind) launch(u user, stdin, stdout, stderr *os.File, request []byte, te
 }
 
 // request is what the launcher is asked for.
-func (k *Kind) request(spec wire.Exec, u user) ([]byte, error) {
+func (k *Kind) request(spec wire.Exec, a account) ([]byte, error) {
 	line, err := commandLine(spec)
 	if err != nil {
 		return nil, err
@@ -113,7 +113,7 @@ func (k *Kind) request(spec wire.Exec, u user) ([]byte, error) {
 	if spec.Streams.Stdin != 0 || spec.Terminal != nil {
 		input = ""
 	}
-	return encode([]string{"3", hostname, u.name, u.domain, input, spec.Cwd, line}, spec.Env), nil
+	return encode([]string{"3", hostname, a.name, a.domain, input, spec.Cwd, line}, spec.Env), nil
 }
 
 func commandLine(spec wire.Exec) (string, error) {

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-func TestFindUser(t *testing.T) {
+func TestFindAccount(t *testing.T) {
 	host, err := os.Hostname()
 	if err != nil {
 		t.Fatal(err)
@@ -24,17 +24,17 @@ func TestFindUser(t *testing.T) {
 		`nt authority\system`:                 "SYSTEM",
 		"System":                              "SYSTEM",
 	} {
-		u, err := findUser(name)
-		if err != nil || u.name != want {
-			t.Errorf("findUser(%q) is %v, %v", name, u, err)
+		a, err := findAccount(name)
+		if err != nil || a.name != want {
+			t.Errorf("findAccount(%q) is %v, %v", name, a, err)
 		}
 	}
 	for _, name := range []string{"bob", `elsewhere\ContainerUser`, `.\SYSTEM`, `User Manager\`, `\ContainerUser`, "400:401"} {
-		if u, err := findUser(name); err == nil {
-			t.Errorf("findUser(%q) is %v", name, u)
+		if a, err := findAccount(name); err == nil {
+			t.Errorf("findAccount(%q) is %v", name, a)
 		}
 	}
-	_, err = findUser("bob")
+	_, err = findAccount("bob")
 	want := "failure in a Windows system call: The user name or password is incorrect. (0x52e): " +
 		`a wine guest has the users ContainerAdministrator, ContainerUser and NT AUTHORITY\SYSTEM, not "bob"`
 	if err == nil || err.Error() != want {
@@ -43,7 +43,7 @@ func TestFindUser(t *testing.T) {
 }
 
 func TestWineIsToldTheUser(t *testing.T) {
-	if environment := users[1].environment(); !slices.Contains(environment, "USER=ContainerUser") {
+	if environment := accounts[1].environment(); !slices.Contains(environment, "USER=ContainerUser") {
 		t.Error(environment)
 	}
 	if slices.ContainsFunc(environment(), func(s string) bool { return s == "USER=ContainerUser" }) {
