@@ -6,8 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
+	"slices"
 
 	"linwin/agent/process"
+	"linwin/agent/registry"
 	"linwin/agent/wire"
 )
 
@@ -42,6 +45,34 @@ func (k *Kind) Hold() error {
 		return fmt.Errorf("the launcher did not wait for a request but reported %q", word)
 	}
 	k.held.Store(h)
+	return nil
+}
+
+// changeRegistry has the launcher that waits change the registry, and keeps it if
+// what it has read of it before still holds. Changes that failed are half made.
+func (k *Kind) changeRegistry(changes []registry.Change) error {
+	h := k.held.Load()
+	if h == nil {
+		return errors.New("no launcher waits")
+	}
+	err := os.WriteFile(filepath.Join(h.folder, "registry"), registry.Encode(changes), 0o600)
+	if err == nil {
+		_, err = h.control.WriteString("r")
+	}
+	if err != nil {
+		return err
+	}
+	if word, rest := h.next(); word != "changed" {
+		return fmt.Errorf("the registry did not take a change: %s %s", word, rest)
+	}
+	if !slices.ContainsFunc(changes, readByPrograms) {
+		return nil
+	}
+	k.held.Store(nil)
+	if err := h.job.Kill(); err != nil {
+		return err
+	}
+	h.discard()
 	return nil
 }
 
