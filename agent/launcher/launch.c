@@ -12,16 +12,20 @@
  *
  * Without an argument it does nothing, which starts Wine and its services. With
  * "wait" it gets ready, and reads its request once a byte comes on control: such
- * a launcher is started before anybody knows for which program.
+ * a launcher is started before anybody knows for which program. Where that byte
+ * is "r" it changes the registry first, and waits for another.
  * FOLDER is a Unix folder that holds
  *   request   UTF-16LE, seven or more strings, each closed by a NUL: "3" (the
  *             format), the guest's new host name or nothing, the user's name and
  *             the domain of it, "nul" where the program gets no standard input or
  *             nothing, the current directory, the command line, then name and
  *             value of each variable to set
+ *   registry  changes to the registry, as registry.h says
  *   report    a FIFO to which this program writes lines: "waiting", "started",
  *             "error WHERE CODE" with WHERE one of request, cwd, start and CODE
- *             a Win32 error, or "exit CODE"; all numbers are decimal
+ *             a Win32 error, or "exit CODE"; "changed", or "unchanged STATUS at
+ *             NUMBER" with the NTSTATUS of the change that failed; all numbers
+ *             are decimal
  *   control   a FIFO from which it reads lines: "event NUMBER", a console control
  *             event to raise in the program, or "size ROWS COLUMNS", the
  *             console's; all numbers are decimal
@@ -31,10 +35,11 @@
 #define WIN32_LEAN_AND_MEAN
 #include "console.h"
 #include "lines.h"
+#include "registry.h"
 #include "relay.h"
 #include "user.h"
 
-#define MAX_REQUEST (4 << 20)
+#define MAX_FILE (8 << 20)
 
 static const WCHAR unix_root[] = L"\\\\?\\unix";
 static WCHAR folder[MAX_PATH];
@@ -124,25 +129,51 @@ static BOOL find_folder(void)
     return arguments > 1;
 }
 
-static WCHAR *read_request(DWORD *units)
+/* Reads a file of the folder that is not empty. */
+static void *read_whole(const WCHAR *name, DWORD *size)
 {
-    HANDLE file = open_file(L"request", GENERIC_READ);
-    DWORD size, done = 0, count;
-    WCHAR *text;
+    HANDLE file = open_file(name, GENERIC_READ);
+    DWORD done = 0, count;
+    char *data;
 
     if (file == INVALID_HANDLE_VALUE)
         fail("request", GetLastError());
-    size = GetFileSize(file, NULL);
-    if (size < sizeof(WCHAR) || size > MAX_REQUEST || !(text = VirtualAlloc(NULL, size, MEM_COMMIT, PAGE_READWRITE)))
+    *size = GetFileSize(file, NULL);
+    if (!*size || *size > MAX_FILE || !(data = VirtualAlloc(NULL, *size, MEM_COMMIT, PAGE_READWRITE)))
         fail("request", ERROR_INVALID_DATA);
-    for (; done < size; done += count)
-        if (!ReadFile(file, (char *)text + done, size - done, &count, NULL) || !count)
+    for (; done < *size; done += count)
+        if (!ReadFile(file, data + done, *size - done, &count, NULL) || !count)
             fail("request", ERROR_HANDLE_EOF);
     CloseHandle(file);
+    return data;
+}
+
+static WCHAR *read_request(DWORD *units)
+{
+    DWORD size;
+    WCHAR *text = read_whole(L"request", &size);
+
     *units = size / sizeof(WCHAR);
-    if (text[*units - 1])
+    if (!*units || text[*units - 1])
         fail("request", ERROR_INVALID_DATA);
     return text;
+}
+
+static void change_registry(void)
+{
+    char line[64];
+    DWORD size, failed, status;
+    char *changes = read_whole(L"registry", &size);
+
+    status = registry_change(changes, size, &failed);
+    VirtualFree(changes, 0, MEM_RELEASE);
+    if (status)
+    {
+        append_text(append_number(append_text(line, "unchanged "), status), " at");
+        tell(line, "", TRUE, failed);
+    }
+    else
+        tell("changed", "", FALSE, 0);
 }
 
 static void wait_for_request(void)
@@ -152,8 +183,13 @@ static void wait_for_request(void)
     char byte;
 
     tell("waiting", "", FALSE, 0);
-    if (control == INVALID_HANDLE_VALUE || !ReadFile(control, &byte, 1, &count, NULL) || !count)
-        ExitProcess(4);
+    do
+    {
+        if (control == INVALID_HANDLE_VALUE || !ReadFile(control, &byte, 1, &count, NULL) || !count)
+            ExitProcess(4);
+        if (byte == 'r')
+            change_registry();
+    } while (byte == 'r');
     CloseHandle(control);
 }
 

@@ -49,8 +49,9 @@ const (
 type Guest struct {
 	Reaper   *job.Reaper
 	Kind     *Kind
-	server   int  // wineserver's pid, 0 while none runs
-	prepared bool // C: is mounted
+	server   int       // wineserver's pid, 0 while none runs
+	prepared bool      // C: is mounted
+	frozen   *template // what runs since before the guest was frozen, nil in one that was not
 }
 
 var _ session.Guest = (*Guest)(nil)
@@ -79,8 +80,13 @@ func (g *Guest) Prepare(p wire.Preparation) error {
 		return err
 	}
 	g.prepared = true
-	if g.server != 0 {
-		if reuse, err := g.rewarm(p.Hostname); reuse || err != nil {
+	return g.loadRegistry(p.Hostname)
+}
+
+// loadRegistry gets a Wine up whose registry is that of C:.
+func (g *Guest) loadRegistry(hostname string) error {
+	if g.frozen != nil {
+		if reuse, err := g.rewarm(hostname); reuse || err != nil {
 			return err
 		}
 	}
@@ -192,14 +198,9 @@ func (g *Guest) Shutdown() error {
 	if err := g.endServices(); err != nil {
 		log.Printf("shutdown: %v", err) // they are ended all the same
 	}
-	// On SIGINT wineserver ends its programs and writes the registry.
-	if err := g.Reaper.Kill(g.server, syscall.SIGINT); err != nil {
+	if err := g.endWine(); err != nil {
 		return err
 	}
-	if err := g.Reaper.WaitTimeout(g.server, endTimeout); err != nil {
-		return fmt.Errorf("end wineserver: %w", err)
-	}
-	g.server = 0
 	if err := saveHives(); err != nil {
 		return fmt.Errorf("save the registry: %w", err)
 	}
@@ -213,6 +214,19 @@ func (g *Guest) Shutdown() error {
 	syscall.Sync()
 	log.Print("C: is unmounted")
 	return written
+}
+
+// endWine ends Wine in order. On SIGINT wineserver ends its programs and writes
+// the registry into the prefix.
+func (g *Guest) endWine() error {
+	if err := g.Reaper.Kill(g.server, syscall.SIGINT); err != nil {
+		return err
+	}
+	if err := g.Reaper.WaitTimeout(g.server, endTimeout); err != nil {
+		return fmt.Errorf("end wineserver: %w", err)
+	}
+	g.server = 0
+	return nil
 }
 
 // syncC writes C: out and, unlike sync(2), tells whether all of it arrived: the

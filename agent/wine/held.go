@@ -7,9 +7,12 @@ import (
 	"fmt"
 	"log"
 	"os"
+	"path/filepath"
+	"slices"
 	"sync"
 
 	"linwin/agent/process"
+	"linwin/agent/registry"
 	"linwin/agent/wire"
 )
 
@@ -37,6 +40,16 @@ func (w *waiting) add(h *held) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.all = append(w.all, h)
+}
+
+// first is one of them, nil where there is none.
+func (w *waiting) first() *held {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.all) == 0 {
+		return nil
+	}
+	return w.all[0]
 }
 
 // take hands all of them over.
@@ -79,6 +92,35 @@ func (k *Kind) hold(a account) error {
 		return fmt.Errorf("the launcher did not wait for a request but reported %q", word)
 	}
 	k.held.add(h)
+	return nil
+}
+
+// changeRegistry has a launcher that waits change the registry, and keeps all of
+// them if what they have read of it before still holds. Changes that failed are half made.
+func (k *Kind) changeRegistry(changes []registry.Change) error {
+	h := k.held.first()
+	if h == nil {
+		return errors.New("no launcher waits")
+	}
+	err := os.WriteFile(filepath.Join(h.folder, "registry"), registry.Encode(changes), 0o600)
+	if err == nil {
+		_, err = h.control.WriteString("r")
+	}
+	if err != nil {
+		return err
+	}
+	if word, rest := h.next(); word != "changed" {
+		return fmt.Errorf("the registry did not take a change: %s %s", word, rest)
+	}
+	if !slices.ContainsFunc(changes, readByPrograms) {
+		return nil
+	}
+	for _, h := range k.held.take() {
+		if err := h.job.Kill(); err != nil {
+			return err
+		}
+		h.discard()
+	}
 	return nil
 }
 
