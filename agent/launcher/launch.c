@@ -12,15 +12,20 @@
  *
  * Without an argument it does nothing, which starts Wine and its services. With
  * "wait" it gets ready, and reads its request once a byte comes on control: such
- * a launcher is started before anybody knows for which program.
+ * a launcher is started before anybody knows for which program. Where that byte
+ * is "r" it changes the registry first, and waits for another.
  * FOLDER is a Unix folder that holds
- *   request   UTF-16LE, five or more strings, each closed by a NUL: "2" (the
- *             format), the guest's new host name or nothing, "nul" where the
- *             program gets no standard input or nothing, the current directory,
- *             the command line, then name and value of each variable to set
+ *   request   UTF-16LE, seven or more strings, each closed by a NUL: "3" (the
+ *             format), the guest's new host name or nothing, the user's name and
+ *             the domain of it, "nul" where the program gets no standard input or
+ *             nothing, the current directory, the command line, then name and
+ *             value of each variable to set
+ *   registry  changes to the registry, as registry.h says
  *   report    a FIFO to which this program writes lines: "waiting", "started",
  *             "error WHERE CODE" with WHERE one of request, cwd, start and CODE
- *             a Win32 error, or "exit CODE"; all numbers are decimal
+ *             a Win32 error, or "exit CODE"; "changed", or "unchanged STATUS at
+ *             NUMBER" with the NTSTATUS of the change that failed; all numbers
+ *             are decimal
  *   control   a FIFO from which it reads lines: "event NUMBER", a console control
  *             event to raise in the program, or "size ROWS COLUMNS", the
  *             console's; all numbers are decimal
@@ -30,9 +35,11 @@
 #define WIN32_LEAN_AND_MEAN
 #include "console.h"
 #include "lines.h"
+#include "registry.h"
 #include "relay.h"
+#include "user.h"
 
-#define MAX_REQUEST (4 << 20)
+#define MAX_FILE (8 << 20)
 
 static const WCHAR unix_root[] = L"\\\\?\\unix";
 static WCHAR folder[MAX_PATH];
@@ -122,25 +129,51 @@ static BOOL find_folder(void)
     return arguments > 1;
 }
 
-static WCHAR *read_request(DWORD *units)
+/* Reads a file of the folder that is not empty. */
+static void *read_whole(const WCHAR *name, DWORD *size)
 {
-    HANDLE file = open_file(L"request", GENERIC_READ);
-    DWORD size, done = 0, count;
-    WCHAR *text;
+    HANDLE file = open_file(name, GENERIC_READ);
+    DWORD done = 0, count;
+    char *data;
 
     if (file == INVALID_HANDLE_VALUE)
         fail("request", GetLastError());
-    size = GetFileSize(file, NULL);
-    if (size < sizeof(WCHAR) || size > MAX_REQUEST || !(text = VirtualAlloc(NULL, size, MEM_COMMIT, PAGE_READWRITE)))
+    *size = GetFileSize(file, NULL);
+    if (!*size || *size > MAX_FILE || !(data = VirtualAlloc(NULL, *size, MEM_COMMIT, PAGE_READWRITE)))
         fail("request", ERROR_INVALID_DATA);
-    for (; done < size; done += count)
-        if (!ReadFile(file, (char *)text + done, size - done, &count, NULL) || !count)
+    for (; done < *size; done += count)
+        if (!ReadFile(file, data + done, *size - done, &count, NULL) || !count)
             fail("request", ERROR_HANDLE_EOF);
     CloseHandle(file);
+    return data;
+}
+
+static WCHAR *read_request(DWORD *units)
+{
+    DWORD size;
+    WCHAR *text = read_whole(L"request", &size);
+
     *units = size / sizeof(WCHAR);
-    if (text[*units - 1])
+    if (!*units || text[*units - 1])
         fail("request", ERROR_INVALID_DATA);
     return text;
+}
+
+static void change_registry(void)
+{
+    char line[64];
+    DWORD size, failed, status;
+    char *changes = read_whole(L"registry", &size);
+
+    status = registry_change(changes, size, &failed);
+    VirtualFree(changes, 0, MEM_RELEASE);
+    if (status)
+    {
+        append_text(append_number(append_text(line, "unchanged "), status), " at");
+        tell(line, "", TRUE, failed);
+    }
+    else
+        tell("changed", "", FALSE, 0);
 }
 
 static void wait_for_request(void)
@@ -150,8 +183,13 @@ static void wait_for_request(void)
     char byte;
 
     tell("waiting", "", FALSE, 0);
-    if (control == INVALID_HANDLE_VALUE || !ReadFile(control, &byte, 1, &count, NULL) || !count)
-        ExitProcess(4);
+    do
+    {
+        if (control == INVALID_HANDLE_VALUE || !ReadFile(control, &byte, 1, &count, NULL) || !count)
+            ExitProcess(4);
+        if (byte == 'r')
+            change_registry();
+    } while (byte == 'r');
     CloseHandle(control);
 }
 
@@ -212,22 +250,6 @@ static DWORD WINAPI follow_control(void *unused)
     return 0;
 }
 
-/* Makes a folder and those above it, as far as they are missing. */
-static void make_folder(WCHAR *path)
-{
-    WCHAR *p, separator;
-
-    for (p = path + 1; p[-1]; p++)
-    {
-        if (*p && *p != '\\' && *p != '/')
-            continue;
-        separator = *p;
-        *p = 0;
-        CreateDirectoryW(path, NULL);
-        *p = separator;
-    }
-}
-
 /* Goes to a folder, which is made if it is missing, as Windows does for docker. */
 static BOOL enter(WCHAR *folder)
 {
@@ -235,7 +257,7 @@ static BOOL enter(WCHAR *folder)
         return TRUE;
     if (GetLastError() != ERROR_FILE_NOT_FOUND && GetLastError() != ERROR_PATH_NOT_FOUND)
         return FALSE;
-    make_folder(folder);
+    user_make_folder(folder);
     return SetCurrentDirectoryW(folder);
 }
 
@@ -266,8 +288,6 @@ static void set_name(WCHAR *host)
     set_value(HKEY_CURRENT_USER, L"Volatile Environment", L"LOGONSERVER", REG_SZ, server, (length + 3) * sizeof(WCHAR));
     set_value(HKEY_CURRENT_USER, L"Volatile Environment", L"USERDOMAIN", REG_SZ, name, (length + 1) * sizeof(WCHAR));
     SetEnvironmentVariableW(L"COMPUTERNAME", name);
-    SetEnvironmentVariableW(L"USERDOMAIN", name);
-    SetEnvironmentVariableW(L"LOGONSERVER", server);
 }
 
 static BOOL prepare(STARTUPINFOW *startup)
@@ -308,7 +328,7 @@ static DWORD exit_code(void)
 
 void entry(void)
 {
-    WCHAR *text, *last, *host, *input, *cwd, *command_line, *name, *value;
+    WCHAR *text, *last, *host, *user, *domain, *input, *cwd, *command_line, *name, *value;
     PROCESS_INFORMATION process;
     STARTUPINFOW startup;
     DWORD units, unprepared;
@@ -323,10 +343,12 @@ void entry(void)
         wait_for_request();
     text = read_request(&units);
     last = text + units - 1;
-    if (text[0] != '2' || text[1])
+    if (text[0] != '3' || text[1])
         fail("request", ERROR_REVISION_MISMATCH);
     host = next(text, last);
-    input = next(host, last);
+    user = next(host, last);
+    domain = next(user, last);
+    input = next(domain, last);
     cwd = next(input, last);
     command_line = next(cwd, last);
     /* Meant for Wine's Unix side, which keeps its own copies. */
@@ -334,8 +356,10 @@ void entry(void)
     SetEnvironmentVariableW(L"WINEPREFIX", NULL);
     SetEnvironmentVariableW(L"WINESERVER", NULL);
     SetEnvironmentVariableW(L"LC_ALL", NULL);
+    SetEnvironmentVariableW(L"USER", NULL);
     if (*host)
         set_name(host);
+    user_become(user, domain);
     for (name = next(command_line, last); *name; name = next(value, last))
     {
         value = next(name, last);

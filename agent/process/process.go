@@ -91,7 +91,7 @@ func (p *Process) settled() bool {
 // start runs the program with pipes, or a terminal, for its standard handles.
 func (p *Process) start(kind Kind, spec wire.Exec) error {
 	if holder, ok := kind.(Holder); ok && spec.Terminal == nil {
-		if held := holder.Take(); held != nil {
+		if held := holder.Take(spec); held != nil {
 			return p.begin(held.Stdio(), func() (Job, error) { return held.Start(spec) })
 		}
 	}

@@ -32,10 +32,10 @@ type Kind interface {
 	Start(spec wire.Exec, stdin, stdout, stderr *os.File) (Job, error)
 }
 
-// Holder is a Kind that may hold a job which waits for its program.
+// Holder is a Kind that may hold jobs which wait for their program.
 type Holder interface {
-	// Take hands such a job over, nil where there is none.
-	Take() Held
+	// Take hands a job over that suits a program, nil where there is none.
+	Take(spec wire.Exec) Held
 }
 
 // Held is a job that waits for its program, behind standard handles that are

@@ -53,6 +53,7 @@ type Guest struct {
 	server   int         // wineserver's pid, 0 while none runs
 	prepared bool        // C: is mounted
 	ready    atomic.Bool // and its files may be copied
+	frozen   *template   // what runs since before the guest was frozen, nil in one that was not
 }
 
 var _ session.Guest = (*Guest)(nil)
@@ -82,8 +83,13 @@ func (g *Guest) Prepare(p wire.Preparation) error {
 	}
 	g.prepared = true
 	g.ready.Store(true)
-	if g.server != 0 {
-		if reuse, err := g.rewarm(p.Hostname); reuse || err != nil {
+	return g.loadRegistry(p.Hostname)
+}
+
+// loadRegistry gets a Wine up whose registry is that of C:.
+func (g *Guest) loadRegistry(hostname string) error {
+	if g.frozen != nil {
+		if reuse, err := g.rewarm(hostname); reuse || err != nil {
 			return err
 		}
 	}
@@ -186,21 +192,19 @@ func (g *Guest) background(path string, argv ...string) (int, error) {
 	})
 }
 
-// Shutdown implements session.Guest: the registry goes back to C:, and C: is
-// unmounted clean.
+// Shutdown implements session.Guest: services stop, the registry goes back to C:,
+// and C: is unmounted clean.
 func (g *Guest) Shutdown() error {
 	g.ready.Store(false)
 	if g.server == 0 {
 		return nil // nothing was mounted
 	}
-	// On SIGINT wineserver ends its programs and writes the registry.
-	if err := g.Reaper.Kill(g.server, syscall.SIGINT); err != nil {
+	if err := g.endServices(); err != nil {
+		log.Printf("shutdown: %v", err) // they are ended all the same
+	}
+	if err := g.endWine(); err != nil {
 		return err
 	}
-	if err := g.Reaper.WaitTimeout(g.server, endTimeout); err != nil {
-		return fmt.Errorf("end wineserver: %w", err)
-	}
-	g.server = 0
 	if err := saveHives(); err != nil {
 		return fmt.Errorf("save the registry: %w", err)
 	}
@@ -214,6 +218,19 @@ func (g *Guest) Shutdown() error {
 	syscall.Sync()
 	log.Print("C: is unmounted")
 	return written
+}
+
+// endWine ends Wine in order. On SIGINT wineserver ends its programs and writes
+// the registry into the prefix.
+func (g *Guest) endWine() error {
+	if err := g.Reaper.Kill(g.server, syscall.SIGINT); err != nil {
+		return err
+	}
+	if err := g.Reaper.WaitTimeout(g.server, endTimeout); err != nil {
+		return fmt.Errorf("end wineserver: %w", err)
+	}
+	g.server = 0
+	return nil
 }
 
 // syncC writes C: out and, unlike sync(2), tells whether all of it arrived: the

@@ -27,7 +27,7 @@ type Kind struct {
 	Spawner *job.Spawner
 	count   atomic.Uint64
 	name    atomic.Pointer[string] // that Windows programs have yet to be told
-	held    atomic.Pointer[held]
+	held    waiting
 }
 
 // Rename has the next program told what the guest is called now.
@@ -47,7 +47,11 @@ type running struct {
 
 // Start implements process.Kind.
 func (k *Kind) Start(spec wire.Exec, stdin, stdout, stderr *os.File) (process.Job, error) {
-	request, err := k.request(spec)
+	a, err := findAccount(spec.User)
+	if err != nil {
+		return nil, err
+	}
+	request, err := k.request(spec, a)
 	if err != nil {
 		return nil, err
 	}
@@ -58,15 +62,15 @@ func (k *Kind) Start(spec wire.Exec, stdin, stdout, stderr *os.File) (process.Jo
 			return nil, err
 		}
 	}
-	r, err := k.launch(stdin, stdout, stderr, request, spec.Terminal != nil)
+	r, err := k.launch(a, stdin, stdout, stderr, request, spec.Terminal != nil)
 	if err != nil {
 		return nil, err
 	}
 	return r.started(spec)
 }
 
-// launch starts a launcher. One without a request waits for it.
-func (k *Kind) launch(stdin, stdout, stderr *os.File, request []byte, terminal bool) (*running, error) {
+// launch starts a user's launcher. One without a request waits for it.
+func (k *Kind) launch(a account, stdin, stdout, stderr *os.File, request []byte, terminal bool) (*running, error) {
 	r := &running{folder: fmt.Sprintf("%s/%d", execFolder, k.count.Add(1)), ended: make(chan syscall.WaitStatus, 1)}
 	if err := r.open(); err != nil {
 		r.close()
@@ -81,7 +85,7 @@ func (k *Kind) launch(stdin, stdout, stderr *os.File, request []byte, terminal b
 	}
 	var err error
 	r.job, err = k.Spawner.Start(job.Program{
-		Path: wineLoader, Argv: argv, Env: environment(), Dir: cMount,
+		Path: wineLoader, Argv: argv, Env: a.environment(), Dir: cMount,
 		Stdin: stdin, Stdout: stdout, Stderr: stderr, Terminal: terminal,
 	})
 	if err != nil {
@@ -93,7 +97,7 @@ func (k *Kind) launch(stdin, stdout, stderr *os.File, request []byte, terminal b
 }
 
 // request is what the launcher is asked for.
-func (k *Kind) request(spec wire.Exec) ([]byte, error) {
+func (k *Kind) request(spec wire.Exec, a account) ([]byte, error) {
 	line, err := commandLine(spec)
 	if err != nil {
 		return nil, err
@@ -109,15 +113,10 @@ func (k *Kind) request(spec wire.Exec) ([]byte, error) {
 	if spec.Streams.Stdin != 0 || spec.Terminal != nil {
 		input = ""
 	}
-	return encode([]string{"2", hostname, input, spec.Cwd, line}, spec.Env), nil
+	return encode([]string{"3", hostname, a.name, a.domain, input, spec.Cwd, line}, spec.Env), nil
 }
 
 func commandLine(spec wire.Exec) (string, error) {
-	switch strings.ToLower(spec.User) {
-	case "", "containeradministrator", "containeruser":
-	default:
-		return "", wire.Errorf(wire.Invalid, "unable to find user %s: no matching entries in the guest", spec.User)
-	}
 	if spec.CommandLine == nil || strings.TrimSpace(*spec.CommandLine) == "" {
 		return "", wire.Errorf(wire.Invalid, "a Windows program needs a command line")
 	}

@@ -3,15 +3,12 @@
 package wine
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"log"
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"linwin/agent/wire"
 )
@@ -33,12 +30,33 @@ func (g *Guest) Warm() error {
 	if err := makePrefix(frozenPrefix); err != nil {
 		return fmt.Errorf("make the Wine prefix: %w", err)
 	}
+	frozen, err := readTemplate()
+	if err != nil {
+		return err
+	}
+	// Once to see what its start writes, and once to stay.
+	if err := g.startWine(); err != nil {
+		return err
+	}
+	if err := g.endWine(); err != nil {
+		return err
+	}
+	if err := frozen.observe(prefix); err != nil {
+		return err
+	}
+	if err := os.RemoveAll(prefix); err != nil {
+		return err
+	}
+	if err := makePrefix(frozenPrefix); err != nil {
+		return fmt.Errorf("make the Wine prefix: %w", err)
+	}
 	if err := g.startWine(); err != nil {
 		return err
 	}
 	if err := g.Kind.rehearse(); err != nil {
 		return err
 	}
+	g.frozen = frozen
 	return g.Kind.Hold()
 }
 
@@ -64,80 +82,38 @@ func makeStandIn() error {
 	return nil
 }
 
-// rewarm makes the Wine that runs already the container's, if it can be: its
-// registry is the template's, so that of C: must be the same. Otherwise Wine is
-// ended and must be started anew.
+// rewarm makes the Wine that runs already the container's: its registry is the
+// template's, so it is told what differs in that of C:. Where that cannot be done,
+// Wine is ended and must be started anew.
 func (g *Guest) rewarm(hostname string) (bool, error) {
-	same, err := sameHives()
-	if err != nil {
-		return false, err
-	}
-	if same {
-		log.Print("wine is up since before the guest was frozen")
-		g.Kind.Rename(hostname)
-		return true, nil
-	}
-	log.Print("C: has a registry of its own: wine starts anew")
-	if err := g.Reaper.KillAll(endTimeout); err != nil {
-		return false, err
-	}
-	if h := g.Kind.held.Swap(nil); h != nil {
-		h.discard()
-	}
-	g.Reaper.Wait(g.server)
-	g.server = 0
-	return false, os.RemoveAll(prefix)
-}
-
-// sameHives tells whether the registry on C: is the template's, byte by byte.
-func sameHives() (bool, error) {
+	began := time.Now()
 	folder, err := onC(hiveFolder)
 	if err != nil {
 		return false, err
 	}
-	for _, hive := range hives {
-		same, err := sameContent(filepath.Join(frozenPrefix, hive), filepath.Join(folder, hive))
-		if errors.Is(err, fs.ErrNotExist) {
-			continue // makePrefix would take the template's
-		}
-		if !same || err != nil {
-			return false, err
-		}
+	changes, err := g.frozen.changes(folder)
+	if err == nil && len(changes) > 0 {
+		err = g.Kind.changeRegistry(changes)
 	}
-	return true, nil
+	if err == nil {
+		log.Printf("wine is up since before the guest was frozen; changes to its registry: %d, in %v",
+			len(changes), time.Since(began).Round(time.Millisecond))
+		g.Kind.Rename(hostname)
+		return true, nil
+	}
+	log.Printf("wine starts anew: %v", err)
+	return false, g.discardWine()
 }
 
-// sameContent compares two files without holding either of them.
-func sameContent(left, right string) (bool, error) {
-	var files [2]*os.File
-	var sizes [2]int64
-	for i, path := range []string{left, right} {
-		file, err := os.Open(path)
-		if err != nil {
-			return false, err
-		}
-		defer file.Close()
-		info, err := file.Stat()
-		if err != nil {
-			return false, err
-		}
-		files[i], sizes[i] = file, info.Size()
+// discardWine ends the Wine that was frozen, whatever became of its registry.
+func (g *Guest) discardWine() error {
+	if err := g.Reaper.KillAll(endTimeout); err != nil {
+		return err
 	}
-	if sizes[0] != sizes[1] {
-		return false, nil
+	for _, h := range g.Kind.held.take() {
+		h.discard()
 	}
-	var pieces [2][64 << 10]byte
-	for left := sizes[0]; left > 0; {
-		size := min(left, int64(len(pieces[0])))
-		for i := range files {
-			if _, err := io.ReadFull(files[i], pieces[i][:size]); err != nil {
-				return false, err
-			}
-		}
-		if !bytes.Equal(pieces[0][:size], pieces[1][:size]) {
-			return false, nil
-		}
-		left -= size
-	}
-	return true, nil
+	g.Reaper.Wait(g.server)
+	g.server = 0
+	return os.RemoveAll(prefix)
 }

@@ -29,6 +29,7 @@ def render(template: Template) -> dict[str, Any]:
             for base in template.provides
         ],
         "LeftOut": dict(template.left_out),
+        "Unserved": {product.name: product.sentence for product in template.unserved},
         "Kernel": str(template.kernel),
         "Initrd": str(template.initrd),
         "RootDisk": str(template.root_disk),

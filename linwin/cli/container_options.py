@@ -86,6 +86,7 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     _list("-a --attach attached", "STREAM", "Attach only to stdin, stdout or stderr.", callback=_attached),
     _flag("--cold --no-checkpoint cold", "Boot the guest, and restore it from no checkpoint."),
     _value("--cpus", "NUMBER", "Number of CPUs.", type=click.FloatRange(min=0), default=0.0),
+    _value("--domainname", "NAME", "The domain behind the container's host name.", default=""),
     _value("--entrypoint", "PROGRAM", "Run this instead of the image's entrypoint."),
     _list("-e --env", "NAME[=VALUE]", "Set an environment variable, a name alone to our own value."),
     _list("--env-file env_files", "FILE", "Read environment variables from a file."),

@@ -32,7 +32,8 @@ NOT_FOUND_TEXTS = (
     "no such file or directory",
     "system cannot find the file specified",
 )
-NOT_EXECUTABLE_TEXTS = ("permission denied",)
+NOT_EXECUTABLE_TEXTS = ("permission denied", "cannot run on the template")
+"""The second is linwin's own: docker's takes it for a refusal like any other (125)."""
 
 
 class Unreachable(Unavailable):

@@ -9,8 +9,9 @@ import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from linwin.engine import command, names, signals
-from linwin.errors import Conflict, InvalidRequest, NotFound, unserved
+from linwin.engine import command, names, signals, unserved
+from linwin.errors import Conflict, InvalidRequest, NotFound
+from linwin.errors import unserved as no_template
 from linwin.model.builds import serves
 from linwin.model.chain import chain_ids
 from linwin.model.container import Container, ContainerSpec
@@ -27,14 +28,18 @@ UIDS_PER_ROOT = 10_000
 MIB = 1 << 20
 
 
-async def create(engine: Engine, spec: ContainerSpec, name: str | None) -> str:
-    """Record a container and return its id; its disk and machine come with its first start."""
+async def create(engine: Engine, spec: ContainerSpec, name: str | None) -> tuple[str, tuple[str, ...]]:
+    """Record a container; its disk and machine come with its first start.
+
+    Returns its id, and what its user should be warned of.
+    """
     async with engine.creating:
         image = await engine.rooms.images.resolve(spec.image)
         if stop_signal := spec.stop_signal or image.config.stop_signal:
             signals.parse(stop_signal)  # refused now, and not when somebody wants to stop it
         template = await template_for(engine, image)
         check_memory(spec, template)
+        names.check_host(spec.hostname, spec.domainname)
         cwd = working_dir(spec.working_dir or image.config.working_dir)
         resolved = command.resolve(spec, image.config)
         others = await engine.rooms.state.list()
@@ -56,7 +61,7 @@ async def create(engine: Engine, spec: ContainerSpec, name: str | None) -> str:
         )
         await engine.rooms.state.add(container)
     engine.events.container(container, "create")
-    return container.id
+    return container.id, unserved.warnings(template, image, spec.image, container.argv)
 
 
 async def template_for(engine: Engine, image: Image) -> Template:
@@ -68,7 +73,7 @@ async def template_for(engine: Engine, image: Image) -> Template:
     if chosen := choose_template(image, templates):
         return chosen
     name = next(iter(image.references), image.id)
-    raise unserved(name, image.platform.os_version, [template.name for template in templates])
+    raise no_template(name, image.platform.os_version, [template.name for template in templates])
 
 
 def choose_template(image: Image, templates: Iterable[Template]) -> Template | None:
@@ -127,5 +132,4 @@ async def left_out_hint(engine: Engine, container: Container, program: str) -> s
         template = await engine.rooms.templates.get(container.template)
     except NotFound:
         return None
-    name = program.replace("/", "\\").rpartition("\\")[2].lower().removesuffix(".exe")
-    return dict(template.left_out).get(name)
+    return dict(template.left_out).get(unserved.program_name(program))

@@ -118,7 +118,7 @@ class Engine:
     # Containers
 
     async def create(self, spec: ContainerSpec, name: str | None) -> Created:
-        return Created(await create(self, spec, name))
+        return Created(*await create(self, spec, name))
 
     async def start(self, reference: str, tell: Callable[[str], None] = lambda _: None) -> bool:
         """False when it was running already (docker's 304). ``tell`` hears what its user should know."""

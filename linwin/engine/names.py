@@ -10,6 +10,9 @@ from collections.abc import Container as Collection
 from linwin.errors import InvalidRequest
 
 NAME = re.compile(r"/?[a-zA-Z0-9][a-zA-Z0-9_.-]+")
+LABEL = re.compile(r"[a-zA-Z0-9_]([a-zA-Z0-9_-]{0,61}[a-zA-Z0-9_])?")
+LONGEST_HOST = 64
+"""Characters of a host name with its domain that a guest's kernel takes."""
 
 # fmt: off
 QUALITIES = (
@@ -47,6 +50,21 @@ def check(name: str) -> str:
             hint="Use letters, digits, underscores, dots and dashes, at least two of them.",
         )
     return name.removeprefix("/")
+
+
+def check_host(host: str, domain: str) -> None:
+    """Raise InvalidRequest for a host name or domain that no computer can have; either may be empty."""
+    for kind, name in (("hostname", host), ("domainname", domain)):
+        if name and not all(map(LABEL.fullmatch, name.split("."))):
+            raise InvalidRequest(
+                f"invalid {kind} format: {name}",
+                hint="Use letters, digits and dashes, in parts of at most 63 characters.",
+            )
+    if len(f"{host}.{domain}") > LONGEST_HOST:
+        raise InvalidRequest(
+            f"invalid hostname format: {host}.{domain}".rstrip("."),
+            hint=f"Host name and domain are at most {LONGEST_HOST - 1} characters together.",
+        )
 
 
 def invent(taken: Collection[str]) -> str:

@@ -12,7 +12,7 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from linwin.engine import command, terminal, watch
+from linwin.engine import command, terminal, unserved, watch
 from linwin.engine.checkpoints import guest_spec
 from linwin.engine.create import MIB
 from linwin.engine.live import Exit, Run
@@ -43,6 +43,7 @@ async def start(engine: Engine, container: Container, tell: Tell) -> None:
         container = await rooms.state.advance(
             container.id, "starting", starts=container.starts + 1, log_offset=log.size, error="", exit_code=0
         )
+        unserved.refuse(template, container)
         await asyncio.to_thread(make_folders, engine, container)
         await make_overlay(engine, container, template)
         spec = machine_spec(engine, container, template)
@@ -181,4 +182,6 @@ def process_spec(container: Container, size: terminal.Size) -> ProcessSpec:
 
 
 def hostname(container: Container) -> str:
-    return container.spec.hostname or container.short_id
+    """Its DNS name: with the domain, where it was given one, as docker tells it to Windows."""
+    host, domain = container.spec.hostname or container.short_id, container.spec.domainname
+    return f"{host}.{domain}" if domain else host

@@ -21,6 +21,24 @@ class BaseImage:
 
 
 @dataclass(frozen=True, slots=True)
+class Unserved:
+    """A product that images are made for and that a template's guests cannot run.
+
+    ``sentence`` is for users, without a capital it does not own and without a full stop. An image
+    is recognised by one of ``references`` (patterns of a repository's canonical name), ``variables``
+    (names in its environment), ``labels`` (pairs) or ``commands``: a program as in ``left_out``, and
+    words that its arguments hold. A command of these is not started.
+    """
+
+    name: str
+    sentence: str
+    references: tuple[str, ...] = ()
+    commands: tuple[str, ...] = ()
+    variables: tuple[str, ...] = ()
+    labels: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Template:
     """One built template, ready to boot.
 
@@ -29,7 +47,8 @@ class Template:
     qcow2 whose volume is C:. ``minimum_memory`` is in MiB. ``serves_any_build``
     is true for kinds (wine) that run images of every Windows build.
     ``left_out`` maps the names of programs that the template lacks on purpose,
-    lower-case without ``.exe``, to the sentence a user should read.
+    lower-case without ``.exe``, to the sentence a user should read. ``unserved`` are
+    products whose images it can hold and not run.
     """
 
     name: str
@@ -44,6 +63,7 @@ class Template:
     serves_any_build: bool
     provides: tuple[BaseImage, ...]
     left_out: tuple[tuple[str, str], ...] = ()
+    unserved: tuple[Unserved, ...] = ()
     summary: str = ""
     size: int = 0
     created: str = "1970-01-01T00:00:00Z"

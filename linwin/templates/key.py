@@ -14,14 +14,14 @@ from pathlib import Path
 from linwin.errors import Unavailable
 from linwin.host import process
 from linwin.templates.recipe import Recipe
-from linwin.templates.wine import AGENT, LAUNCHER
+from linwin.templates.wine import GUEST_PROGRAMS
 
 _TOOLS = ("erofs-utils", "faketime", "libntfs-3g89", "libwim15", "ntfs-3g", "qemu-utils", "wimtools")
 
 
 async def build_key(recipe: Recipe, agents: Path) -> str:
     """64 hex digits. Raises Unavailable when the agent was not built."""
-    for name in (AGENT, LAUNCHER):
+    for name in GUEST_PROGRAMS:
         if not (agents / name).is_file():
             raise Unavailable(
                 f"the guest agent {agents / name} does not exist",
@@ -31,7 +31,7 @@ async def build_key(recipe: Recipe, agents: Path) -> str:
     own = Path(__file__).parent
     inputs = {f"recipe/{path.relative_to(recipe.folder)}": path for path in _files(recipe.folder)}
     inputs |= {f"code/{path.name}": path for path in own.glob("*.py")}
-    inputs |= {f"agent/{name}": agents / name for name in (AGENT, LAUNCHER)}
+    inputs |= {f"agent/{name}": agents / name for name in GUEST_PROGRAMS}
     return combine({name: path.read_bytes() for name, path in inputs.items()}, shown.stdout)
 
 

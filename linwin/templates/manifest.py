@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from linwin.errors import Unavailable
-from linwin.model.template import BaseImage, Template
+from linwin.model.template import BaseImage, Template, Unserved
 
 FILE = "template.json"
-VERSION = 1
+VERSION = 2
 
 KERNEL = "vmlinuz"
 INITRD = "initrd"
@@ -40,6 +40,7 @@ class Manifest:
     serves_any_build: bool
     provides: tuple[BaseImage, ...]
     left_out: tuple[tuple[str, str], ...]
+    unserved: tuple[Unserved, ...]
     parts: tuple[tuple[str, str], ...]
     packages: tuple[str, ...]
     created: str
@@ -68,6 +69,7 @@ class Manifest:
             serves_any_build=self.serves_any_build,
             provides=self.provides,
             left_out=self.left_out,
+            unserved=self.unserved,
             summary=self.summary,
             size=sum((folder / part).stat().st_size for part in PARTS),
             created=self.created,
@@ -95,12 +97,23 @@ def parse(data: bytes) -> Manifest:
         BaseImage(tuple(image["references"]), image["os_version"], image["user"], tuple(image["diff_ids"]))
         for image in fields.pop("provides")
     )
+    unserved = tuple(_unserved(dict(product)) for product in fields.pop("unserved"))
     pairs = {key: tuple((str(a), str(b)) for a, b in fields.pop(key)) for key in ("left_out", "parts")}
     if sorted(name for name, _ in pairs["parts"]) != sorted(PARTS):
         raise ValueError("it does not list the parts of a template")
     packages = tuple(str(package) for package in fields.pop("packages"))
     left_out, parts = pairs["left_out"], pairs["parts"]
-    return Manifest(provides=provides, left_out=left_out, parts=parts, packages=packages, **fields)
+    return Manifest(
+        provides=provides, left_out=left_out, unserved=unserved, parts=parts, packages=packages, **fields
+    )
+
+
+def _unserved(fields: dict[str, Any]) -> Unserved:
+    references, commands, variables = (
+        tuple(str(text) for text in fields.pop(key)) for key in ("references", "commands", "variables")
+    )
+    labels = tuple((str(name), str(value)) for name, value in fields.pop("labels"))
+    return Unserved(references=references, commands=commands, variables=variables, labels=labels, **fields)
 
 
 def part_digests(folder: Path) -> tuple[tuple[str, str], ...]:

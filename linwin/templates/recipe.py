@@ -16,10 +16,15 @@ from typing import Any
 import yaml
 
 from linwin.errors import InvalidRequest, NotFound
+from linwin.model.template import Unserved
 
 _REFERENCE = re.compile(r"[a-z0-9.-]+\.[a-z]+(/[a-z0-9._-]+)+:[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 _PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+")
 _PROGRAM = re.compile(r"[a-z0-9_-]+")
+_COMMAND = re.compile(r"[a-z0-9_-]+( [^ A-Z]+)*")
+_REPOSITORY = re.compile(r"[a-z0-9.-]+\.[a-z]+(/[a-z0-9._*-]+)+")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_LABEL = re.compile(r"[^=]+=.*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +63,7 @@ class Recipe:
     c_label: str
     provides: tuple[ProvidedImage, ...]
     left_out: tuple[tuple[str, str], ...]
+    unserved: tuple[Unserved, ...]
     cuts: tuple[Cut, ...]
 
 
@@ -85,6 +91,7 @@ def load(folder: Path) -> Recipe:
         c_label=c_drive.text("label"),
         provides=tuple(_provided(table) for table in top.tables("provides")),
         left_out=top.sentences("left_out"),
+        unserved=tuple(_unserved(table) for table in top.tables("unserved")),
         cuts=_load_cuts(folder / "cut.yaml"),
     )
     for table in (top, build, kernel, root, c_drive):
@@ -97,6 +104,26 @@ def _provided(table: _Table) -> ProvidedImage:
     image = ProvidedImage(table.texts("references", _REFERENCE), table.text("user"))
     table.done()
     return image
+
+
+def _unserved(table: _Table) -> Unserved:
+    product = Unserved(
+        table.text("name"),
+        table.text("sentence"),
+        references=table.some("references", _REPOSITORY),
+        commands=table.some("commands", _COMMAND),
+        variables=table.some("variables", _VARIABLE),
+        labels=tuple(_label(text) for text in table.some("labels", _LABEL)),
+    )
+    table.done()
+    if product == Unserved(product.name, product.sentence):
+        raise table.wrong("references", "nothing tells an image of this product")
+    return product
+
+
+def _label(text: str) -> tuple[str, str]:
+    name, _, value = text.partition("=")
+    return name, value
 
 
 def _check_distinct(top: _Table, provides: tuple[ProvidedImage, ...]) -> None:
@@ -156,6 +183,10 @@ class _Table:
         if not isinstance(value, list) or not value:
             raise self.wrong(key, "must be a list with at least one entry")
         return tuple(self._checked(key, item, pattern) for item in value)
+
+    def some(self, key: str, pattern: re.Pattern[str] | None = None) -> tuple[str, ...]:
+        """Like ``texts``, for a key that may be missing."""
+        return self.texts(key, pattern) if key in self._left else ()
 
     def number(self, key: str, low: int, high: int) -> int:
         value = self._take(key)

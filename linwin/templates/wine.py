@@ -26,9 +26,14 @@ from linwin.templates.recipe import Recipe
 
 AGENT = "linwin-agent"
 LAUNCHER = "linwin-launch.exe"
+STOP_SERVICES = "linwin-stop-services.exe"
+REPLACED = ("setx.exe", "hostname.exe")
+"""Our own, in the place of Wine's."""
+GUEST_PROGRAMS = (AGENT, LAUNCHER, STOP_SERVICES, *REPLACED)
 
 _WINE = "usr/lib/x86_64-linux-gnu/wine"
 _ZLIB = "usr/x86_64-w64-mingw32ucrt/lib/zlib1.dll"
+_WINE_USER = "ContainerAdministrator"
 _HIVES = ("system.reg", "user.reg", "userdef.reg")
 _EROFS_UUID = "6c696e77-696e-5072-8000-726f6f740000"
 _PREFIX_TIMEOUT = 300.0  # seconds; it takes ten, and a Wine that misses a part never ends
@@ -105,6 +110,8 @@ class WineBuild:
         cut.remove_unwanted((windows, unix), self.recipe.cuts, (name for name, _ in self.recipe.left_out))
         # Debian's maintainer script would put it into the prefix, where a program could lose it.
         cut.mark_builtin(self._root / _ZLIB, windows / "zlib1.dll")
+        for name in REPLACED:
+            cut.mark_builtin(self.agents / name, windows / name)
         cut.strip_modules(windows)
         # An empty folder of 32-bit modules makes Wine look for syswow64.
         shutil.rmtree(self._root / _WINE / "i386-windows")
@@ -119,7 +126,8 @@ class WineBuild:
         for name in ("proc", "dev", "sys", "tmp", "run", "root", "usr/lib/linwin", "usr/share/linwin/prefix"):
             (self._root / name).mkdir(parents=True, exist_ok=True)
         shutil.copytree(self.recipe.folder / "root", self._root, dirs_exist_ok=True)
-        shutil.copyfile(self.agents / LAUNCHER, self._root / "usr/lib/linwin" / LAUNCHER)
+        for name in (LAUNCHER, STOP_SERVICES):
+            shutil.copyfile(self.agents / name, self._root / "usr/lib/linwin" / name)
 
     async def _make_prefix(self) -> None:
         self._say("Running wineboot")
@@ -142,6 +150,7 @@ class WineBuild:
         os.rename(self._prefix / "drive_c", drive)
         for old, new in _SPELLING:
             os.rename(drive / old, drive / new)
+        shutil.copytree(drive / "Users" / _WINE_USER, drive / "Users/ContainerUser", symlinks=True)
         cut.remove_placeholders(drive)
         # wineserver makes it, and a program that finds it believes that 32-bit programs run.
         (drive / "Windows/syswow64").rmdir()
@@ -210,6 +219,7 @@ class WineBuild:
                 BaseImage(image.references, os_version, image.user) for image in self.recipe.provides
             ),
             left_out=self.recipe.left_out,
+            unserved=self.recipe.unserved,
             parts=manifest.part_digests(self._out),
             packages=fetched,
             created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),

@@ -31,6 +31,7 @@ def install(paths: Paths) -> str:
         serves_any_build=True,
         provides=(BaseImage((NANOSERVER,), "10.0.20348.2113", "ContainerUser"),),
         left_out=(),
+        unserved=(),
         parts=manifest.part_digests(parts),
         packages=(),
         created="2025-01-02T03:04:05Z",

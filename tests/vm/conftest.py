@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from tests.unit.images.archive_writer import Sample, layer_tar, write
+
 BIN = Path(sys.executable).parent
 REPOSITORY = Path(__file__).parents[2]
 NANOSERVER = "microsoft/nanoserver"
@@ -151,6 +153,34 @@ def own_daemon() -> Iterator[Linwin]:
     """A daemon for one test alone, to be killed and restarted at will."""
     with daemon() as linwin:
         yield linwin
+
+
+@pytest.fixture(scope="session")
+def test_programs(shared_daemon: Linwin, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """An image with the programs of ``tests/vm/programs`` in C:\\, of which nobody said who runs them."""
+    files = {}
+    for source in sorted((Path(__file__).parent / "programs").glob("*.c")):
+        built = tmp_path_factory.mktemp("build") / f"{source.stem}.exe"
+        libraries = ["-lws2_32", "-lsecur32", "-luserenv", "-lshell32"]
+        words = [
+            "x86_64-w64-mingw32-gcc",
+            "-O1",
+            "-Wall",
+            "-Wextra",
+            "-Werror",
+            "-s",
+            "-o",
+            str(built),
+            str(source),
+        ]
+        subprocess.run([*words, *libraries], check=True)
+        files[built.name] = built.read_bytes()
+    (base,) = shared_daemon.inspect(NANOSERVER)["RootFS"]["Layers"]
+    sample = Sample([None, layer_tar(files)], lacking=[base], tags=["example/programs:latest"])
+    archive = write(tmp_path_factory.mktemp("image") / "image.tar", sample.docker_members())
+    shared_daemon("load", "-i", str(archive))
+    yield "example/programs"
+    shared_daemon("rmi", "example/programs")
 
 
 @pytest.fixture(scope="session")

@@ -31,7 +31,7 @@ def test_cmd_runs_every_line_of_a_script_from_stdin(linwin: Linwin) -> None:
     )  # fmt: skip
     printed = [line.strip() for line in done.stdout.decode().splitlines() if line.strip()]
     assert printed[1:] == [
-        "BUILDER ContainerAdministrator", "kept", "the answer is forty-two", "TEMP exists"
+        "BUILDER ContainerUser", "kept", "the answer is forty-two", "TEMP exists"
     ]  # fmt: skip
 
 

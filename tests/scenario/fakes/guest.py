@@ -212,6 +212,10 @@ class FakeGuests:
         return self._guests[machine]
 
     @property
+    def all(self) -> list[FakeGuest]:
+        return list(self._guests.values())
+
+    @property
     def last(self) -> FakeProcess:
         """The process that was started last."""
         return list(list(self._guests.values())[-1].processes.values())[-1]

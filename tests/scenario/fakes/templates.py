@@ -7,7 +7,7 @@ from pathlib import Path
 
 from linwin.errors import NotFound, Unavailable
 from linwin.model.progress import Progress, Report
-from linwin.model.template import BaseImage, Template
+from linwin.model.template import BaseImage, Template, Unserved
 
 
 def wine(folder: Path) -> Template:
@@ -34,6 +34,14 @@ def wine(folder: Path) -> Template:
             ),
         ),
         left_out=(("powershell", "The wine template has no PowerShell; use a windows template."),),
+        unserved=(
+            Unserved(
+                "IIS",
+                "IIS is not part of the wine template; use a windows template",
+                references=("mcr.microsoft.com/windows/servercore/iis", "docker.io/microsoft/iis"),
+                commands=("servicemonitor w3svc",),
+            ),
+        ),
         summary="Console programs under Wine",
         size=123_456_789,
     )

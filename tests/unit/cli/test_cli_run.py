@@ -54,6 +54,7 @@ def test_run_makes_dockers_requests_in_dockers_order(daemon: Any, linwin: Any) -
         "WorkingDir": "",
         "User": "",
         "Hostname": "",
+        "Domainname": "",
         "Labels": {},
         "Tty": False,
         "OpenStdin": False,

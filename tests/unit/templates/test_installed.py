@@ -13,11 +13,12 @@ import pytest
 
 from linwin.errors import NotFound, Unavailable
 from linwin.model.progress import Progress
-from linwin.model.template import BaseImage
+from linwin.model.template import BaseImage, Unserved
 from linwin.paths import Paths
 from linwin.templates import InstalledTemplates, installed, key, manifest
 from linwin.templates.manifest import PARTS, Manifest
 from linwin.templates.recipe import Recipe
+from linwin.templates.wine import AGENT, GUEST_PROGRAMS
 
 _RECIPES = Path(__file__).parents[3] / "vm-templates"
 
@@ -55,6 +56,7 @@ class Build:
             serves_any_build=True,
             provides=(BaseImage(("docker.io/a/b:c",), "10.0.19043.0", "ContainerUser"),),
             left_out=(("powershell", "not here"),),
+            unserved=(Unserved("IIS", "not here", commands=("servicemonitor w3svc",), labels=(("a", "b"),)),),
             parts=manifest.part_digests(out),
             packages=("wine64 10.0",),
             created="2026-01-01T00:00:00Z",
@@ -67,7 +69,7 @@ class Build:
 def agents(tmp_path: Path) -> Path:
     folder = tmp_path / "agents"
     folder.mkdir()
-    for name in (key.AGENT, key.LAUNCHER):
+    for name in GUEST_PROGRAMS:
         (folder / name).write_bytes(name.encode())
     return folder
 
@@ -115,7 +117,7 @@ async def test_another_agent_is_another_build_and_the_old_parts_stay(
     templates: InstalledTemplates, agents: Path
 ) -> None:
     old = await templates.build("wine", quiet)
-    (agents / key.AGENT).write_bytes(b"newer")
+    (agents / AGENT).write_bytes(b"newer")
     Build.word = b"two"
     new = await templates.build("wine", quiet)
     assert Build.runs == 2
@@ -192,7 +194,7 @@ async def test_an_unknown_recipe_is_told_and_no_path(templates: InstalledTemplat
 
 
 async def test_a_missing_agent_is_told(templates: InstalledTemplates, agents: Path) -> None:
-    (agents / key.AGENT).unlink()
+    (agents / AGENT).unlink()
     with pytest.raises(Unavailable) as caught:
         await templates.build("wine", quiet)
     assert caught.value.message == f"the guest agent {agents}/linwin-agent does not exist"
@@ -225,6 +227,7 @@ def record() -> Manifest:
         serves_any_build=True,
         provides=(),
         left_out=(),
+        unserved=(),
         parts=tuple((name, "sha256:00") for name in PARTS),
         packages=(),
         created="",
@@ -244,7 +247,7 @@ def test_the_digest_is_of_the_parts_alone() -> None:
 
 @pytest.mark.parametrize(
     "data",
-    [b"", b"[]", b"{}", json.dumps({**json.loads(record().to_json()), "version": 2}).encode(),
+    [b"", b"[]", b"{}", json.dumps({**json.loads(record().to_json()), "version": 1}).encode(),
      json.dumps({**json.loads(record().to_json()), "parts": []}).encode(),
      json.dumps({**json.loads(record().to_json()), "more": 1}).encode()],
 )  # fmt: skip

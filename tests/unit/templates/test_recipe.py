@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from linwin.errors import InvalidRequest, NotFound
+from linwin.model.template import Unserved
 from linwin.templates import recipe
 
 _RECIPES = Path(__file__).parents[3] / "vm-templates"
@@ -24,6 +25,9 @@ c_drive: {size_gib: 40, label: Windows}
 provides:
   - {references: ["docker.io/microsoft/nanoserver:latest"], user: ContainerUser}
 left_out: {powershell: "not here"}
+unserved:
+  - {name: IIS, sentence: "not here", references: [mcr.microsoft.com/iis*], commands: [servicemonitor w3svc],
+     labels: [product=IIS 10]}
 """
 _CUT = "- {reason: no screen, files: [notepad.exe]}\n"
 
@@ -55,6 +59,15 @@ def test_a_recipe_is_read(folder: Path) -> None:
         recipe.ProvidedImage(("docker.io/microsoft/nanoserver:latest",), "ContainerUser"),
     )
     assert read.left_out == (("powershell", "not here"),)
+    assert read.unserved == (
+        Unserved(
+            "IIS",
+            "not here",
+            references=("mcr.microsoft.com/iis*",),
+            commands=("servicemonitor w3svc",),
+            labels=(("product", "IIS 10"),),
+        ),
+    )
     assert read.cuts == (recipe.Cut("no screen", ("notepad.exe",)),)
 
 
@@ -94,6 +107,15 @@ def test_a_recipe_is_read(folder: Path) -> None:
             "[docker.io/a/b:c, docker.io/a/b:c]",
             ": provides: docker.io/a/b:c is provided twice",
         ),
+        (
+            "[servicemonitor w3svc]",
+            "[ServiceMonitor.exe]",
+            ": unserved[0].commands: 'ServiceMonitor.exe' is not well-formed",
+        ),
+        ("mcr.microsoft.com/iis*", "iis", ": unserved[0].references: 'iis' is not well-formed"),
+        ("product=IIS 10", "product", ": unserved[0].labels: 'product' is not well-formed"),
+        ("name: IIS", "nam: IIS", ": unserved[0].name: is missing"),
+        ("labels:", "labls:", ": unserved[0].labls: is not known here"),
         ("powershell:", "PowerShell.exe:", ": left_out.PowerShell.exe: 'PowerShell.exe' is not well-formed"),
         ("size_gib: 40,", "", ": c_drive.size_gib: is missing"),
     ],
@@ -122,6 +144,14 @@ def test_a_cut_says_why(folder: Path) -> None:
     assert caught.value.message == f"{folder}/cut.yaml: [0].reason: is missing"
 
 
+def test_a_product_must_be_recognisable(folder: Path) -> None:
+    known = _TEMPLATE[
+        _TEMPLATE.index(", references: [mcr") : _TEMPLATE.index("}", _TEMPLATE.index("product=IIS"))
+    ]
+    said = refused(folder, known, "")
+    assert said == ": unserved[0].references: nothing tells an image of this product"
+
+
 def test_the_wine_template_is_in_order() -> None:
     wine = recipe.load(_RECIPES / "wine")
     references = {reference for image in wine.provides for reference in image.references}
@@ -137,6 +167,10 @@ def test_the_wine_template_is_in_order() -> None:
         "success without running anything; use a windows template"
     )
     assert all(sentence.lower().startswith(name) for name, sentence in wine.left_out)
+    assert "setx" not in dict(wine.left_out), "linwin has one of its own"
+    for product in wine.unserved:
+        assert product.sentence.startswith(product.name)
+        assert "use a windows template" in product.sentence
 
 
 def test_the_folder_may_be_anywhere(tmp_path: Path) -> None:
