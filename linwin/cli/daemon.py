@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 import click
 
@@ -16,16 +17,41 @@ def daemon() -> None:
     """Manage the daemon."""
 
 
+def log_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that say what containers log to which do not say; the daemon reads its environment."""
+    command = click.option(
+        "--log-opt",
+        "log_opts",
+        metavar="NAME=VALUE",
+        multiple=True,
+        help="Default option of containers' logs, such as max-size=10m. Repeatable.",
+    )(command)
+    return click.option(
+        "--log-driver", metavar="NAME", help="Default log driver of containers: json-file, local or none."
+    )(command)
+
+
+def _remember(log_driver: str | None, log_opts: tuple[str, ...]) -> None:
+    if log_driver is not None:
+        os.environ["LINWIN_LOG_DRIVER"] = log_driver
+    if log_opts:
+        os.environ["LINWIN_LOG_OPTS"] = ",".join(log_opts)
+
+
 @daemon.command()
-def run() -> None:
+@log_options
+def run(log_driver: str | None, log_opts: tuple[str, ...]) -> None:
     """Run the daemon in the foreground, as service managers want it."""
+    _remember(log_driver, log_opts)
     program, *arguments = daemon_process.ENTRY_POINT
     os.execv(program, [program, *arguments])
 
 
 @daemon.command()
-def start() -> None:
+@log_options
+def start(log_driver: str | None, log_opts: tuple[str, ...]) -> None:
     """Start the daemon in the background unless it runs."""
+    _remember(log_driver, log_opts)
     daemon_process.start_daemon()
 
 

@@ -41,6 +41,7 @@ from linwin.model.container import Container, ContainerSpec, LogQuery, LogRecord
 from linwin.model.exec import ExecSpec
 from linwin.model.guest import StreamName
 from linwin.model.image import Image, Removed
+from linwin.model.log_config import STANDARD, LogConfig
 from linwin.model.progress import Progress, Report
 from linwin.model.registry import Credentials, Pulled, Pushed, SearchResult
 from linwin.model.template import Template
@@ -73,9 +74,13 @@ class HostInfo:
 class Engine:
     """All verbs, for one ``LINWIN_ROOT``."""
 
-    def __init__(self, rooms: Rooms, paths: Paths, *, checkpoints: bool = True) -> None:
+    def __init__(
+        self, rooms: Rooms, paths: Paths, *, checkpoints: bool = True, log_default: LogConfig = STANDARD
+    ) -> None:
+        """``log_default`` is for containers that ask for no log driver, or for options of this one."""
         self.rooms = rooms
         self.paths = paths
+        self.log_default = log_default
         self.checkpoints = Checkpoints(self, enabled=checkpoints)
         self.creating = asyncio.Lock()
         """Held while a container is created, while references move, and while what no container uses goes."""
@@ -145,12 +150,12 @@ class Engine:
         wanted: set[StreamName] = set()
         wanted |= {"stdout"} if stdout else set()
         wanted |= {"stderr"} if stderr else set()
-        log = self.rooms.state.log(container.id)
+        log = self.rooms.state.log(container)
         query = LogQuery(stdout=stdout, stderr=stderr)
         attachment = Attachment(
             streams,
             # What is logged up to now; the rest is published from now on (see watch.py).
-            history=log.read(query, end=log.size) if logs else None,
+            history=log.read(query) if logs else None,
             stdin=stdin and container.spec.open_stdin,
             half_close=container.spec.stdin_once and not container.spec.tty,
             wanted=frozenset(wanted),
@@ -205,7 +210,7 @@ class Engine:
     async def logs(self, reference: str, query: LogQuery) -> AsyncIterator[LogRecord]:
         """Look the container up at once; the records come as they are iterated."""
         container = await self.rooms.state.get(reference)
-        return self.rooms.state.log(container.id).read(query)
+        return self.rooms.state.log(container).read(query)
 
     async def inspect(self, reference: str) -> Container:
         return await self.rooms.state.get(reference)

@@ -342,23 +342,20 @@ class Templates(Protocol):
 class ContainerLog(Protocol):
     """The log of one container, lossless. Appended bytes survive the daemon's death, not the host's."""
 
-    @property
-    def size(self) -> int:
-        """Bytes of the log's file; what ``Container.log_offset`` remembers."""
+    async def begin(self, start: int) -> dict[StreamName, int]:
+        """Open for the container's ``start``-th start, cutting off a line that a dead daemon left torn.
 
-    async def begin(self) -> None:
-        """Open for a start, new or adopted, cutting off a line that a dead daemon left torn."""
+        Returns how many bytes of each stream of that start were appended before: none
+        for a new one, and for an adopted one whatever an earlier daemon took from the guest.
+        """
 
     async def append(self, stream: StreamName, data: bytes) -> None:
         """Write what a process printed, and wake the followers."""
 
-    async def lengths(self, offset: int) -> dict[StreamName, int]:
-        """How many bytes of each stream were logged behind ``offset`` of the file."""
+    def read(self, query: LogQuery) -> AsyncIterator[LogRecord]:
+        """What ``query`` selects of the log as it is now; when following, until :meth:`finish` is called.
 
-    def read(self, query: LogQuery, end: int | None = None) -> AsyncIterator[LogRecord]:
-        """What ``query`` selects; when following, until :meth:`finish` is called.
-
-        ``end`` bounds the bytes of the file that are read.
+        Raises Unsupported, in docker's words, for a log that keeps nothing.
         """
 
     async def finish(self) -> None:
@@ -392,7 +389,7 @@ class State(Protocol):
     async def delete(self, container_id: str) -> None:
         """Forget a container. Idempotent."""
 
-    def log(self, container_id: str) -> ContainerLog:
+    def log(self, container: Container) -> ContainerLog:
         """The container's log; one object a container for the life of the daemon."""
 
 

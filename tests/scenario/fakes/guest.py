@@ -107,6 +107,11 @@ class FakeProcess:
             self._input_ended = True
             self._changed.notify_all()
 
+    async def acknowledged(self, stream: StreamName, count: int) -> None:
+        """Wait until so many bytes are acknowledged."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: self._acknowledged[stream] >= count)
+
     async def wait(self) -> int:
         return await asyncio.shield(self._exit)
 
@@ -134,6 +139,7 @@ class FakeGuest:
         self.prepared: Preparation | None = None
         self.mute = False
         self.warmed = False
+        self.adopted: dict[str, int] = {}
         self.processes: dict[str, FakeProcess] = {}
         machine.exited.add_done_callback(lambda _: self._end_all())
         self._ending: set[asyncio.Task[None]] = set()
@@ -163,6 +169,7 @@ class FakeGuest:
         return process
 
     async def adopt(self, process_id: str, *, stdout: int, stderr: int) -> FakeProcess | None:
+        self.adopted = {"stdout": stdout, "stderr": stderr}
         return self.processes.get(process_id)
 
     async def shutdown(self, *, timeout: float) -> None:
@@ -204,6 +211,11 @@ class FakeGuests:
             self._guests[machine] = FakeGuest(machine)
             self._guests[machine].mute = self.mute
         return self._guests[machine]
+
+    @property
+    def adopted(self) -> dict[str, int]:
+        """From where on the daemon wanted the output of the process that it adopted last."""
+        return list(self._guests.values())[-1].adopted
 
     @property
     def last(self) -> FakeProcess:
