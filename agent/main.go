@@ -55,7 +55,7 @@ func serve(listen, device, cgroup string) error {
 		return err
 	}
 	log.Printf("listening on %s%s", listen, device)
-	server := session.Server{Link: link, Hello: hello, Table: process.NewTable(kind), Guest: native.Guest{}}
+	server := session.Server{Link: link, Hello: hello, Table: process.NewTable(kind), Guest: native.Guest{Spawner: kind.Spawner}}
 	return server.Run()
 }
 

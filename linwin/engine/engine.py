@@ -26,6 +26,7 @@ from linwin.engine import (
     start,
     stop,
     terminal,
+    top,
     usage,
 )
 from linwin.engine import exec as execs
@@ -35,6 +36,7 @@ from linwin.engine.create import choose_template, create, left_out_hint
 from linwin.engine.exec import Exec, Execs
 from linwin.engine.interfaces import Rooms
 from linwin.engine.live import Exit, Live
+from linwin.engine.stats import Watch
 from linwin.engine.streams import Attachment
 from linwin.errors import CommandNotFound, Conflict, LinwinError
 from linwin.model.container import Container, ContainerSpec, LogQuery, LogRecord, WaitCondition
@@ -46,6 +48,7 @@ from linwin.model.progress import Progress, Report
 from linwin.model.registry import Credentials, Pulled, Pushed, SearchResult
 from linwin.model.template import Template
 from linwin.model.upkeep import DiskUse, Finding, Pruned
+from linwin.model.usage import ProcessInfo
 from linwin.paths import Paths
 
 __all__ = ["Attachment", "Created", "Engine", "Exec", "Exit", "HostInfo"]
@@ -211,6 +214,15 @@ class Engine:
         """Look the container up at once; the records come as they are iterated."""
         container = await self.rooms.state.get(reference)
         return self.rooms.state.log(container).read(query)
+
+    async def top(self, reference: str) -> Sequence[ProcessInfo]:
+        """What runs in the container. Conflict for one that does not run, or is paused."""
+        return await top.top(self, reference)
+
+    async def stats(self, reference: str) -> Watch:
+        """A watch over what the container takes, to be entered as a context."""
+        container = await self.rooms.state.get(reference)
+        return self.live(container.id).sampler.watch()
 
     async def inspect(self, reference: str) -> Container:
         return await self.rooms.state.get(reference)

@@ -22,6 +22,7 @@ from linwin.model.progress import Report
 from linwin.model.registry import Credentials, Pushed, SearchResult
 from linwin.model.template import Template
 from linwin.model.upkeep import Finding
+from linwin.model.usage import ProcessInfo, Usage
 
 
 class StagedImage(Protocol):
@@ -302,6 +303,12 @@ class Guest(Protocol):
 
     async def adopt(self, process_id: str, *, stdout: int, stderr: int) -> Process | None:
         """Go on with a process of an earlier session from the given stream offsets; None if unknown."""
+
+    async def processes(self) -> Sequence[ProcessInfo]:
+        """What runs in the guest, but for the guest's own plumbing. Raises Unavailable."""
+
+    async def stats(self) -> Usage:
+        """What the guest has taken since its boot. Raises Unavailable, for nonsense too."""
 
     async def shutdown(self, *, timeout: float) -> None:
         """End all processes, flush the registry, sync and unmount C:. The disk is clean afterwards."""
