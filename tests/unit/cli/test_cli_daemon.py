@@ -188,5 +188,5 @@ def test_the_default_log_of_containers_reaches_the_daemon(
     linwin("daemon", "run", "--log-driver", "local", "--log-opt", "max-size=1m", "--log-opt", "max-file=2")
     assert log_default() == LogConfig("local", {"max-size": "1m", "max-file": "2"})
     monkeypatch.setenv("LINWIN_LOG_OPTS", "max-size")
-    with pytest.raises(InvalidRequest, match="^LINWIN_LOG_OPTS holds 'max-size'"):
+    with pytest.raises(InvalidRequest, match=r"^LINWIN_LOG_OPTS holds 'max-size'"):
         log_default()
