@@ -57,7 +57,7 @@ func serve(listen, device, cgroup, files string) error {
 		return err
 	}
 	log.Printf("listening on %s%s", listen, device)
-	server := session.Server{Link: link, Hello: hello, Table: process.NewTable(kind), Guest: native.Guest{}}
+	server := session.Server{Link: link, Hello: hello, Table: process.NewTable(kind), Guest: native.Guest{Spawner: kind.Spawner}}
 	if files != "" {
 		root, err := archive.Open(files)
 		if err != nil {

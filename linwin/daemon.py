@@ -21,6 +21,7 @@ from pathlib import Path
 
 from linwin.api import TlsAddress, serve
 from linwin.disks import ChainDisks
+from linwin.engine import log_options
 from linwin.engine.engine import Engine
 from linwin.engine.interfaces import Rooms
 from linwin.errors import Conflict, InvalidRequest, LinwinError, Unavailable
@@ -29,6 +30,7 @@ from linwin.host.files import make_folders
 from linwin.host.locks import try_lock
 from linwin.images import ImageStore
 from linwin.machine import DEFAULT_BUDGET, QemuMachines
+from linwin.model.log_config import LogConfig
 from linwin.paths import Paths
 from linwin.state import Database
 from linwin.templates import InstalledTemplates
@@ -81,6 +83,17 @@ def tls_address() -> TlsAddress | None:
     return TlsAddress(host.strip("[]"), int(port), ca, certificate, key)
 
 
+def log_default() -> LogConfig:
+    """What containers log to that do not say: ``LINWIN_LOG_DRIVER``, and ``LINWIN_LOG_OPTS`` as a=b,c=d."""
+    words = [word for word in os.environ.get("LINWIN_LOG_OPTS", "").split(",") if word]
+    if wrong := [word for word in words if "=" not in word]:
+        raise InvalidRequest(
+            f"LINWIN_LOG_OPTS holds {wrong[0]!r}", hint="Set it to NAME=VALUE,NAME=VALUE, as in max-size=10m."
+        )
+    pairs = dict(word.split("=", 1) for word in words)
+    return log_options.resolve(LogConfig(os.environ.get("LINWIN_LOG_DRIVER", ""), pairs))
+
+
 def prepare_root(paths: Paths) -> None:
     """Create the folders of a root, and empty its scratch folder."""
     try:
@@ -123,7 +136,7 @@ async def opened(paths: Paths) -> AsyncIterator[Engine]:
     await state.open()
     try:
         rooms = build_rooms(paths, state)
-        engine = Engine(rooms, paths, checkpoints=checkpoint_budget() > 0)
+        engine = Engine(rooms, paths, checkpoints=checkpoint_budget() > 0, log_default=log_default())
         await engine.open()
         try:
             yield engine

@@ -3,10 +3,14 @@
 package job
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"log"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"sync/atomic"
 	"syscall"
 
@@ -62,6 +66,32 @@ func (s *Spawner) Start(p Program) (*Job, error) {
 		return nil, err
 	}
 	return &Job{spawner: s, group: group, pid: pid}, nil
+}
+
+// Processes are the numbers of all processes in the jobs that run.
+func (s *Spawner) Processes() (map[int]bool, error) {
+	groups, err := filepath.Glob(filepath.Join(s.Root, fmt.Sprintf("linwin-%d-*", os.Getpid()), "cgroup.procs"))
+	if err != nil {
+		return nil, err
+	}
+	found := map[int]bool{}
+	for _, group := range groups {
+		text, err := os.ReadFile(group)
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENODEV) {
+			continue // the job has ended meanwhile
+		}
+		if err != nil {
+			return nil, err
+		}
+		for _, line := range strings.Fields(string(text)) {
+			pid, err := strconv.Atoi(line)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", group, err)
+			}
+			found[pid] = true
+		}
+	}
+	return found, nil
 }
 
 // Status waits until the program has ended and the rest of its job is killed.

@@ -14,6 +14,8 @@ import (
 
 	"linwin/agent/job"
 	"linwin/agent/process"
+	"linwin/agent/session"
+	"linwin/agent/usage"
 	"linwin/agent/wire"
 )
 
@@ -104,7 +106,42 @@ func variable(env []string, name string) string {
 }
 
 // Guest is a guest that is the host itself: there is nothing to prepare.
-type Guest struct{}
+type Guest struct{ Spawner *job.Spawner }
+
+var _ session.Observer = Guest{}
+
+// Processes implements session.Observer.
+func (g Guest) Processes() (wire.Processes, error) {
+	found, err := g.started()
+	if err != nil {
+		return wire.Processes{}, err
+	}
+	return usage.List(found, func(p usage.Process) (string, uint32) { return p.Name(), uint32(p.PID) })
+}
+
+// Usage implements session.Observer. What is not a process's own is the host's.
+func (g Guest) Usage() (wire.Usage, error) {
+	found, err := g.started()
+	if err != nil {
+		return wire.Usage{}, err
+	}
+	private, err := usage.PrivateOf(found)
+	if err != nil {
+		return wire.Usage{}, err
+	}
+	return usage.Machine(proc, "/", private)
+}
+
+const proc = "/proc"
+
+// started finds what the agent started, and what that started in turn.
+func (g Guest) started() ([]usage.Process, error) {
+	pids, err := g.Spawner.Processes()
+	if err != nil {
+		return nil, err
+	}
+	return usage.Select(proc, func(p usage.Process) bool { return pids[p.PID] })
+}
 
 // Warm implements session.Guest.
 func (Guest) Warm() error { return nil }

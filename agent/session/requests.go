@@ -16,19 +16,21 @@ type operation func(*Server, call) (any, error)
 
 // operations are the requests that this agent knows, by name.
 var operations = map[string]operation{
-	"ping":     func(*Server, call) (any, error) { return nil, nil },
-	"warm":     warm,
-	"prepare":  prepare,
-	"exec":     execute,
-	"adopt":    adopt,
-	"drop":     drop,
-	"get":      get,
-	"put":      put,
-	"resize":   resize,
-	"signal":   signal,
-	"stat":     stat,
-	"wait":     wait,
-	"shutdown": shutdown,
+	"ping":      func(*Server, call) (any, error) { return nil, nil },
+	"warm":      warm,
+	"prepare":   prepare,
+	"processes": processes,
+	"exec":      execute,
+	"adopt":     adopt,
+	"drop":      drop,
+	"get":       get,
+	"put":       put,
+	"resize":    resize,
+	"signal":    signal,
+	"stat":      stat,
+	"stats":     stats,
+	"wait":      wait,
+	"shutdown":  shutdown,
 }
 
 // call is one request under way.
@@ -216,6 +218,29 @@ func resize(s *Server, c call) (any, error) {
 		return nil, err
 	}
 	return nil, p.Resize(request.Size)
+}
+
+func processes(s *Server, _ call) (any, error) {
+	observer, err := s.observer()
+	if err != nil {
+		return nil, err
+	}
+	return observer.Processes()
+}
+
+func stats(s *Server, _ call) (any, error) {
+	observer, err := s.observer()
+	if err != nil {
+		return nil, err
+	}
+	return observer.Usage()
+}
+
+func (s *Server) observer() (Observer, error) {
+	if observer, ok := s.Guest.(Observer); ok {
+		return observer, nil
+	}
+	return nil, wire.Errorf(wire.Unavailable, "this guest does not tell what its programs take")
 }
 
 func wait(s *Server, c call) (any, error) {

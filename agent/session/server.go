@@ -32,6 +32,14 @@ type Guest interface {
 	Shutdown() error
 }
 
+// Observer is a Guest that tells what its programs take.
+type Observer interface {
+	// Processes lists those that the container's user would call theirs.
+	Processes() (wire.Processes, error)
+	// Usage adds up what they have taken.
+	Usage() (wire.Usage, error)
+}
+
 // Server answers one host after the other on a link.
 type Server struct {
 	Link  Link

@@ -203,6 +203,47 @@ type Put struct {
 // Drop gives the archive on a stream up.
 type Drop struct {
 	Stream uint32 `json:"stream"`
+// ProcessInfo is one process of the guest. CPU is in 100 ns, Private in bytes.
+type ProcessInfo struct {
+	PID     uint32 `json:"pid"`
+	Name    string `json:"name"`
+	CPU     uint64 `json:"cpu_100ns"`
+	Private uint64 `json:"private_bytes"`
+}
+
+// Processes lists what runs in the guest.
+type Processes struct {
+	Processes []ProcessInfo `json:"processes"`
+}
+
+// Usage is what the guest has taken since it was booted. CPU is in 100 ns, all
+// processors together; memory is in bytes, and as it is now.
+type Usage struct {
+	CPU        uint64                  `json:"cpu_100ns"`
+	Processors uint32                  `json:"processors"`
+	Private    uint64                  `json:"private_bytes"`
+	Commit     uint64                  `json:"commit_bytes"`
+	CommitPeak uint64                  `json:"commit_peak_bytes"`
+	Disk       DiskUsage               `json:"disk"`
+	Networks   map[string]NetworkUsage `json:"networks"`
+}
+
+// DiskUsage counts what went to and came from C:.
+type DiskUsage struct {
+	Reads        uint64 `json:"reads"`
+	ReadBytes    uint64 `json:"read_bytes"`
+	Writes       uint64 `json:"writes"`
+	WrittenBytes uint64 `json:"written_bytes"`
+}
+
+// NetworkUsage counts what one interface received and sent.
+type NetworkUsage struct {
+	RxBytes   uint64 `json:"rx_bytes"`
+	RxPackets uint64 `json:"rx_packets"`
+	RxDropped uint64 `json:"rx_dropped"`
+	TxBytes   uint64 `json:"tx_bytes"`
+	TxPackets uint64 `json:"tx_packets"`
+	TxDropped uint64 `json:"tx_dropped"`
 }
 
 // Decode parses a control payload into v.

@@ -103,7 +103,8 @@ async def inspect(request: web.Request) -> web.Response:
     container = await engine_of(request).inspect(_id(request))
     sizes = await _sizes(request, container) if query.flag(request, "size") else {}
     execs = engine_of(request).execs.of(container.id)
-    return answer({**render.inspection(container, execs), **sizes})
+    log = str(request.app[PATHS].log(container.id))
+    return answer({**render.inspection(container, execs, log), **sizes})
 
 
 async def list_some(request: web.Request) -> web.Response:

@@ -80,6 +80,8 @@ class HostConfig:
     memory: int
     cpus: int
     console_size: tuple[int, int]
+    log_driver: str
+    log_options: dict[str, str]
     warnings: tuple[str, ...]
 
 
@@ -89,7 +91,6 @@ def parse(fields: Fields) -> HostConfig:
         if fields.given(name):
             raise Unsupported(f"linwin does not support {what} ({name})", hint=hint)
     _check_restart_policy(fields.object("RestartPolicy"))
-    _check_log_driver(fields.object("LogConfig").text("Type"))
     _check_isolation(fields.text("Isolation"))
     _check_namespaces(fields)
     check_network(fields.text("NetworkMode"))
@@ -98,6 +99,8 @@ def parse(fields: Fields) -> HostConfig:
         memory=_not_negative(fields, "Memory"),
         cpus=_cpus(fields),
         console_size=console_size(fields),
+        log_driver=fields.object("LogConfig").text("Type"),
+        log_options=fields.object("LogConfig").mapping("Config"),
         warnings=_warnings(fields),
     )
 
@@ -121,11 +124,6 @@ def _check_restart_policy(policy: Fields) -> None:
         )
     if name not in ("", "no"):
         raise InvalidRequest(f"invalid restart policy: unknown policy '{name}'", hint="Use no.")
-
-
-def _check_log_driver(name: str) -> None:
-    if name not in ("", "json-file"):
-        raise Unsupported(f"linwin does not support the log driver {name} (LogConfig)", hint="Use json-file.")
 
 
 def _check_isolation(name: str) -> None:

@@ -118,8 +118,11 @@ def summary(container: Container) -> dict[str, Any]:
     }
 
 
-def inspection(container: Container, execs: Sequence[str] = ()) -> dict[str, Any]:
-    """The answer of ``/containers/{id}/json``; ``execs`` are the ids of those that are not over."""
+def inspection(container: Container, execs: Sequence[str] = (), log_path: str = "") -> dict[str, Any]:
+    """The answer of ``/containers/{id}/json``; ``execs`` are the ids of those that are not over.
+
+    ``log_path`` is shown, as docker's, for the log driver whose files others may read.
+    """
     return {
         "Id": container.id,
         "Created": rfc3339(container.created_at),
@@ -130,7 +133,7 @@ def inspection(container: Container, execs: Sequence[str] = ()) -> dict[str, Any
         "ResolvConfPath": "",
         "HostnamePath": "",
         "HostsPath": "",
-        "LogPath": "",
+        "LogPath": log_path if container.spec.log_driver in ("", "json-file") else "",
         "Name": f"/{container.name}",
         "RestartCount": 0,
         "Driver": "qcow2",
@@ -240,7 +243,7 @@ def _host_config(container: Container) -> dict[str, Any]:
         "CpuCount": spec.cpus,
         "ConsoleSize": list(spec.console_size),
         "Isolation": "hyperv",
-        "LogConfig": {"Type": "json-file", "Config": {}},
+        "LogConfig": {"Type": spec.log_driver or "json-file", "Config": dict(spec.log_options)},
         "NetworkMode": _network(container),
     }
     return {**defaults, **spec.host_config, **effective}

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator
+from dataclasses import dataclass
 from typing import get_args
+from urllib.parse import quote_plus
 
 from aiohttp import web
 
@@ -58,7 +60,6 @@ async def logs(request: web.Request) -> web.StreamResponse:
         stdout=query.flag(request, "stdout"),
         stderr=query.flag(request, "stderr"),
         follow=query.flag(request, "follow"),
-        timestamps=query.flag(request, "timestamps"),
         tail=query.tail(request),
         since=query.time_ns(request, "since"),
         until=query.time_ns(request, "until"),
@@ -75,8 +76,9 @@ async def logs(request: web.Request) -> web.StreamResponse:
     response.enable_chunked_encoding()
     await response.prepare(request)
     framed = not container.spec.tty
+    decoration = Decoration(query.flag(request, "timestamps"), query.flag(request, "details"))
     try:
-        await send_all(_rendered(records, stamped=wanted.timestamps, framed=framed), response.write)
+        await send_all(_rendered(records, decoration, framed=framed), response.write)
     except LinwinError as error:
         logger.warning("reading the log of %s: %s", container.short_id, error)
         await response.write(mux.frame("error", str(error).encode()))
@@ -84,15 +86,31 @@ async def logs(request: web.Request) -> web.StreamResponse:
     return response
 
 
+@dataclass(frozen=True, slots=True)
+class Decoration:
+    """What stands before a logged line: its time, and what its log's options chose to go with it."""
+
+    timestamps: bool
+    details: bool
+
+    def of(self, record: LogRecord) -> bytes:
+        """Docker's form: the time, then ``name=value`` pairs by name, their special characters as in URLs."""
+        words = [rfc3339(record.time_ns)] if self.timestamps else []
+        if self.details:
+            pairs = sorted(record.attributes.items())
+            words.append(",".join(f"{quote_plus(name)}={quote_plus(value)}" for name, value in pairs))
+        return "".join(f"{word} " for word in words).encode()
+
+
 async def _rendered(
-    records: AsyncIterator[LogRecord], *, stamped: bool, framed: bool
+    records: AsyncIterator[LogRecord], decoration: Decoration, *, framed: bool
 ) -> AsyncGenerator[bytes, None]:
-    """Logged lines as they are sent; of one that was logged in pieces only the first gets its time."""
+    """Logged lines as they are sent; of one that was logged in pieces only the first is decorated."""
     unfinished = {"stdout": False, "stderr": False}
     async for record in records:
         data = record.data
-        if stamped and not unfinished[record.stream]:
-            data = f"{rfc3339(record.time_ns)} ".encode() + data
+        if not unfinished[record.stream]:
+            data = decoration.of(record) + data
         unfinished[record.stream] = not record.data.endswith(b"\n")
         yield mux.frame(record.stream, data) if framed else data
 

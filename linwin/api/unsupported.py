@@ -14,8 +14,6 @@ _LATER = "This version of linwin does not have it."
 
 _REFUSALS = (
     ("POST", "/containers/{id}/update", "docker update", _LATER),
-    ("GET", "/containers/{id}/top", "docker top", _LATER),
-    ("GET", "/containers/{id}/stats", "docker stats", _LATER),
     ("GET", "/containers/{id}/changes", "docker diff", _LATER),
     ("GET", "/containers/{id}/export", "docker export", _LATER),
     ("GET", "/distribution/{name:.+}/json", "the inspection of images in registries", "Pull the image."),

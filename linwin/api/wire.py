@@ -45,6 +45,8 @@ def container_spec(body: Fields) -> tuple[ContainerSpec, tuple[str, ...]]:
         memory=host.memory,
         cpus=host.cpus,
         console_size=host.console_size,
+        log_driver=host.log_driver,
+        log_options=host.log_options,
         cold=body.object("Linwin").flag("Cold"),
         host_config=body.object("HostConfig").raw(),
     )

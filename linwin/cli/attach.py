@@ -14,7 +14,7 @@ from linwin.errors import Conflict
 @click.command()
 @click.option("--no-stdin", is_flag=True, help="Do not connect standard input.")
 @click.option(
-    "--sig-proxy/--no-sig-proxy", default=True, show_default=True, help="Forward SIGINT and SIGTERM."
+    "--sig-proxy/--no-sig-proxy", default=True, show_default=True, help="Forward SIGINT, SIGTERM and SIGQUIT."
 )
 @detach_keys_option()
 @arguments(1, 1, "CONTAINER")
@@ -26,6 +26,15 @@ def attach(no_stdin: bool, sig_proxy: bool, detach_keys: str | None, names: tupl
         raise Conflict(
             "cannot attach to a stopped container, start it first", hint=f"linwin start -a {names[0]}"
         )
+    if container["State"].get("Paused"):
+        raise Conflict(
+            "cannot attach to a paused container, unpause it first", hint=f"linwin unpause {names[0]}"
+        )
+    if container["State"].get("Restarting"):
+        raise Conflict(
+            "cannot attach to a restarting container, wait until it is running",
+            hint=f"Its end is why it restarts: linwin logs {names[0]}",
+        )
     streams = {"stdout", "stderr"}
     if container["Config"]["OpenStdin"] and not no_stdin:
         streams.add("stdin")
@@ -33,7 +42,7 @@ def attach(no_stdin: bool, sig_proxy: bool, detach_keys: str | None, names: tupl
     if tty and "stdin" in streams:
         from linwin.cli import terminal
 
-        terminal.require("exec")
+        terminal.require(f"Attach to its output only: linwin attach --no-stdin {names[0]}")
     return run_attached(
         client,
         container["Id"],

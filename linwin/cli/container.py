@@ -22,7 +22,9 @@ MEMBERS = {
     "rm": "rm:rm",
     "run": "run:run",
     "start": "start:start",
+    "stats": "stats:stats",
     "stop": "stop:stop",
+    "top": "top:top",
     "unpause": "unpause:unpause",
     "wait": "wait:wait",
 }

@@ -42,6 +42,7 @@ def creation(options: Mapping[str, Any], *, attach: frozenset[str]) -> dict[str,
             "AutoRemove": options["auto_remove"],
             "Memory": options["memory"],
             "NanoCpus": round(options["cpus"] * 1e9),
+            **log_config(options),
             **console_size(options),
         },
     }
@@ -52,6 +53,13 @@ def creation(options: Mapping[str, Any], *, attach: frozenset[str]) -> dict[str,
     if options["stop_timeout"] is not None:
         body["StopTimeout"] = options["stop_timeout"]
     return body
+
+
+def log_config(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Where its output goes, where that is not the daemon's business."""
+    if not (options["log_driver"] or options["log_opts"]):
+        return {}
+    return {"LogConfig": {"Type": options["log_driver"], "Config": options["log_opts"]}}
 
 
 def console_size(options: Mapping[str, Any]) -> dict[str, list[int]]:

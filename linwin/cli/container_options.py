@@ -42,6 +42,13 @@ def _attached(ctx: click.Context, param: click.Parameter, values: tuple[str, ...
     return streams
 
 
+def _log_opts(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    for value in values:
+        if "=" not in value:
+            raise click.UsageError(f"invalid log option '{value}': write NAME=VALUE", ctx)
+    return dict(value.split("=", 1) for value in values)
+
+
 def _image_and_command(ctx: click.Context, param: click.Parameter, words: tuple[str, ...]) -> tuple[str, ...]:
     if not words:
         raise WrongArguments(f"'{ctx.command_path}' requires at least 1 argument", ctx)
@@ -93,6 +100,8 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     _value("-h --hostname", "NAME", "The container's host name.", default=""),
     _flag("-i --interactive", "Keep standard input open and connect ours to it."),
     _list("-l --label labels", "NAME=VALUE", "Set a label."),
+    _value("--log-driver", "NAME", "Where output is kept: json-file, local or none.", default=""),
+    _list("--log-opt log_opts", "NAME=VALUE", "Option of the log, such as max-size=10m.", callback=_log_opts),
     size_option("-m --memory", "Memory of the guest, such as 512m or 2g."),
     _value("--name", "NAME", "The container's name."),
     _value("--platform", "OS[/ARCH]", "Refuse an image of another platform."),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 import click
 
@@ -14,6 +15,27 @@ from linwin.paths import Paths
 @click.group(cls=Group)
 def daemon() -> None:
     """Manage the daemon."""
+
+
+def log_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that say what containers log to which do not say; the daemon reads its environment."""
+    command = click.option(
+        "--log-opt",
+        "log_opts",
+        metavar="NAME=VALUE",
+        multiple=True,
+        help="Default option of containers' logs, such as max-size=10m. Repeatable.",
+    )(command)
+    return click.option(
+        "--log-driver", metavar="NAME", help="Default log driver of containers: json-file, local or none."
+    )(command)
+
+
+def _remember(log_driver: str | None, log_opts: tuple[str, ...]) -> None:
+    if log_driver is not None:
+        os.environ["LINWIN_LOG_DRIVER"] = log_driver
+    if log_opts:
+        os.environ["LINWIN_LOG_OPTS"] = ",".join(log_opts)
 
 
 @daemon.command()
@@ -29,8 +51,15 @@ def daemon() -> None:
 @click.option("--tlscacert", metavar="FILE", help="Trust clients whose certificate this one signed.")
 @click.option("--tlscert", metavar="FILE", help="The daemon's certificate.")
 @click.option("--tlskey", metavar="FILE", help="Its key.")
+@log_options
 def run(
-    hosts: tuple[str, ...], tlsverify: bool, tlscacert: str | None, tlscert: str | None, tlskey: str | None
+    hosts: tuple[str, ...],
+    tlsverify: bool,
+    tlscacert: str | None,
+    tlscert: str | None,
+    tlskey: str | None,
+    log_driver: str | None,
+    log_opts: tuple[str, ...],
 ) -> None:
     """Run the daemon in the foreground, as service managers want it.
 
@@ -45,6 +74,7 @@ def run(
         "LINWIN_TLS_KEY": tlskey,
     }
     os.environ.update({name: value for name, value in settings.items() if value is not None})
+    _remember(log_driver, log_opts)
     program, *arguments = daemon_process.ENTRY_POINT
     os.execv(program, [program, *arguments])
 
@@ -61,8 +91,10 @@ def _addresses(hosts: tuple[str, ...]) -> dict[str, str | None]:
 
 
 @daemon.command()
-def start() -> None:
+@log_options
+def start(log_driver: str | None, log_opts: tuple[str, ...]) -> None:
     """Start the daemon in the background unless it runs."""
+    _remember(log_driver, log_opts)
     daemon_process.start_daemon()
 
 

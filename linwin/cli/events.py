@@ -31,7 +31,7 @@ def events(
 
     Past events are those of the daemon that runs, and at most 256.
     """
-    now = time.time()
+    now = time.time_ns()
     render = _renderer(form)
     stream = connect().lines(
         "GET",

@@ -59,7 +59,7 @@ def exec(detach: bool, detach_keys: str | None, words: tuple[str, ...], **option
     if tty and interactive and not detach:
         from linwin.cli import terminal
 
-        terminal.require("exec")
+        terminal.require("Leave out -t: exec -i passes standard input on as it is.")
     client = connect()
     container, *command = words
     body = {**_body(command, options, detach=detach), "DetachKeys": detach_keys}

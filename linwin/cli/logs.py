@@ -13,6 +13,7 @@ from linwin.cli.units import parse_moment
 
 
 @click.command()
+@click.option("--details", is_flag=True, help="Show the labels and variables that the log's options chose.")
 @click.option("-f", "--follow", is_flag=True, help="Go on until the container ends.")
 @click.option(
     "--since", metavar="TIME", help="Skip what is older: 2013-01-02T13:23:37Z, or 42m for minutes ago."
@@ -22,13 +23,20 @@ from linwin.cli.units import parse_moment
 @click.option("-t", "--timestamps", is_flag=True, help="Put the time before each line.")
 @arguments(1, 1, "CONTAINER")
 def logs(
-    follow: bool, since: str | None, until: str | None, tail: str, timestamps: bool, names: tuple[str, ...]
+    details: bool,
+    follow: bool,
+    since: str | None,
+    until: str | None,
+    tail: str,
+    timestamps: bool,
+    names: tuple[str, ...],
 ) -> None:
     """Show what a container printed, stdout on stdout and stderr on stderr."""
-    now = time.time()
+    now = time.time_ns()
     write_output(
         connect().logs(
             names[0],
+            details=details or None,
             follow=follow,
             timestamps=timestamps,
             tail=tail,

@@ -36,16 +36,19 @@ class Listing:
             if form:
                 failures.say("--format is ignored, because --quiet is given")
             write_lines(str(row[self.quiet]) for row in rows)
-        elif form is None or form == "table":
-            cells = [[str(row[name]) for name in self.columns] for row in rows]
-            write_lines(table([[self.headers[name] for name in self.columns], *cells]))
-        elif form.startswith("table "):
-            render = _template(form.removeprefix("table "))
-            lines = [render(value).split("\t") for value in (self.headers, *rows)]
-            write_lines(table(lines))
         else:
-            render = _template("{{json .}}" if form == "json" else form)
-            write_lines(render(row) for row in rows)
+            write_lines(self.text(rows, form))
+
+    def text(self, rows: Iterable[Mapping[str, Any]], form: str | None) -> Iterable[str]:
+        """The lines that :meth:`show` prints."""
+        if form is None or form == "table":
+            cells = [[str(row[name]) for name in self.columns] for row in rows]
+            return table([[self.headers[name] for name in self.columns], *cells])
+        if form.startswith("table "):
+            render = _template(form.removeprefix("table "))
+            return table([render(value).split("\t") for value in (self.headers, *rows)])
+        render = _template("{{json .}}" if form == "json" else form)
+        return (render(row) for row in rows)
 
 
 def table(rows: Sequence[Sequence[str]]) -> Iterable[str]:

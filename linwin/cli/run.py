@@ -22,7 +22,7 @@ from linwin.errors import LinwinError
 @click.command(context_settings={"allow_interspersed_args": False})
 @click.option("-d", "--detach", is_flag=True, help="Leave it running in the background and print its id.")
 @click.option(
-    "--sig-proxy/--no-sig-proxy", default=True, show_default=True, help="Forward SIGINT and SIGTERM."
+    "--sig-proxy/--no-sig-proxy", default=True, show_default=True, help="Forward SIGINT, SIGTERM and SIGQUIT."
 )
 @detach_keys_option()
 @container_options
@@ -37,7 +37,7 @@ def run(detach: bool, sig_proxy: bool, detach_keys: str | None, **options: Any) 
     if options["tty"] and options["interactive"] and not detach:
         from linwin.cli import terminal
 
-        terminal.require("run")
+        terminal.require("Leave out -t: run -i passes standard input on as it is.")
     try:
         return _run(connect(), options, detach=detach, forward=sig_proxy, detach_keys=detach_keys)
     except LinwinError as error:

@@ -14,7 +14,8 @@ from linwin.cli.streams import write_output
 from linwin.client import Attachment, Client, quote
 from linwin.errors import Conflict, LinwinError, NotFound
 
-FORWARDED = (signal.SIGINT, signal.SIGTERM)
+FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT)
+"""Those that mean something to a Windows program; QUIT is its Ctrl-Break."""
 STDIN = 0
 
 

@@ -48,7 +48,7 @@ def start(
     if tty and "stdin" in streams:
         from linwin.cli import terminal
 
-        terminal.require("start")
+        terminal.require("Leave out -t: start -i passes standard input on as it is.")
     return run_attached(
         client,
         container["Id"],

@@ -33,12 +33,12 @@ def size() -> tuple[int, int]:
     return found.lines, found.columns
 
 
-def require(command: str) -> None:
+def require(hint: str) -> None:
     """Raise Conflict unless our standard input is a terminal that can be lent."""
     if not os.isatty(STDIN):
         raise Conflict(
             "cannot attach stdin to a TTY-enabled container because stdin is not a terminal",
-            hint=f"Leave out -t: {command} -i passes standard input on as it is.",
+            hint=hint,
         )
 
 

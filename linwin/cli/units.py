@@ -11,7 +11,7 @@ _BINARY = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 _POWER = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5}
 _SIZE = r"(\d+(?:\.\d+)?) ?([kmgtp]?)(?:i?b)?"
 _DURATION_PART = r"(\d+(?:\.\d+)?)(h|ms|m|us|µs|ns|s)"
-_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
+_NANOSECONDS = {"h": 3600 * 10**9, "m": 60 * 10**9, "s": 10**9, "ms": 10**6, "us": 1000, "µs": 1000, "ns": 1}
 
 
 def human_size(size: float, *, digits: int = 3) -> str:
@@ -61,27 +61,41 @@ def parse_size(text: str) -> int:
     return int(float(match[1]) * 1024 ** _POWER[match[2].lower()])
 
 
-def parse_moment(text: str, *, now: float) -> str:
+def parse_moment(text: str, *, now: int) -> str:
     """A point in time as ``--since`` takes it → seconds since the epoch, ``SECONDS.NANOSECONDS``.
 
     ``text`` is a Unix time, a date of RFC 3339 (local when it names no zone),
-    or a duration such as ``1h30m`` before ``now``.
+    or a duration of Go such as ``1h30m`` before ``now``, which is in nanoseconds.
     """
     if re.fullmatch(r"\d+(\.\d{1,9})?", text):
         return text
-    parts = re.findall(_DURATION_PART, text)
-    if parts and "".join(number + unit for number, unit in parts) == text:
-        return f"{now - sum(float(number) * _SECONDS[unit] for number, unit in parts):.9f}"
+    sign, duration = (-1, text[1:]) if text.startswith("-") else (1, text)
+    parts = re.findall(_DURATION_PART, duration)
+    if parts and "".join(number + unit for number, unit in parts) == duration:
+        return _seconds(now - sign * sum(_nanoseconds(number, unit) for number, unit in parts))
     from datetime import datetime
 
     # Python reads at most six digits of a fraction; RFC 3339 and docker's own timestamps have nine.
-    trimmed = re.sub(r"(\.\d{6})\d+", r"\1", text)
+    match = re.fullmatch(r"(.+:\d\d)\.(\d{1,9})(.*)", text)
+    whole, fraction, zone = match.groups() if match else (text, "", "")
     try:
-        return f"{datetime.fromisoformat(trimmed).timestamp():.9f}"
-    except ValueError:
+        seconds = int(datetime.fromisoformat(whole + zone).timestamp())
+        return _seconds(seconds * 10**9 + int(fraction.ljust(9, "0")))
+    except (ValueError, OverflowError):
         raise InvalidRequest(
             f'invalid time: "{text}"', hint="write 42m, a Unix time, or a date such as 2013-01-02T13:23:37Z"
         ) from None
+
+
+def _nanoseconds(number: str, unit: str) -> int:
+    from fractions import Fraction
+
+    return int(Fraction(number) * _NANOSECONDS[unit])
+
+
+def _seconds(nanoseconds: int) -> str:
+    seconds, rest = divmod(max(nanoseconds, 0), 10**9)
+    return f"{seconds}.{rest:09d}"
 
 
 def date_and_time(seconds: int) -> str:

@@ -9,13 +9,14 @@ import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from linwin.engine import command, names, signals, unserved
+from linwin.engine import command, log_options, names, signals, unserved
 from linwin.errors import Conflict, InvalidRequest, NotFound
 from linwin.errors import unserved as no_template
 from linwin.model.builds import serves
 from linwin.model.chain import chain_ids
 from linwin.model.container import Container, ContainerSpec
 from linwin.model.image import Image
+from linwin.model.log_config import LogConfig
 from linwin.model.template import Template
 
 if TYPE_CHECKING:
@@ -42,11 +43,14 @@ async def create(engine: Engine, spec: ContainerSpec, name: str | None) -> tuple
         names.check_host(spec.hostname, spec.domainname)
         cwd = working_dir(spec.working_dir or image.config.working_dir)
         resolved = command.resolve(spec, image.config)
+        log = log_options.resolve(LogConfig(spec.log_driver, spec.log_options), engine.log_default)
         others = await engine.rooms.state.list()
         container = Container(
             id=names.new_id(),
             name=names.check(name) if name else names.invent({other.name for other in others}),
-            spec=dataclasses.replace(spec, stop_signal=stop_signal),
+            spec=dataclasses.replace(
+                spec, stop_signal=stop_signal, log_driver=log.driver, log_options=log.options
+            ),
             image_id=image.id,
             template=template.name,
             chain_id=chain_ids(template.digest, [layer.diff_id for layer in image.layers])[-1],

@@ -28,6 +28,7 @@ from linwin.engine import (
     start,
     stop,
     terminal,
+    top,
     usage,
 )
 from linwin.engine import exec as execs
@@ -38,6 +39,7 @@ from linwin.engine.events import Events
 from linwin.engine.exec import Exec, Execs
 from linwin.engine.interfaces import Rooms
 from linwin.engine.live import Exit, Live
+from linwin.engine.stats import Watch
 from linwin.engine.streams import Attachment
 from linwin.errors import CommandNotFound, Conflict, LinwinError
 from linwin.model.container import Container, ContainerSpec, LogQuery, LogRecord, WaitCondition
@@ -45,10 +47,12 @@ from linwin.model.exec import ExecSpec
 from linwin.model.files import FileStat
 from linwin.model.guest import StreamName
 from linwin.model.image import Image, Removed
+from linwin.model.log_config import STANDARD, LogConfig
 from linwin.model.progress import Progress, Report
 from linwin.model.registry import Credentials, Pulled, Pushed, SearchResult
 from linwin.model.template import Template
 from linwin.model.upkeep import DiskUse, Finding, Pruned
+from linwin.model.usage import ProcessInfo
 from linwin.paths import Paths
 
 __all__ = ["Attachment", "Created", "Engine", "Exec", "Exit", "HostInfo"]
@@ -77,9 +81,13 @@ class HostInfo:
 class Engine:
     """All verbs, for one ``LINWIN_ROOT``."""
 
-    def __init__(self, rooms: Rooms, paths: Paths, *, checkpoints: bool = True) -> None:
+    def __init__(
+        self, rooms: Rooms, paths: Paths, *, checkpoints: bool = True, log_default: LogConfig = STANDARD
+    ) -> None:
+        """``log_default`` is for containers that ask for no log driver, or for options of this one."""
         self.rooms = rooms
         self.paths = paths
+        self.log_default = log_default
         self.checkpoints = Checkpoints(self, enabled=checkpoints)
         self.creating = asyncio.Lock()
         """Held while a container is created, while references move, and while what no container uses goes."""
@@ -150,12 +158,12 @@ class Engine:
         wanted: set[StreamName] = set()
         wanted |= {"stdout"} if stdout else set()
         wanted |= {"stderr"} if stderr else set()
-        log = self.rooms.state.log(container.id)
+        log = self.rooms.state.log(container)
         query = LogQuery(stdout=stdout, stderr=stderr)
         attachment = Attachment(
             streams,
             # What is logged up to now; the rest is published from now on (see watch.py).
-            history=log.read(query, end=log.size) if logs else None,
+            history=log.read(query) if logs else None,
             stdin=stdin and container.spec.open_stdin,
             half_close=container.spec.stdin_once and not container.spec.tty,
             wanted=frozenset(wanted),
@@ -212,7 +220,16 @@ class Engine:
     async def logs(self, reference: str, query: LogQuery) -> AsyncIterator[LogRecord]:
         """Look the container up at once; the records come as they are iterated."""
         container = await self.rooms.state.get(reference)
-        return self.rooms.state.log(container.id).read(query)
+        return self.rooms.state.log(container).read(query)
+
+    async def top(self, reference: str) -> Sequence[ProcessInfo]:
+        """What runs in the container. Conflict for one that does not run, or is paused."""
+        return await top.top(self, reference)
+
+    async def stats(self, reference: str) -> Watch:
+        """A watch over what the container takes, to be entered as a context."""
+        container = await self.rooms.state.get(reference)
+        return self.live(container.id).sampler.watch()
 
     async def inspect(self, reference: str) -> Container:
         return await self.rooms.state.get(reference)

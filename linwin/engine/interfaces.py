@@ -23,6 +23,7 @@ from linwin.model.progress import Report
 from linwin.model.registry import Credentials, Pushed, SearchResult
 from linwin.model.template import Template
 from linwin.model.upkeep import Finding
+from linwin.model.usage import ProcessInfo, Usage
 
 
 class StagedImage(Protocol):
@@ -341,6 +342,12 @@ class Guest(Protocol):
     def files(self) -> Files:
         """The files on its C:. An archive to be unpacked has been through :meth:`Disks.plain_copy`."""
 
+    async def processes(self) -> Sequence[ProcessInfo]:
+        """What runs in the guest, but for the guest's own plumbing. Raises Unavailable."""
+
+    async def stats(self) -> Usage:
+        """What the guest has taken since its boot. Raises Unavailable, for nonsense too."""
+
     async def shutdown(self, *, timeout: float) -> None:
         """End all processes, flush the registry, sync and unmount C:. The disk is clean afterwards."""
 
@@ -380,23 +387,20 @@ class Templates(Protocol):
 class ContainerLog(Protocol):
     """The log of one container, lossless. Appended bytes survive the daemon's death, not the host's."""
 
-    @property
-    def size(self) -> int:
-        """Bytes of the log's file; what ``Container.log_offset`` remembers."""
+    async def begin(self, start: int) -> dict[StreamName, int]:
+        """Open for the container's ``start``-th start, cutting off a line that a dead daemon left torn.
 
-    async def begin(self) -> None:
-        """Open for a start, new or adopted, cutting off a line that a dead daemon left torn."""
+        Returns how many bytes of each stream of that start were appended before: none
+        for a new one, and for an adopted one whatever an earlier daemon took from the guest.
+        """
 
     async def append(self, stream: StreamName, data: bytes) -> None:
         """Write what a process printed, and wake the followers."""
 
-    async def lengths(self, offset: int) -> dict[StreamName, int]:
-        """How many bytes of each stream were logged behind ``offset`` of the file."""
+    def read(self, query: LogQuery) -> AsyncIterator[LogRecord]:
+        """What ``query`` selects of the log as it is now; when following, until :meth:`finish` is called.
 
-    def read(self, query: LogQuery, end: int | None = None) -> AsyncIterator[LogRecord]:
-        """What ``query`` selects; when following, until :meth:`finish` is called.
-
-        ``end`` bounds the bytes of the file that are read.
+        Raises Unsupported, in docker's words, for a log that keeps nothing.
         """
 
     async def finish(self) -> None:
@@ -430,7 +434,7 @@ class State(Protocol):
     async def delete(self, container_id: str) -> None:
         """Forget a container. Idempotent."""
 
-    def log(self, container_id: str) -> ContainerLog:
+    def log(self, container: Container) -> ContainerLog:
         """The container's log; one object a container for the life of the daemon."""
 
 

@@ -7,6 +7,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 
 from linwin.engine.interfaces import Guest, Machine, Process
+from linwin.engine.stats import Sampler
 from linwin.engine.streams import Streams
 from linwin.model.container import WaitCondition
 
@@ -74,5 +75,6 @@ class Live:
         self.task: asyncio.Task[None] | None = None
         self.restarts = 0
         """Restarts under way: an end is none, then, that auto-removal waits for."""
+        self.sampler = Sampler(self)
         self.console_size = (0, 0)
         """Rows and columns that a client asked for last."""

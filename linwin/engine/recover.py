@@ -79,10 +79,9 @@ async def _adopt(engine: Engine, container: Container) -> Run | None:
                 await machine.resume()  # to be talked to; it is halted again below
             guest = await rooms.guest.connect(machine, timeout=ADOPT_TIMEOUT)
             undo.push_async_callback(guest.close)
-            log = rooms.state.log(container.id)
+            log = rooms.state.log(container)
             undo.push_async_callback(log.finish)
-            await log.begin()
-            logged = await log.lengths(container.log_offset)
+            logged = await log.begin(container.starts)
             process = await guest.adopt(
                 process_id(container), stdout=logged["stdout"], stderr=logged["stderr"]
             )

@@ -78,6 +78,7 @@ async def finish(engine: Engine, container: Container) -> None:
     engine.events.container(container, "destroy")
     live = engine.forget(container.id)
     live.streams.end()
+    live.sampler.end()
     # Why it never ran is the answer of its start; docker's clients print this one as another error.
     exit_ = Exit(container.exit_code, container.error if container.started_at else "")
     for condition in get_args(WaitCondition):

@@ -37,11 +37,11 @@ async def start(engine: Engine, container: Container, tell: Tell) -> None:
     """Get the container's machine up, make it this container, and run its program."""
     rooms, overlay, live = engine.rooms, engine.paths.overlay(container.id), engine.live(container.id)
     template = await rooms.templates.get(container.template)
-    log = rooms.state.log(container.id)
+    log = rooms.state.log(container)
     async with AsyncExitStack() as undo:
         undo.push_async_exit(partial(_take_back, engine, container))
         container = await rooms.state.advance(
-            container.id, "starting", starts=container.starts + 1, log_offset=log.size, error="", exit_code=0
+            container.id, "starting", starts=container.starts + 1, error="", exit_code=0
         )
         unserved.refuse(template, container)
         await asyncio.to_thread(make_folders, engine, container)
@@ -55,7 +55,7 @@ async def start(engine: Engine, container: Container, tell: Tell) -> None:
         size = terminal.size(live.console_size, container.spec.console_size)
         process = await guest.spawn(process_id(container), process_spec(container, size))
         undo.push_async_callback(log.finish)
-        await log.begin()
+        await log.begin(container.starts)
         await rooms.state.advance(container.id, "running", started_at=time.time_ns())
         undo.pop_all()
     engine.events.container(container, "start")

@@ -96,7 +96,7 @@ async def _pass_output(engine: Engine, container: Container, run: Run) -> None:
     Nothing runs between the append and the hand-over, so that an attachment made
     at any time finds each chunk either in the log or in what is published.
     """
-    log, streams = engine.rooms.state.log(container.id), engine.live(container.id).streams
+    log, streams = engine.rooms.state.log(container), engine.live(container.id).streams
     async for chunk in run.process.output():
         try:
             await log.append(chunk.stream, chunk.data)
@@ -130,7 +130,7 @@ async def _clean_up(engine: Engine, container: Container, run: Run, exit_: Exit)
     """End the guest and its machine, and record the end. Whatever of it fails, the rest is done."""
     async with AsyncExitStack() as steps:  # from the last to the first
         steps.push_async_callback(_record, engine, container, exit_)
-        steps.push_async_callback(engine.rooms.state.log(container.id).finish)
+        steps.push_async_callback(engine.rooms.state.log(container).finish)
         steps.push_async_callback(run.machine.quit)
         steps.push_async_callback(run.guest.close)
 

@@ -6,22 +6,29 @@ import asyncio
 import base64
 import json
 import secrets
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from linwin.errors import Unavailable
 from linwin.guest import frames
 from linwin.guest.files import AgentFiles
 from linwin.guest.frames import Frame, FrameDecoder, FrameType, Torn
 from linwin.guest.messages import REBUILD, VERSION, Failure, Hello, Malformed, parse_hello
+from linwin.guest.observations import parse_processes, parse_usage
 from linwin.guest.process import GuestProcess
 from linwin.guest.session import READ_SIZE, Session
 from linwin.host import sockets
 from linwin.model.guest import Preparation, ProcessSpec
 from linwin.model.machine import MachineExit
+from linwin.model.usage import ProcessInfo, Usage
+
+T = TypeVar("T")
 
 PREPARE_TIMEOUT = 300.0
 """Seconds: Wine's own start takes 25 under software emulation on an idle host, and more on a busy one."""
+OBSERVE_TIMEOUT = 15.0
+"""Seconds for a look at a guest's processes, which takes milliseconds where nothing is wrong."""
 REOPENED = 3
 """How often a session is opened anew that its agent ended before it answered anything."""
 
@@ -78,6 +85,26 @@ class AgentGuest:
     @property
     def files(self) -> AgentFiles:
         return AgentFiles(self._session)
+
+    async def processes(self) -> list[ProcessInfo]:
+        return await self._observe("processes", parse_processes)
+
+    async def stats(self) -> Usage:
+        return await self._observe("stats", parse_usage)
+
+    async def _observe(self, op: str, parse: Callable[[Mapping[str, Any]], T]) -> T:
+        """Ask what the guest's programs do; an answer that is none costs this request only."""
+        if op not in self.hello.capabilities:
+            raise Unavailable(f"the guest's agent is too old to tell its {op}", hint=REBUILD)
+        answer = await self._session.request(op, timeout=OBSERVE_TIMEOUT)
+        if isinstance(answer, Failure):
+            raise answer.error()
+        try:
+            return parse(answer)
+        except Malformed as error:
+            raise Unavailable(
+                f"the guest's agent told nonsense of its {op}: {error}", hint="Start the container again."
+            ) from error
 
     async def shutdown(self, *, timeout: float) -> None:
         answer = await self._session.request("shutdown", timeout=timeout)

@@ -93,7 +93,7 @@ def parse_response(payload: bytes) -> Mapping[str, Any] | Failure:
         return result
     if not isinstance(error, dict):
         raise Malformed("a response's error is no object")
-    return Failure(_text(error, "kind"), _printable(_text(error, "message")))
+    return Failure(_text(error, "kind"), printable(_text(error, "message")))
 
 
 def number(fields: Mapping[str, Any], name: str, maximum: int) -> int:
@@ -121,6 +121,6 @@ def _text(fields: Mapping[str, Any], name: str, default: str | None = None) -> s
     return value
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """``text`` on one line, without what could move a terminal's cursor."""
     return "".join(c if c.isprintable() else " " for c in text[:MAX_MESSAGE])

@@ -22,7 +22,8 @@ class ContainerSpec:
     ``entrypoint`` and ``cmd`` are None where the image's own apply, and empty
     where the user cleared them. ``memory`` is in bytes and ``cpus`` a count,
     0 for the defaults. ``cold`` asks for a guest that boots and is not restored.
-    ``stop_timeout`` is in seconds. ``console_size`` is
+    ``stop_timeout`` is in seconds. ``log_driver`` is empty for the daemon's default
+    (:mod:`linwin.model.log_config` knows the options). ``console_size`` is
     (rows, columns). ``host_config`` is what the client sent, echoed by inspect.
     """
 
@@ -50,6 +51,8 @@ class ContainerSpec:
     cpus: int = 0
     console_size: tuple[int, int] = (0, 0)
     cold: bool = False
+    log_driver: str = ""
+    log_options: Mapping[str, str] = field(default_factory=dict)
     host_config: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -63,8 +66,6 @@ class Container:
     host user of its machine. ``pid`` is its QEMU's, 0 when none runs.
     ``starts`` counts starts; it names the process in the guest's agent.
     ``boot`` is how the guest of the last start came up.
-    ``log_offset`` is the size of the log in bytes when the last start began, so
-    that the stream offsets of that start can be told after a daemon's crash.
     """
 
     id: str
@@ -89,7 +90,6 @@ class Container:
     pid: int = 0
     starts: int = 0
     boot: Boot = ""
-    log_offset: int = 0
 
     @property
     def short_id(self) -> str:
@@ -99,21 +99,27 @@ class Container:
 
 @dataclass(frozen=True, slots=True)
 class LogRecord:
-    """One piece of logged output: at most one line, its newline included where it had one."""
+    """One piece of logged output: at most one line, its newline included where it had one.
+
+    ``attributes`` are what the log's options choose of the container's labels and variables.
+    """
 
     stream: Literal["stdout", "stderr"]
     time_ns: int
     data: bytes
+    attributes: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class LogQuery:
-    """Which part of a log to read. ``tail`` None means all; times in ns, 0 for open."""
+    """Which part of a log to read. ``tail`` None means all; times in ns, 0 for open.
+
+    As docker does, ``tail`` lines are counted first, whatever their stream and time.
+    """
 
     stdout: bool = True
     stderr: bool = True
     follow: bool = False
-    timestamps: bool = False
     tail: int | None = None
     since: int = 0
     until: int = 0

@@ -7,13 +7,16 @@ import dataclasses
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TypeVar
 
 from linwin.errors import Conflict, Internal, InvalidRequest, NotFound, Unavailable
+from linwin.model import log_config
 from linwin.model.container import Container, Status
+from linwin.model.log_config import LogConfig
 from linwin.paths import Paths
 from linwin.state import records, transitions
-from linwin.state.log import JsonFileLog
+from linwin.state.log import JsonFileLog, NoLog
 
 SCHEMA_VERSION = 1
 SCHEMA = """
@@ -39,7 +42,7 @@ class Database:
     def __init__(self, paths: Paths) -> None:
         self._paths = paths
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="state")
-        self._logs: dict[str, JsonFileLog] = {}
+        self._logs: dict[str, JsonFileLog | NoLog] = {}
         self._connection: sqlite3.Connection | None = None
         self._closed = False
 
@@ -96,10 +99,10 @@ class Database:
         await self._transact(lambda db: db.execute("DELETE FROM containers WHERE id = ?", (container_id,)))
         self._logs.pop(container_id, None)
 
-    def log(self, container_id: str) -> JsonFileLog:
-        if container_id not in self._logs:
-            self._logs[container_id] = JsonFileLog(self._paths.log(container_id))
-        return self._logs[container_id]
+    def log(self, container: Container) -> JsonFileLog | NoLog:
+        if container.id not in self._logs:
+            self._logs[container.id] = _log(self._paths.log(container.id), container)
+        return self._logs[container.id]
 
     async def _transact(self, work: Callable[[sqlite3.Connection], T]) -> T:
         def transaction() -> T:
@@ -146,6 +149,13 @@ class Database:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+
+def _log(path: Path, container: Container) -> JsonFileLog | NoLog:
+    config = log_config.resolve(LogConfig(container.spec.log_driver, container.spec.log_options))
+    if config.driver == "none":
+        return NoLog(path)
+    return JsonFileLog(path, log_config.rotation(config), log_config.attributes(config, container))
 
 
 def _check_free(db: sqlite3.Connection, name: str) -> None:

@@ -9,6 +9,9 @@ from typing import Any
 from linwin.errors import Internal
 from linwin.model.container import Container, ContainerSpec
 
+RETIRED = ("log_offset",)
+"""Fields of rows that an earlier linwin wrote, which mean nothing any more."""
+
 
 def dump(container: Container) -> str:
     """The JSON text of a container's row."""
@@ -19,6 +22,8 @@ def parse(text: str) -> Container:
     """The container of a row; raises Internal when the row is not one of ours."""
     try:
         fields: dict[str, Any] = json.loads(text)
+        for name in RETIRED:
+            fields.pop(name, None)
         spec = ContainerSpec(**_tuples(fields.pop("spec")))
         return Container(spec=spec, **_tuples(fields))
     except (ValueError, TypeError, KeyError) as error:

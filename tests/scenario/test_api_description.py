@@ -88,6 +88,15 @@ async def test_containers(checked: Checked, daemon: Daemon) -> None:
     assert inspected["SizeRw"] == 8192
 
 
+async def test_top_and_stats(checked: Checked, daemon: Daemon) -> None:
+    await checked("POST", "/containers/create", 201, query="name=one", body={"Image": IMAGE, "Cmd": ["hang"]})
+    await checked("GET", "/containers/{id}/stats", 200, name="one", query="stream=0")
+    await daemon.engine.start("one")
+    sample = await checked("GET", "/containers/{id}/stats", 200, name="one", query="stream=0&one-shot=1")
+    assert sample["networks"]["eth0"]["rx_bytes"] == 5000
+    await checked("GET", "/containers/{id}/top", 200, name="one")
+
+
 async def test_execs(checked: Checked, daemon: Daemon) -> None:
     await checked("POST", "/containers/create", 201, query="name=one", body={"Image": IMAGE, "Cmd": ["hang"]})
     await daemon.engine.start("one")
@@ -160,6 +169,8 @@ async def test_registries(checked: Checked, daemon: Daemon) -> None:
         ("POST", "/containers/{id}/unpause", 404, "nobody"),
         ("POST", "/containers/{id}/rename", 404, "nobody"),
         ("DELETE", "/containers/{id}", 404, "nobody"),
+        ("GET", "/containers/{id}/stats", 404, "nobody"),
+        ("GET", "/containers/{id}/top", 404, "nobody"),
         ("GET", "/images/{name}/json", 404, "no/body"),
         ("POST", "/images/{name}/tag", 400, "no/body"),
         ("DELETE", "/images/{name}", 404, "no/body"),

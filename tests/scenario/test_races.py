@@ -313,9 +313,9 @@ async def test_recovery_with_a_machine(
     daemon.engine.forget(left.id)
     if not spawned:
         guest = next(iter(daemon.fakes.guests._guests.values()))
-        (process,) = guest.processes.values()
+        (process,) = guest.running.values()
         await process.end()
-        guest.processes.clear()
+        guest.running.clear()
     engine = await recovered(daemon, running, status)
     found = await engine.inspect("pet")
     if spawned and status != "stopping":

@@ -97,7 +97,7 @@ async def test_a_new_daemon_finds_a_paused_container_paused(paths: Paths) -> Non
         for task in dying.watching():
             task.cancel()
         await asyncio.wait(dying.watching())
-        await stored.state.log(created.id).finish()
+        await stored.state.log(await dying.inspect(created.id)).finish()
     async with database(fakes, paths) as stored, served(stored, paths) as daemon:
         (machine,) = fakes.machines.running.values()
         assert (await daemon.engine.inspect("frozen")).status == "paused"

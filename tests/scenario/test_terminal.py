@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from linwin.model.guest import StreamName
 from tests.scenario.harness import IMAGE, Daemon, Docker, Finished
 from tests.scenario.raw_http import RawConnection, create, start
 from tests.scenario.terminal import Terminal, at_terminal
@@ -178,13 +179,14 @@ async def test_a_size_that_comes_during_the_start_is_caught_up_with(
     daemon: Daemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     container = await create(daemon, "screen", Tty=True, OpenStdin=True)
-    begin = daemon.engine.rooms.state.log(container).begin
+    log = daemon.engine.rooms.state.log(await daemon.engine.inspect(container))
+    begin = log.begin
 
-    async def resize_then_begin() -> None:
+    async def resize_then_begin(start: int) -> dict[StreamName, int]:
         await daemon.engine.resize(container, 12, 34)
-        await begin()
+        return await begin(start)
 
-    monkeypatch.setattr(daemon.engine.rooms.state.log(container), "begin", resize_then_begin)
+    monkeypatch.setattr(log, "begin", resize_then_begin)
     connection = await attach(daemon, container, "stream=1&stdout=1", **UPGRADE)
     await start(daemon, container)
     assert await connection.reader.readuntil(b"12x34\r\n") == b"24x80\r\n12x34\r\n"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections import deque
 from collections.abc import AsyncIterator
 
 from linwin.engine.interfaces import Machine, Mold
 from linwin.errors import CommandNotExecutable, CommandNotFound, Unavailable
 from linwin.model.guest import Chunk, Preparation, ProcessSpec, StreamName
+from linwin.model.usage import DiskUsage, NetworkUsage, ProcessInfo, Usage
 from tests.scenario.fakes.files import FakeFiles
 from tests.scenario.fakes.machine import FakeMachine
 from tests.scenario.fakes.programs import KILLED, PROGRAMS, resolve
@@ -16,6 +18,17 @@ from tests.scenario.fakes.programs import KILLED, PROGRAMS, resolve
 WINDOW = 256 * 1024
 """Bytes of one stream that may be unacknowledged."""
 PIECE = 32 * 1024
+CPU_TIME = 36_012_340_000
+"""An hour and 1.234 seconds in units of 100 ns."""
+USAGE = Usage(
+    cpu=0,
+    processors=2,
+    private=4 << 20,
+    commit=8 << 20,
+    commit_peak=9 << 20,
+    disk=DiskUsage(1, 2000, 3, 4000),
+    networks={"eth0": NetworkUsage(5000, 1, 0, 6000, 1, 0)},
+)
 
 
 class GuestLost(Exception):
@@ -108,6 +121,15 @@ class FakeProcess:
             self._input_ended = True
             self._changed.notify_all()
 
+    @property
+    def over(self) -> bool:
+        return self._exit.done()
+
+    async def acknowledged(self, stream: StreamName, count: int) -> None:
+        """Wait until so many bytes are acknowledged."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: self._acknowledged[stream] >= count)
+
     async def wait(self) -> int:
         return await asyncio.shield(self._exit)
 
@@ -135,14 +157,25 @@ class FakeGuest:
         self.prepared: Preparation | None = None
         self.mute = False
         self.warmed = False
-        self.processes: dict[str, FakeProcess] = {}
+        self.usage: Usage | Exception = Usage(
+            0,
+            2,
+            4 << 20,
+            8 << 20,
+            9 << 20,
+            DiskUsage(1, 2000, 3, 4000),
+            {"eth0": NetworkUsage(5000, 1, 0, 6000, 1, 0)},
+        )
+        self.asked = asyncio.Event()
+        self.adopted: dict[str, int] = {}
+        self.running: dict[str, FakeProcess] = {}
         machine.exited.add_done_callback(lambda _: self._end_all())
         self._ending: set[asyncio.Task[None]] = set()
 
     async def warm(self) -> None:
         if self.mute:
             raise Unavailable("this guest cannot be warmed")
-        assert not self.processes, "a guest with processes in it was frozen"
+        assert not self.running, "a guest with processes in it was frozen"
         self.warmed = True
 
     async def prepare(self, preparation: Preparation) -> None:
@@ -160,11 +193,31 @@ class FakeGuest:
                 hint="Check the path and the spelling.",
             )
         process = FakeProcess(self, spec)
-        self.processes[process_id] = process
+        self.running[process_id] = process
         return process
 
     async def adopt(self, process_id: str, *, stdout: int, stderr: int) -> FakeProcess | None:
-        return self.processes.get(process_id)
+        self.adopted = {"stdout": stdout, "stderr": stderr}
+        return self.running.get(process_id)
+
+    async def processes(self) -> list[ProcessInfo]:
+        if isinstance(self.usage, Exception):
+            raise self.usage
+        running = [process for process in self.running.values() if not process.over]
+        return [
+            ProcessInfo(
+                40 + 4 * index, f"{resolve(process.spec.argv)[0]}.exe", 36_000_000_000 + 12_340_000, 1_364_000
+            )
+            for index, process in enumerate(running)
+        ]
+
+    async def stats(self) -> Usage:
+        """Counters that grow by half a second of CPU each time they are read."""
+        self.asked.set()
+        if isinstance(self.usage, Exception):
+            raise self.usage
+        self.usage = dataclasses.replace(self.usage, cpu=self.usage.cpu + 5_000_000)
+        return self.usage
 
     @property
     def files(self) -> FakeFiles:
@@ -172,7 +225,7 @@ class FakeGuest:
         return FakeFiles(overlay, open_in_a_guest=True)
 
     async def shutdown(self, *, timeout: float) -> None:
-        for process in self.processes.values():
+        for process in self.running.values():
             await process.end()
 
     def rest(self, value: bool) -> None:
@@ -182,7 +235,7 @@ class FakeGuest:
         return None
 
     def _end_all(self) -> None:
-        for process in self.processes.values():
+        for process in self.running.values():
             task = asyncio.ensure_future(process.end())
             self._ending.add(task)
             task.add_done_callback(self._ending.discard)
@@ -215,7 +268,16 @@ class FakeGuests:
     def all(self) -> list[FakeGuest]:
         return list(self._guests.values())
 
+    def last_guest(self) -> FakeGuest:
+        """The guest that was connected to first of those made last."""
+        return list(self._guests.values())[-1]
+
+    @property
+    def adopted(self) -> dict[str, int]:
+        """From where on the daemon wanted the output of the process that it adopted last."""
+        return list(self._guests.values())[-1].adopted
+
     @property
     def last(self) -> FakeProcess:
         """The process that was started last."""
-        return list(list(self._guests.values())[-1].processes.values())[-1]
+        return list(list(self._guests.values())[-1].running.values())[-1]

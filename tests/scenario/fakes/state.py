@@ -18,32 +18,31 @@ class FakeLog:
     def __init__(self) -> None:
         self._records: list[LogRecord] = []
         self._open = False
+        self._start = 0
+        self._counts: dict[StreamName, int] = {"stdout": 0, "stderr": 0}
         self._changed = asyncio.Condition()
 
-    @property
-    def size(self) -> int:
-        return len(self._records)
-
-    async def begin(self) -> None:
+    async def begin(self, start: int) -> dict[StreamName, int]:
         self._open = True
+        if start != self._start:
+            self._start, self._counts = start, {"stdout": 0, "stderr": 0}
+        return dict(self._counts)
 
     async def append(self, stream: StreamName, data: bytes) -> None:
+        self._counts[stream] += len(data)
         async with self._changed:
             for line in data.splitlines(keepends=True) if len(data) < 4096 else [data]:
                 self._records.append(LogRecord(stream, time.time_ns(), line))
             self._changed.notify_all()
 
-    async def lengths(self, offset: int) -> dict[StreamName, int]:
-        totals: dict[StreamName, int] = {"stdout": 0, "stderr": 0}
-        for record in self._records[offset:]:
-            totals[record.stream] += len(record.data)
-        return totals
+    def read(self, query: LogQuery) -> AsyncIterator[LogRecord]:
+        return self._read(query, len(self._records))
 
-    async def read(self, query: LogQuery, end: int | None = None) -> AsyncIterator[LogRecord]:
-        chosen = [index for index, record in enumerate(self._records[:end]) if _matches(query, record)]
-        position = len(self._records)
-        for index in chosen if query.tail is None else chosen[len(chosen) - min(query.tail, len(chosen)) :]:
-            yield self._records[index]
+    async def _read(self, query: LogQuery, position: int) -> AsyncIterator[LogRecord]:
+        first = 0 if query.tail is None else max(0, position - query.tail)
+        for record in self._records[first:position]:
+            if _matches(query, record):
+                yield record
         while query.follow:
             await self._grown(position)
             if len(self._records) == position:
@@ -136,5 +135,5 @@ class FakeState:
         self.containers.pop(container_id, None)
         self._logs.pop(container_id, None)
 
-    def log(self, container_id: str) -> FakeLog:
-        return self._logs.setdefault(container_id, FakeLog())
+    def log(self, container: Container) -> FakeLog:
+        return self._logs.setdefault(container.id, FakeLog())

@@ -171,9 +171,9 @@ def test_networks_that_exist(name: str) -> None:
             "invalid restart policy: unknown policy 'often'",
         ),
         (
-            {"HostConfig": {"LogConfig": {"Type": "syslog"}}},
-            Unsupported,
-            "linwin does not support the log driver syslog (LogConfig)",
+            {"HostConfig": {"LogConfig": {"Type": "json-file", "Config": {"max-file": 3}}}},
+            InvalidRequest,
+            "invalid JSON: Config must hold text",
         ),
         ({"HostConfig": {"PidMode": "host"}}, Unsupported, "linwin does not support PidMode host"),
         ({"Volumes": {"C:\\data": {}}}, Unsupported, "linwin does not support volumes (Volumes)"),

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from linwin.cli.daemon_process import running_pid, stop_daemon
+from linwin.errors import InvalidRequest
+from linwin.model.log_config import LogConfig
 from linwin.paths import Paths
 
 HERE = Path(__file__).parent
@@ -172,3 +174,19 @@ def test_a_daemon_elsewhere_is_never_started(launch: Launch, paths: Paths) -> No
         "linwin: no daemon can be started at tcp://127.0.0.1:1\nset LINWIN_HOST to unix:///PATH\n",
     )
     assert not paths.root.exists()
+
+
+def test_the_default_log_of_containers_reaches_the_daemon(
+    monkeypatch: pytest.MonkeyPatch, linwin: Callable[..., object]
+) -> None:
+    from linwin.daemon import log_default
+
+    monkeypatch.setenv("LINWIN_LOG_DRIVER", "")
+    monkeypatch.setenv("LINWIN_LOG_OPTS", "")
+    assert log_default() == LogConfig("json-file")
+    monkeypatch.setattr(os, "execv", lambda *_: None)
+    linwin("daemon", "run", "--log-driver", "local", "--log-opt", "max-size=1m", "--log-opt", "max-file=2")
+    assert log_default() == LogConfig("local", {"max-size": "1m", "max-file": "2"})
+    monkeypatch.setenv("LINWIN_LOG_OPTS", "max-size")
+    with pytest.raises(InvalidRequest, match=r"^LINWIN_LOG_OPTS holds 'max-size'"):
+        log_default()

@@ -341,7 +341,14 @@ def test_attach_needs_a_running_container(daemon: Any, linwin: Any) -> None:
         "linwin: cannot attach to a stopped container, start it first\nlinwin start -a web\n",
     )
     container.started.set()
-    daemon.on("GET /containers/web/json", container.description(running=True, stdin=False))
+    description = container.description(running=True, stdin=False)
+    for state, sentence in (
+        ("Paused", "cannot attach to a paused container, unpause it first"),
+        ("Restarting", "cannot attach to a restarting container, wait until it is running"),
+    ):
+        daemon.on("GET /containers/web/json", {**description, "State": {"Running": True, state: True}})
+        assert linwin("attach", "web").err.startswith(f"linwin: {sentence}\n")
+    daemon.on("GET /containers/web/json", description)
     assert linwin("attach", "web").code == 5
     assert daemon.asked(f"POST /containers/{container.id}/wait").query == {"condition": "not-running"}
     assert daemon.asked(f"POST /containers/{container.id}/attach").query["stdin"] == "0"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -59,8 +59,11 @@ class ScriptedAgent:
     def respond(self, number: int, body: object) -> None:
         self.send(frames.encode(FrameType.RESPONSE, number, json.dumps(body).encode()))
 
-    def say_hello(self, session: str, *, version: int = 1, boot_id: str = "boot") -> None:
-        hello = {"session": session, "version": version, "boot_id": boot_id, "capabilities": [], "later": {}}
+    def say_hello(
+        self, session: str, *, version: int = 1, boot_id: str = "boot", capabilities: Sequence[str] = ()
+    ) -> None:
+        hello = {"session": session, "version": version, "boot_id": boot_id, "later": {}}
+        hello |= {"capabilities": list(capabilities)}
         self.send(frames.RESYNC, frames.encode(FrameType.HELLO, 0, json.dumps(hello).encode()))
 
     async def greet(self) -> None:

@@ -17,9 +17,9 @@ from linwin.state.log import JsonFileLog
 EVERYTHING = LogQuery()
 
 
-async def begun(path: Path) -> JsonFileLog:
+async def begun(path: Path, start: int = 1) -> JsonFileLog:
     log = JsonFileLog(path)
-    await log.begin()
+    await log.begin(start)
     return log
 
 
@@ -34,7 +34,7 @@ def test_every_byte_survives(pieces: list[bytes], tmp_path_factory: pytest.TempP
         for piece in pieces:
             await log.append("stdout", piece)
         assert await text(log) == b"".join(pieces)
-        assert await log.lengths(0) == {"stdout": sum(map(len, pieces)), "stderr": 0}
+        assert await log.begin(1) == {"stdout": sum(map(len, pieces)), "stderr": 0}
         await log.finish()
 
     asyncio.run(scenario())
@@ -61,12 +61,13 @@ async def test_bytes_that_are_no_utf8_are_kept_beside_their_readable_form(tmp_pa
     assert await text(log) == b"caf\xe9\n"
 
 
-async def test_tail_counts_lines_and_streams_can_be_chosen(tmp_path: Path) -> None:
+async def test_tail_counts_lines_before_streams_are_chosen_as_docker_does(tmp_path: Path) -> None:
     log = await begun(tmp_path / "log.json")
     await log.append("stdout", b"1\n2\n3\n")
     await log.append("stderr", b"oops\n")
     assert await text(log, LogQuery(tail=2)) == b"3\noops\n"
-    assert await text(log, LogQuery(tail=2, stderr=False)) == b"2\n3\n"
+    assert await text(log, LogQuery(tail=9)) == b"1\n2\n3\noops\n"
+    assert await text(log, LogQuery(tail=2, stderr=False)) == b"3\n"
     assert await text(log, LogQuery(stdout=False)) == b"oops\n"
     assert await text(log, LogQuery(tail=0)) == b""
     await log.finish()
@@ -98,23 +99,31 @@ async def test_a_line_torn_by_a_dead_daemon_is_cut_off_at_the_next_begin(tmp_pat
     log = await begun(path)
     await log.append("stdout", b"whole\n")
     await log.finish()
-    whole = log.size
+    whole = path.stat().st_size
     with path.open("ab") as file:
         file.write(b'{"log":"half')
+    assert await text(log) == b"whole\n"
+    assert await text(log, LogQuery(tail=1)) == b"whole\n"
     log = await begun(path)
-    assert log.size == whole
+    assert path.stat().st_size == whole
     await log.append("stdout", b"next\n")
     await log.finish()
     assert await text(log) == b"whole\nnext\n"
 
 
-async def test_lengths_count_from_an_offset(tmp_path: Path) -> None:
+async def test_what_is_logged_is_counted_for_each_start(tmp_path: Path) -> None:
     log = await begun(tmp_path / "log.json")
     await log.append("stdout", b"first run\n")
-    offset = log.size
+    await log.finish()
+    assert await log.begin(2) == {"stdout": 0, "stderr": 0}
     await log.append("stdout", b"abc")
     await log.append("stderr", b"\xff\xfe")
-    assert await log.lengths(offset) == {"stdout": 3, "stderr": 2}
+    other = JsonFileLog(tmp_path / "log.json")  # of the daemon after this one
+    assert await other.begin(2) == {"stdout": 3, "stderr": 2}
+    await other.append("stdout", b"d")
+    assert await other.begin(2) == {"stdout": 4, "stderr": 2}
+    assert await other.begin(3) == {"stdout": 0, "stderr": 0}
+    await other.finish()
     await log.finish()
 
 
@@ -127,7 +136,6 @@ async def test_a_foreign_line_is_named(tmp_path: Path) -> None:
 
 async def test_a_container_that_never_ran_has_an_empty_log(tmp_path: Path) -> None:
     log = JsonFileLog(tmp_path / "log.json")
-    assert log.size == 0
     assert await text(log, LogQuery(follow=True)) == b""
 
 
@@ -135,7 +143,7 @@ async def test_a_write_that_fails_half_way_leaves_whole_lines(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log = JsonFileLog(tmp_path / "log.json")
-    await log.begin()
+    await log.begin(1)
     await log.append("stdout", b"before\n")
     whole = log._file
     assert whole is not None
@@ -155,5 +163,7 @@ async def test_a_write_that_fails_half_way_leaves_whole_lines(
         await log.append("stdout", b"x")
     monkeypatch.setattr(log, "_file", whole)
     await log.append("stdout", b"after\n")
+    lost = len(b"x")
+    assert await log.begin(1) == {"stdout": len(b"before\nafter\n") + lost, "stderr": 0}
     await log.finish()
     assert [record.data async for record in log.read(LogQuery())] == [b"before\n", b"after\n"]
