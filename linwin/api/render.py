@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from linwin.engine.policy import under_way
 from linwin.model.container import Container, Status
 
 NEVER = "0001-01-01T00:00:00Z"  # the zero of Go's time.Time, which clients test for
@@ -17,11 +18,20 @@ STATES: dict[Status, str] = {
     "running": "running",
     "paused": "paused",
     "stopping": "running",
+    "restarting": "restarting",
     "exited": "exited",
     "removing": "removing",
     "dead": "dead",
 }
 """linwin's states in docker's words."""
+
+UP = frozenset({"running", "paused", "restarting"})
+"""What counts as running, in docker's words."""
+
+
+def state_of(container: Container) -> str:
+    """A container's state in docker's word. A restart by policy lasts until the program runs."""
+    return "restarting" if under_way(container) else STATES[container.status]
 
 
 def rfc3339(time_ns: int) -> str:
@@ -89,12 +99,13 @@ def duration(seconds: float) -> str:
 
 def status_text(container: Container, now_ns: int) -> str:
     """The STATUS column of ``ps``."""
-    state = STATES[container.status]
+    state = state_of(container)
+    ended = f"({container.exit_code}) {duration((now_ns - container.finished_at) / 1e9)} ago"
     if state in ("running", "paused"):
         up = f"Up {duration((now_ns - container.started_at) / 1e9)}"
         return f"{up} (Paused)" if state == "paused" else up
-    if state == "exited":
-        return f"Exited ({container.exit_code}) {duration((now_ns - container.finished_at) / 1e9)} ago"
+    if state in ("exited", "restarting"):
+        return f"{state.capitalize()} {ended}"
     return {"created": "Created", "removing": "Removal In Progress", "dead": "Dead"}[state]
 
 
@@ -109,7 +120,7 @@ def summary(container: Container) -> dict[str, Any]:
         "Created": container.created_at // 10**9,
         "Ports": [],
         "Labels": dict(container.labels),
-        "State": STATES[container.status],
+        "State": state_of(container),
         "Status": status_text(container, time.time_ns()),
         "HostConfig": {"NetworkMode": _network(container)},
         "NetworkSettings": {"Networks": _networks(container)},
@@ -132,7 +143,7 @@ def inspection(container: Container, execs: Sequence[str] = ()) -> dict[str, Any
         "HostsPath": "",
         "LogPath": "",
         "Name": f"/{container.name}",
-        "RestartCount": 0,
+        "RestartCount": container.restart_count,
         "Driver": "qcow2",
         "Platform": "windows",
         "MountLabel": "",
@@ -160,12 +171,12 @@ def inspection(container: Container, execs: Sequence[str] = ()) -> dict[str, Any
 
 
 def _state(container: Container) -> dict[str, Any]:
-    state = STATES[container.status]
+    state = state_of(container)
     return {
         "Status": state,
-        "Running": state in ("running", "paused"),
+        "Running": state in UP,
         "Paused": state == "paused",
-        "Restarting": False,
+        "Restarting": state == "restarting",
         "OOMKilled": False,
         "Dead": state == "dead",
         "Pid": container.pid,
@@ -219,7 +230,6 @@ def _host_config(container: Container) -> dict[str, Any]:
         "Binds": [],
         "ContainerIDFile": "",
         "PortBindings": {},
-        "RestartPolicy": {"Name": "no", "MaximumRetryCount": 0},
         "VolumeDriver": "",
         "VolumesFrom": [],
         "Dns": [],
@@ -236,6 +246,10 @@ def _host_config(container: Container) -> dict[str, Any]:
     }
     effective = {
         "AutoRemove": spec.auto_remove,
+        "RestartPolicy": {
+            "Name": spec.restart.name,
+            "MaximumRetryCount": spec.restart.maximum_retries,
+        },
         "Memory": spec.memory,
         "CpuCount": spec.cpus,
         "ConsoleSize": list(spec.console_size),

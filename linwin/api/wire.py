@@ -42,6 +42,7 @@ def container_spec(body: Fields) -> tuple[ContainerSpec, tuple[str, ...]]:
         stop_signal=body.text("StopSignal"),
         stop_timeout=body.integer("StopTimeout"),
         auto_remove=host.auto_remove,
+        restart=host.restart,
         memory=host.memory,
         cpus=host.cpus,
         console_size=host.console_size,

@@ -23,6 +23,7 @@ from linwin.engine import (
     recover,
     remove,
     restart,
+    restarts,
     start,
     stop,
     terminal,
@@ -36,6 +37,7 @@ from linwin.engine.exec import Exec, Execs
 from linwin.engine.interfaces import Rooms
 from linwin.engine.live import Exit, Live
 from linwin.engine.streams import Attachment
+from linwin.engine.timing import Timing
 from linwin.errors import CommandNotFound, Conflict, LinwinError
 from linwin.model.container import Container, ContainerSpec, LogQuery, LogRecord, WaitCondition
 from linwin.model.exec import ExecSpec
@@ -73,7 +75,9 @@ class HostInfo:
 class Engine:
     """All verbs, for one ``LINWIN_ROOT``."""
 
-    def __init__(self, rooms: Rooms, paths: Paths, *, checkpoints: bool = True) -> None:
+    def __init__(
+        self, rooms: Rooms, paths: Paths, *, checkpoints: bool = True, timing: Timing | None = None
+    ) -> None:
         self.rooms = rooms
         self.paths = paths
         self.checkpoints = Checkpoints(self, enabled=checkpoints)
@@ -81,6 +85,10 @@ class Engine:
         """Held while a container is created, while references move, and while what no container uses goes."""
         self.chains = ChainUse()
         self.execs = Execs()
+        self.timing = timing or Timing()
+        self.closing = False
+        """The daemon is on its way out: what it stops now, the next one starts again."""
+        self.restarting_slots = asyncio.Semaphore(restarts.AT_ONCE)
         self._live: dict[str, Live] = {}
 
     # What the verbs share
@@ -90,6 +98,13 @@ class Engine:
 
     def forget(self, container_id: str) -> Live:
         return self._live.pop(container_id, None) or Live()
+
+    def lives(self) -> list[Live]:
+        return list(self._live.values())
+
+    async def follow_restart(self, container_id: str) -> None:
+        """Carry out the restart by policy that the state announces."""
+        await restarts.follow(self, await self.rooms.state.get(container_id))
 
     def watching(self) -> list[asyncio.Task[None]]:
         return [live.task for live in self._live.values() if live.task is not None]
@@ -121,11 +136,12 @@ class Engine:
         try:
             async with self.live(container.id).lock:
                 container = await stop.settle(self, await self.rooms.state.get(container.id))
-                if container.status == "running":
+                if container.status in ("running", "restarting"):
                     return False
                 if container.status == "paused":
                     raise Conflict("cannot start a paused container, try unpause instead")
                 start.check_startable(container)
+                self.live(container.id).delay = 0.0
                 await start.start(self, container, tell)
                 return True
         except BaseException as error:

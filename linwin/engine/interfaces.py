@@ -386,6 +386,9 @@ class State(Protocol):
         Raises Conflict, naming both states, for a move that is not legal.
         """
 
+    async def amend(self, container_id: str, **changes: object) -> Container:
+        """Set fields of a container and leave its status. Raises NotFound."""
+
     async def rename(self, container_id: str, name: str) -> Container:
         """Raises Conflict in docker's words when the name is taken."""
 

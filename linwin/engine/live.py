@@ -30,6 +30,10 @@ class Run:
     guest: Guest
     process: Process
     paused: bool = False
+    asked_to_end: bool = False
+    """Somebody stops or kills it: whatever its restart policy, this end is final."""
+    again: bool = False
+    """Its end is recorded as a restart."""
     over: asyncio.Future[Exit] = field(default_factory=asyncio.Future)
     """Resolves when the run has been cleaned up and the state says so, or raises why it does not say so."""
 
@@ -72,6 +76,10 @@ class Live:
         self.waiters = Waiters()
         self.run: Run | None = None
         self.task: asyncio.Task[None] | None = None
+        self.interrupted = asyncio.Event()
+        """Set to end a wait between two restarts by policy."""
+        self.delay = 0.0
+        """Seconds that the last such wait was to take."""
         self.restarts = 0
         """Restarts under way: an end is none, then, that auto-removal waits for."""
         self.console_size = (0, 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from linwin.engine import policy
 from linwin.engine.live import Run
 from linwin.errors import Conflict
 from linwin.model.container import Container
@@ -22,6 +23,7 @@ async def pause(engine: Engine, reference: str) -> None:
             raise Conflict(
                 f"Container {reference} is already paused", hint=f"Let it go on: linwin unpause {reference}"
             )
+        policy.refuse(container)
         if run is None or container.status != "running":
             raise Conflict(
                 f"Container {reference} is not running", hint="Only a running container is paused."
@@ -56,7 +58,8 @@ async def halt(run: Run) -> None:
 
 
 def refuse(container: Container, reference: str, verb: str) -> None:
-    """Raise Conflict, in docker's words, where a paused container cannot serve."""
+    """Raise Conflict, in docker's words, for a container that is paused, or between two runs."""
+    policy.refuse(container)
     if container.status == "paused":
         raise Conflict(
             f"container {reference} is paused, unpause the container before {verb}",

@@ -33,15 +33,25 @@ ENTROPY = 64
 """Random bytes that each guest is given: twice what its generator holds."""
 
 
-async def start(engine: Engine, container: Container, tell: Tell) -> None:
-    """Get the container's machine up, make it this container, and run its program."""
+async def start(engine: Engine, container: Container, tell: Tell, *, by_hand: bool = True) -> None:
+    """Get the container's machine up, make it this container, and run its program.
+
+    ``by_hand`` is false for a restart by policy, which counts on.
+    """
     rooms, overlay, live = engine.rooms, engine.paths.overlay(container.id), engine.live(container.id)
     template = await rooms.templates.get(container.template)
     log = rooms.state.log(container.id)
     async with AsyncExitStack() as undo:
         undo.push_async_exit(partial(_take_back, engine, container))
         container = await rooms.state.advance(
-            container.id, "starting", starts=container.starts + 1, log_offset=log.size, error="", exit_code=0
+            container.id,
+            "starting",
+            starts=container.starts + 1,
+            log_offset=log.size,
+            error="",
+            exit_code=0,
+            stopped_by_hand=False,
+            restart_count=0 if by_hand else container.restart_count,
         )
         await asyncio.to_thread(make_folders, engine, container)
         if not overlay.exists():

@@ -6,8 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Status = Literal["created", "starting", "running", "paused", "stopping", "exited", "removing", "dead"]
-"""``starting`` and ``stopping`` are intents: written before the work they name begins."""
+from linwin.model.health import HealthCheck, HealthStatus
+from linwin.model.restart import RestartPolicy
+
+Status = Literal[
+    "created", "starting", "running", "paused", "stopping", "restarting", "exited", "removing", "dead"
+]
+"""``starting`` and ``stopping`` are intents: written before the work they name begins.
+
+``restarting`` is one too: its run has ended, and its policy is to start it again.
+"""
 
 Boot = Literal["", "cold", "restored"]
 """How a guest came up; empty for one that never did."""
@@ -23,7 +31,8 @@ class ContainerSpec:
     where the user cleared them. ``memory`` is in bytes and ``cpus`` a count,
     0 for the defaults. ``cold`` asks for a guest that boots and is not restored.
     ``stop_timeout`` is in seconds. ``console_size`` is
-    (rows, columns). ``host_config`` is what the client sent, echoed by inspect.
+    (rows, columns). ``health_check`` None is for the image's own.
+    ``host_config`` is what the client sent, echoed by inspect.
     """
 
     image: str
@@ -50,6 +59,8 @@ class ContainerSpec:
     cpus: int = 0
     console_size: tuple[int, int] = (0, 0)
     cold: bool = False
+    restart: RestartPolicy = field(default_factory=RestartPolicy)
+    health_check: HealthCheck | None = None
     host_config: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -65,6 +76,9 @@ class Container:
     ``boot`` is how the guest of the last start came up.
     ``log_offset`` is the size of the log in bytes when the last start began, so
     that the stream offsets of that start can be told after a daemon's crash.
+    ``restart_count`` counts the restarts by policy since its user last started it, and
+    ``stopped_by_hand`` says that its user, and not the daemon's end, stopped it since.
+    ``health_check`` is the spec's over the image's, ``health`` its last status.
     """
 
     id: str
@@ -90,6 +104,10 @@ class Container:
     starts: int = 0
     boot: Boot = ""
     log_offset: int = 0
+    restart_count: int = 0
+    stopped_by_hand: bool = False
+    health_check: HealthCheck | None = None
+    health: HealthStatus = ""
 
     @property
     def short_id(self) -> str:

@@ -161,14 +161,31 @@ def test_networks_that_exist(name: str) -> None:
             "linwin does not support the network mode container:x",
         ),
         (
-            {"HostConfig": {"RestartPolicy": {"Name": "always"}}},
-            Unsupported,
-            "linwin does not support the restart policy always (RestartPolicy)",
-        ),
-        (
             {"HostConfig": {"RestartPolicy": {"Name": "often"}}},
             InvalidRequest,
-            "invalid restart policy: unknown policy 'often'",
+            "invalid restart policy: unknown policy 'often'; use one of "
+            "'no', 'always', 'on-failure', or 'unless-stopped'",
+        ),
+        (
+            {"HostConfig": {"RestartPolicy": {"Name": "always", "MaximumRetryCount": 3}}},
+            InvalidRequest,
+            "invalid restart policy: maximum retry count can only be used with 'on-failure'",
+        ),
+        (
+            {"HostConfig": {"RestartPolicy": {"Name": "no", "MaximumRetryCount": -1}}},
+            InvalidRequest,
+            "invalid restart policy: maximum retry count can only be used with 'on-failure' "
+            "and cannot be negative",
+        ),
+        (
+            {"HostConfig": {"RestartPolicy": {"Name": "on-failure", "MaximumRetryCount": -1}}},
+            InvalidRequest,
+            "invalid restart policy: maximum retry count cannot be negative",
+        ),
+        (
+            {"HostConfig": {"RestartPolicy": {"Name": "always"}, "AutoRemove": True}},
+            InvalidRequest,
+            "can't create 'AutoRemove' container with restart policy",
         ),
         (
             {"HostConfig": {"LogConfig": {"Type": "syslog"}}},
