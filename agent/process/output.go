@@ -23,6 +23,7 @@ type Output struct {
 	limit    uint64 // the host accepts bytes before this offset
 	ended    bool
 	told     bool // EOF went out in this session
+	useless  bool // nobody will ask for it
 	hurried  bool // the process ended: take what is left whatever the backlog
 	attached bool
 	wake     func()
@@ -37,10 +38,15 @@ func newOutput() *Output {
 // append adds printed bytes, waiting while the backlog is full.
 func (o *Output) append(p []byte) {
 	o.mu.Lock()
-	for len(o.kept) >= Backlog && !o.hurried {
+	for len(o.kept) >= Backlog && !o.hurried && !o.useless {
 		o.room.Wait()
 	}
-	o.kept = append(o.kept, p...)
+	if o.useless {
+		o.acked += uint64(len(p))
+		o.sent = o.acked
+	} else {
+		o.kept = append(o.kept, p...)
+	}
 	wake := o.wake
 	o.mu.Unlock()
 	wake()
@@ -50,6 +56,16 @@ func (o *Output) append(p []byte) {
 func (o *Output) hurry() {
 	o.mu.Lock()
 	o.hurried = true
+	o.mu.Unlock()
+	o.room.Broadcast()
+}
+
+// discard drops what is kept and all that comes.
+func (o *Output) discard() {
+	o.mu.Lock()
+	o.useless = true
+	o.acked += uint64(len(o.kept))
+	o.sent, o.kept = o.acked, nil
 	o.mu.Unlock()
 	o.room.Broadcast()
 }

@@ -102,8 +102,9 @@ async def inspect(request: web.Request) -> web.Response:
     """``GET /containers/{id}/json``, with ``size`` what its files take."""
     container = await engine_of(request).inspect(_id(request))
     sizes = await _sizes(request, container) if query.flag(request, "size") else {}
-    execs = engine_of(request).execs.of(container.id)
-    return answer({**render.inspection(container, execs), **sizes})
+    engine = engine_of(request)
+    shown = render.inspection(container, engine.execs.of(container.id), engine.health(container))
+    return answer({**shown, **sizes})
 
 
 async def list_some(request: web.Request) -> web.Response:

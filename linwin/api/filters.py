@@ -12,10 +12,13 @@ from linwin.errors import InvalidRequest
 from linwin.model.container import Container
 from linwin.model.image import Image
 
-CONTAINER_FILTERS = frozenset({"id", "name", "status", "label", "ancestor", "exited", "before", "since"})
+CONTAINER_FILTERS = frozenset(
+    {"id", "name", "status", "label", "ancestor", "exited", "before", "since", "health"}
+)
 IMAGE_FILTERS = frozenset({"reference", "label", "dangling", "before", "since"})
 
 _STATUSES = frozenset(STATES.values())
+_HEALTH = frozenset({"none", "starting", "healthy", "unhealthy"})
 _LONGEST_PATTERN = 1000
 
 
@@ -62,9 +65,19 @@ def _statuses(wanted: Filters) -> frozenset[str]:
     return frozenset(wanted.get("status", ()))
 
 
+def _health(wanted: Filters) -> frozenset[str]:
+    for status in wanted.get("health", ()):
+        if status not in _HEALTH:
+            raise InvalidRequest(
+                f"invalid filter 'health={status}'", hint=f"Use one of: {', '.join(sorted(_HEALTH))}."
+            )
+    return frozenset(wanted.get("health", ()))
+
+
 def _container_test(wanted: Filters, ancestors: frozenset[str]) -> Callable[[Container], bool]:
     ids = [_pattern("id", text) for text in wanted.get("id", ())]
     names = [_pattern("name", text) for text in wanted.get("name", ())]
+    health = _health(wanted)
     codes = {_exit_code(text) for text in wanted.get("exited", ())}
 
     def test(container: Container) -> bool:
@@ -72,6 +85,7 @@ def _container_test(wanted: Filters, ancestors: frozenset[str]) -> Callable[[Con
             (not ids or any(pattern.search(container.id) for pattern in ids))
             and (not names or any(_names(pattern, container.name) for pattern in names))
             and (not codes or (state_of(container) == "exited" and container.exit_code in codes))
+            and (not health or (container.health or "none") in health)
             and ("ancestor" not in wanted or container.image_id in ancestors)
             and labelled(container.labels, wanted.get("label", ()))
         )

@@ -9,7 +9,9 @@ from typing import Any
 
 from linwin.engine.policy import under_way
 from linwin.model.container import Container, Status
+from linwin.model.health import HealthCheck, HealthReport, HealthStatus
 
+NO_HEALTH = HealthReport("")
 NEVER = "0001-01-01T00:00:00Z"  # the zero of Go's time.Time, which clients test for
 
 STATES: dict[Status, str] = {
@@ -103,10 +105,18 @@ def status_text(container: Container, now_ns: int) -> str:
     ended = f"({container.exit_code}) {duration((now_ns - container.finished_at) / 1e9)} ago"
     if state in ("running", "paused"):
         up = f"Up {duration((now_ns - container.started_at) / 1e9)}"
-        return f"{up} (Paused)" if state == "paused" else up
+        return f"{up} (Paused)" if state == "paused" else up + _HEALTH[container.health]
     if state in ("exited", "restarting"):
         return f"{state.capitalize()} {ended}"
     return {"created": "Created", "removing": "Removal In Progress", "dead": "Dead"}[state]
+
+
+_HEALTH: dict[HealthStatus, str] = {
+    "": "",
+    "starting": " (health: starting)",
+    "healthy": " (healthy)",
+    "unhealthy": " (unhealthy)",
+}
 
 
 def summary(container: Container) -> dict[str, Any]:
@@ -129,14 +139,16 @@ def summary(container: Container) -> dict[str, Any]:
     }
 
 
-def inspection(container: Container, execs: Sequence[str] = ()) -> dict[str, Any]:
+def inspection(
+    container: Container, execs: Sequence[str] = (), health: HealthReport = NO_HEALTH
+) -> dict[str, Any]:
     """The answer of ``/containers/{id}/json``; ``execs`` are the ids of those that are not over."""
     return {
         "Id": container.id,
         "Created": rfc3339(container.created_at),
         "Path": container.argv[0] if container.argv else "",
         "Args": list(container.argv[1:]),
-        "State": _state(container),
+        "State": {**_state(container), **_health(health)},
         "Image": container.image_id,
         "ResolvConfPath": "",
         "HostnamePath": "",
@@ -187,6 +199,35 @@ def _state(container: Container) -> dict[str, Any]:
     }
 
 
+def _health(report: HealthReport) -> dict[str, Any]:
+    if not report.status:
+        return {}
+    log = [
+        {
+            "Start": rfc3339(result.started_at),
+            "End": rfc3339(result.ended_at),
+            "ExitCode": result.exit_code,
+            "Output": result.output,
+        }
+        for result in report.log
+    ]
+    return {"Health": {"Status": report.status, "FailingStreak": report.failing_streak, "Log": log}}
+
+
+def _health_check(check: HealthCheck | None) -> dict[str, Any]:
+    if check is None:
+        return {}
+    fields = {
+        "Test": list(check.test),
+        "Interval": check.interval,
+        "Timeout": check.timeout,
+        "StartPeriod": check.start_period,
+        "StartInterval": check.start_interval,
+        "Retries": check.retries,
+    }
+    return {"Healthcheck": {name: value for name, value in fields.items() if value}}
+
+
 def _config(container: Container) -> dict[str, Any]:
     """The configuration the container runs with: the user's over the image's."""
     spec = container.spec
@@ -211,6 +252,7 @@ def _config(container: Container) -> dict[str, Any]:
         "Labels": dict(container.labels),
         "StopSignal": spec.stop_signal or None,
         "StopTimeout": spec.stop_timeout,
+        **_health_check(container.health_check),
     }
 
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from linwin.engine import command, names, signals
+from linwin.engine import command, health, names, signals
 from linwin.errors import Conflict, InvalidRequest, NotFound, unserved
 from linwin.model.builds import serves
 from linwin.model.chain import chain_ids
@@ -51,6 +51,8 @@ async def create(engine: Engine, spec: ContainerSpec, name: str | None) -> str:
             cwd=cwd,
             user=spec.user or image.config.user,
             labels={**image.config.labels, **spec.labels},
+            shell=image.config.shell,
+            health_check=health.merge(spec.health_check, image.config.health_check),
             uid=free_uid(engine.paths.tag, (other.uid for other in others)),
             created_at=time.time_ns(),
         )

@@ -14,6 +14,7 @@ from pathlib import Path
 from linwin.engine import (
     check,
     disk,
+    health,
     load,
     names,
     pause,
@@ -42,6 +43,7 @@ from linwin.errors import CommandNotFound, Conflict, LinwinError
 from linwin.model.container import Container, ContainerSpec, LogQuery, LogRecord, WaitCondition
 from linwin.model.exec import ExecSpec
 from linwin.model.guest import StreamName
+from linwin.model.health import HealthReport, HealthStatus
 from linwin.model.image import Image, Removed
 from linwin.model.progress import Progress, Report
 from linwin.model.registry import Credentials, Pulled, Pushed, SearchResult
@@ -105,6 +107,14 @@ class Engine:
     async def follow_restart(self, container_id: str) -> None:
         """Carry out the restart by policy that the state announces."""
         await restarts.follow(self, await self.rooms.state.get(container_id))
+
+    async def health_changed(self, container: Container, status: HealthStatus) -> None:
+        """Note what the health of a container that runs has become."""
+        await self.rooms.state.amend(container.id, health=status)
+
+    def health(self, container: Container) -> HealthReport:
+        """Its status and the last results, an empty status where it has no health check."""
+        return health.report(self, container)
 
     def watching(self) -> list[asyncio.Task[None]]:
         return [live.task for live in self._live.values() if live.task is not None]

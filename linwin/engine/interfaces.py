@@ -297,6 +297,12 @@ class Guest(Protocol):
     async def prepare(self, preparation: Preparation) -> None:
         """Mount the plugged C:, load its registry, set name, clock and random numbers."""
 
+    async def set_clock(self, time_ns: int) -> None:
+        """Set the time of day, in nanoseconds since the epoch; left alone where it is right.
+
+        Raises Unavailable. Agents that are too old for it leave the clock as it is.
+        """
+
     async def spawn(self, process_id: str, spec: ProcessSpec) -> Process:
         """Start a process. Raises CommandNotFound or CommandNotExecutable in docker's words."""
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from linwin.engine.interfaces import Guest, Machine, Process
 from linwin.engine.streams import Streams
 from linwin.model.container import WaitCondition
+
+if TYPE_CHECKING:
+    from linwin.engine.health import Monitor
 
 LOST = 255
 """The exit code of a container whose guest was lost."""
@@ -34,6 +38,8 @@ class Run:
     """Somebody stops or kills it: whatever its restart policy, this end is final."""
     again: bool = False
     """Its end is recorded as a restart."""
+    monitor: Monitor | None = None
+    """Of its health, where it has a check."""
     over: asyncio.Future[Exit] = field(default_factory=asyncio.Future)
     """Resolves when the run has been cleaned up and the state says so, or raises why it does not say so."""
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from typing import TYPE_CHECKING
 
 from linwin.engine import policy
 from linwin.engine.live import Run
-from linwin.errors import Conflict
+from linwin.errors import Conflict, LinwinError
 from linwin.model.container import Container
 
 if TYPE_CHECKING:
     from linwin.engine.engine import Engine
+
+logger = logging.getLogger(__name__)
 
 
 async def pause(engine: Engine, reference: str) -> None:
@@ -29,6 +33,8 @@ async def pause(engine: Engine, reference: str) -> None:
                 f"Container {reference} is not running", hint="Only a running container is paused."
             )
         await engine.rooms.state.advance(container.id, "paused")
+        if run.monitor is not None:
+            await run.monitor.rest()
         await halt(run)
 
 
@@ -46,8 +52,19 @@ async def wake(engine: Engine, container: Container) -> bool:
     if container.status != "paused" or run is None:
         return False
     await run.wake()
+    await set_clock(container, run)
     await engine.rooms.state.advance(container.id, "running")
+    if run.monitor is not None:
+        run.monitor.begin()
     return True
+
+
+async def set_clock(container: Container, run: Run) -> None:
+    """Tell the guest what time it is: its clock stood still with its machine. It goes on in any case."""
+    try:
+        await run.guest.set_clock(time.time_ns())
+    except LinwinError as error:
+        logger.warning("container %s: its clock is behind: %s", container.short_id, error)
 
 
 async def halt(run: Run) -> None:

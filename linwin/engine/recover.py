@@ -8,7 +8,7 @@ import time
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
-from linwin.engine import pause, remove, restarts, stop, watch
+from linwin.engine import health, pause, remove, restarts, stop, watch
 from linwin.engine.live import LOST, Run
 from linwin.engine.start import abandon, at_rest, machine_spec, process_id
 from linwin.engine.stop import UNDER_WAY
@@ -51,10 +51,14 @@ async def _take_over(engine: Engine, container: Container) -> None:
         await _lay_to_rest(engine, container)
         return
     if container.status == "starting":
-        await engine.rooms.state.advance(container.id, "running", started_at=time.time_ns())
+        await engine.rooms.state.advance(
+            container.id, "running", started_at=time.time_ns(), health=health.at_start(container)
+        )
+    await pause.set_clock(container, run)
     watch.begin(engine, container, run)
     if container.status == "paused":
         await pause.halt(run)
+    health.begin(engine, await engine.rooms.state.get(container.id), run)
     logger.info("container %s: its running guest was adopted", container.short_id)
     if container.status == "stopping":
         await stop.force(run)

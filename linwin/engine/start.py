@@ -12,7 +12,7 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from linwin.engine import command, terminal, watch
+from linwin.engine import command, health, terminal, watch
 from linwin.engine.checkpoints import guest_spec
 from linwin.engine.create import MIB
 from linwin.engine.live import Exit, Run
@@ -71,9 +71,13 @@ async def start(engine: Engine, container: Container, tell: Tell, *, by_hand: bo
         process = await guest.spawn(process_id(container), process_spec(container, size))
         undo.push_async_callback(log.finish)
         await log.begin()
-        await rooms.state.advance(container.id, "running", started_at=time.time_ns())
+        container = await rooms.state.advance(
+            container.id, "running", started_at=time.time_ns(), health=health.at_start(container)
+        )
         undo.pop_all()
-    watch.begin(engine, container, Run(machine, guest, process))
+    run = Run(machine, guest, process)
+    watch.begin(engine, container, run)
+    health.begin(engine, container, run)
     if container.spec.tty:
         await terminal.catch_up(process, size, terminal.size(live.console_size, size))
 

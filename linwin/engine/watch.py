@@ -8,7 +8,7 @@ import time
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
-from linwin.engine import policy, remove
+from linwin.engine import health, policy, remove
 from linwin.engine.live import LOST, Exit, Run
 from linwin.errors import LinwinError, Unavailable
 from linwin.model.container import Container
@@ -36,6 +36,8 @@ async def _run_to_end(engine: Engine, container: Container, run: Run) -> None:
     live = engine.live(container.id)
     exit_ = await _outcome(engine, container, run)
     async with live.lock:
+        if run.monitor is not None:
+            await run.monitor.rest()
         doomed = container.spec.auto_remove and not live.restarts
         exit_ = await _shut_down(container, run, exit_, doomed=doomed)
         try:
@@ -151,5 +153,6 @@ async def _record(engine: Engine, container: Container, run: Run, exit_: Exit) -
         error=exit_.error,
         finished_at=time.time_ns(),
         restart_count=container.restart_count + again,
+        health=health.at_end(container),
     )
     run.again = again

@@ -78,7 +78,8 @@ class Container:
     that the stream offsets of that start can be told after a daemon's crash.
     ``restart_count`` counts the restarts by policy since its user last started it, and
     ``stopped_by_hand`` says that its user, and not the daemon's end, stopped it since.
-    ``health_check`` is the spec's over the image's, ``health`` its last status.
+    ``health_check`` is the spec's over the image's, ``health`` its last status; ``shell``
+    is the image's, which runs checks.
     """
 
     id: str
@@ -106,6 +107,7 @@ class Container:
     log_offset: int = 0
     restart_count: int = 0
     stopped_by_hand: bool = False
+    shell: tuple[str, ...] = ()
     health_check: HealthCheck | None = None
     health: HealthStatus = ""
 

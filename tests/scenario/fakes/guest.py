@@ -42,6 +42,10 @@ class FakeProcess:
 
     # What a program does
 
+    @property
+    def sick(self) -> bool:
+        return self._guest.sick
+
     async def print(self, data: bytes, stream: StreamName = "stdout") -> None:
         for start in range(0, len(data), PIECE):
             piece = data[start : start + PIECE]
@@ -134,6 +138,9 @@ class FakeGuest:
         self.prepared: Preparation | None = None
         self.mute = False
         self.warmed = False
+        self.sick = False
+        self.clockless = False
+        self.clock: list[int] = []
         self.processes: dict[str, FakeProcess] = {}
         machine.exited.add_done_callback(lambda _: self._end_all())
         self._ending: set[asyncio.Task[None]] = set()
@@ -147,6 +154,11 @@ class FakeGuest:
     async def prepare(self, preparation: Preparation) -> None:
         assert preparation.c_serial in self.machine.plugged, "C: is prepared before it was plugged"
         self.prepared = preparation
+
+    async def set_clock(self, time_ns: int) -> None:
+        if self.clockless:
+            raise Unavailable("this guest's clock cannot be set")
+        self.clock.append(time_ns)
 
     async def spawn(self, process_id: str, spec: ProcessSpec) -> FakeProcess:
         program = resolve(spec.argv)[0]
