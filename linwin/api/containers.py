@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from aiohttp import web
 
-from linwin.api import filters, platforms, query, render, wire
+from linwin.api import filters, hostconfig, platforms, query, render, wire
 from linwin.api.context import LIFETIME, PATHS, answer, engine_of
 from linwin.api.fields import body_of
 from linwin.engine.usage import allocated
@@ -72,6 +72,13 @@ async def rename(request: web.Request) -> web.Response:
         engine_of(request).rename(_id(request), request.query.get("name", ""))
     )
     return web.Response(status=204)
+
+
+async def update(request: web.Request) -> web.Response:
+    """``POST /containers/{id}/update``: 200 with warnings about what was ignored."""
+    wanted, warnings = hostconfig.parse_update(await body_of(request))
+    await request.app[LIFETIME].complete(engine_of(request).update(_id(request), wanted))
+    return answer({"Warnings": list(warnings)})
 
 
 async def kill(request: web.Request) -> web.Response:
@@ -165,6 +172,7 @@ ROUTES = (
     ("POST", "/containers/{id}/pause", pause),
     ("POST", "/containers/{id}/unpause", unpause),
     ("POST", "/containers/{id}/rename", rename),
+    ("POST", "/containers/{id}/update", update),
     ("POST", "/containers/{id}/kill", kill),
     ("POST", "/containers/{id}/resize", resize),
     ("DELETE", "/containers/{id}", remove),

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from linwin.api.fields import Fields
 from linwin.errors import InvalidRequest, NotFound, Unsupported
+from linwin.model.container import Update
 from linwin.model.restart import RestartPolicy
 
 NETWORKS = frozenset({"", "default", "nat", "none"})
@@ -106,6 +107,22 @@ def parse(fields: Fields) -> HostConfig:
         console_size=console_size(fields),
         warnings=_warnings(fields),
     )
+
+
+def parse_update(fields: Fields) -> tuple[Update, tuple[str, ...]]:
+    """Read the body of an update, which is part of a HostConfig, and what is ignored of it."""
+    for name, (what, hint) in REFUSED.items():
+        if fields.given(name):
+            raise Unsupported(f"linwin does not support {what} ({name})", hint=hint)
+    policy = fields.object("RestartPolicy")
+    sent = {name: value for name, value in fields.raw().items() if value and name in ("NanoCpus", "CpuCount")}
+    wanted = Update(
+        memory=_not_negative(fields, "Memory"),
+        cpus=_cpus(fields),
+        restart=restart_policy(policy) if policy.text("Name") else None,
+        host_config={"NanoCpus": 0, **sent} if sent else {},
+    )
+    return wanted, _warnings(fields)
 
 
 def check_network(name: str) -> None:

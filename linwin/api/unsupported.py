@@ -13,7 +13,6 @@ from linwin.errors import Unsupported
 _LATER = "This version of linwin does not have it."
 
 _REFUSALS = (
-    ("POST", "/containers/{id}/update", "docker update", _LATER),
     ("GET", "/containers/{id}/top", "docker top", _LATER),
     ("GET", "/containers/{id}/stats", "docker stats", _LATER),
     ("GET", "/containers/{id}/changes", "docker diff", _LATER),

@@ -23,6 +23,7 @@ MEMBERS = {
     "start": "start:start",
     "stop": "stop:stop",
     "unpause": "unpause:unpause",
+    "update": "update:update",
     "wait": "wait:wait",
 }
 

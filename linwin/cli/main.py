@@ -52,6 +52,7 @@ COMMANDS = {
     "tag": "tag:tag",
     "template": "template:template",
     "unpause": "unpause:unpause",
+    "update": "update:update",
     "version": "version:version",
     "wait": "wait:wait",
 }

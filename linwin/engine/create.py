@@ -35,6 +35,8 @@ async def create(engine: Engine, spec: ContainerSpec, name: str | None) -> str:
             signals.parse(stop_signal)  # refused now, and not when somebody wants to stop it
         template = await template_for(engine, image)
         check_memory(spec, template)
+        if spec.memory:
+            await engine.admission.check_size(spec.memory // MIB)
         cwd = working_dir(spec.working_dir or image.config.working_dir)
         resolved = command.resolve(spec, image.config)
         others = await engine.rooms.state.list()

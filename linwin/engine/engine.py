@@ -28,9 +28,11 @@ from linwin.engine import (
     start,
     stop,
     terminal,
+    update,
     usage,
 )
 from linwin.engine import exec as execs
+from linwin.engine.admission import Admission
 from linwin.engine.chains import ChainUse
 from linwin.engine.checkpoints import Checkpoints
 from linwin.engine.create import choose_template, create, left_out_hint
@@ -40,7 +42,7 @@ from linwin.engine.live import Exit, Live
 from linwin.engine.streams import Attachment
 from linwin.engine.timing import Timing
 from linwin.errors import CommandNotFound, Conflict, LinwinError
-from linwin.model.container import Container, ContainerSpec, LogQuery, LogRecord, WaitCondition
+from linwin.model.container import Container, ContainerSpec, LogQuery, LogRecord, Update, WaitCondition
 from linwin.model.exec import ExecSpec
 from linwin.model.guest import StreamName
 from linwin.model.health import HealthReport, HealthStatus
@@ -83,6 +85,7 @@ class Engine:
         self.rooms = rooms
         self.paths = paths
         self.checkpoints = Checkpoints(self, enabled=checkpoints)
+        self.admission = Admission(rooms.machine)
         self.creating = asyncio.Lock()
         """Held while a container is created, while references move, and while what no container uses goes."""
         self.chains = ChainUse()
@@ -223,6 +226,10 @@ class Engine:
         """Raises InvalidRequest for a name that is none, Conflict for one that is taken."""
         container = await self.rooms.state.get(reference)
         await self.rooms.state.rename(container.id, names.check(name))
+
+    async def update(self, reference: str, wanted: Update) -> None:
+        """Raises Conflict for what cannot be changed while the container runs."""
+        await update.update(self, reference, wanted)
 
     async def remove(self, reference: str, *, force: bool = False, volumes: bool = False) -> None:
         """``volumes`` (docker's -v) has nothing to act on yet: containers have no volumes."""

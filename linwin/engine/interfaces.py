@@ -17,7 +17,7 @@ from typing import Protocol
 from linwin.model.container import Container, LogQuery, LogRecord, Status
 from linwin.model.guest import Chunk, Preparation, ProcessSpec, StreamName
 from linwin.model.image import Image, Layer, Removed
-from linwin.model.machine import Checkpoint, MachineExit, MachineSpec
+from linwin.model.machine import Checkpoint, MachineExit, MachineSpec, Room
 from linwin.model.progress import Report
 from linwin.model.registry import Credentials, Pushed, SearchResult
 from linwin.model.template import Template
@@ -235,6 +235,9 @@ class Machines(Protocol):
 
     async def version(self) -> str:
         """The hypervisor and its version, as ``QEMU 7.2.22``."""
+
+    async def room(self, spec: MachineSpec) -> Room:
+        """What memory a machine may come to use, its emulator included, and what this host has."""
 
     async def boot(self, spec: MachineSpec) -> Machine:
         """Start a machine. Raises Unavailable with QEMU's own words when it does not start."""

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+FAILED_START = 128
+"""Docker's exit code of a container that could not be started."""
 AT_ONCE = max(2, os.cpu_count() or 1)
 """How many guests may be started by policy at the same time."""
 
@@ -80,20 +82,35 @@ async def _start(engine: Engine, container_id: str, live: Live) -> bool:
             await start.start(engine, container, lambda sentence: _tell(container, sentence), by_hand=False)
         except Unavailable as error:  # of this host, which may have room later
             logger.warning("container %s was not restarted: %s", container.short_id, error)
-            return await _try_again(engine, container_id)
+            return await _try_again(engine, container_id, error.message)
         except LinwinError as error:
             logger.error("container %s cannot be restarted: %s", container.short_id, error)
-        except Exception:
+            why = error.message
+        except Exception as defect:
             logger.exception("container %s was not restarted", container.short_id)
+            why = repr(defect)
+        else:
+            return False
+        container = await engine.rooms.state.get(container_id)
+        if container.status == "restarting":  # nothing of the start had begun that could be taken back
+            await _rest(engine, container, error=why)
         return False
 
 
-async def _try_again(engine: Engine, container_id: str) -> bool:
+async def _try_again(engine: Engine, container_id: str, why: str) -> bool:
     """Let a start that failed count as a run that failed."""
     container = await engine.rooms.state.get(container_id)
-    if engine.closing or container.status != "exited" or not wanted(container, container.exit_code):
+    if engine.closing:
         return False
-    await engine.rooms.state.advance(container_id, "restarting", restart_count=container.restart_count + 1)
+    if not wanted(container, container.exit_code or FAILED_START):
+        if container.status == "restarting":
+            await _rest(engine, container, error=why)
+        return False
+    count = container.restart_count + 1
+    if container.status == "restarting":  # it was refused before it began
+        await engine.rooms.state.amend(container_id, restart_count=count, error=why)
+    else:
+        await engine.rooms.state.advance(container_id, "restarting", restart_count=count)
     engine.live(container_id).interrupted.clear()
     return True
 

@@ -41,7 +41,8 @@ async def start(engine: Engine, container: Container, tell: Tell, *, by_hand: bo
     rooms, overlay, live = engine.rooms, engine.paths.overlay(container.id), engine.live(container.id)
     template = await rooms.templates.get(container.template)
     log = rooms.state.log(container.id)
-    async with AsyncExitStack() as undo:
+    spec = machine_spec(engine, container, template)
+    async with engine.admission.admitted(spec), AsyncExitStack() as undo:
         undo.push_async_exit(partial(_take_back, engine, container))
         container = await rooms.state.advance(
             container.id,
@@ -61,7 +62,6 @@ async def start(engine: Engine, container: Container, tell: Tell, *, by_hand: bo
                 # Not always the one of create: the template may have been built anew since.
                 await rooms.state.advance(container.id, "starting", chain_id=chain_id)
                 await rooms.disks.overlay(chain_end, overlay, uid=container.uid)
-        spec = machine_spec(engine, container, template)
         machine, guest = await power_on(engine, container, template, spec, undo, tell)
         await machine.plug_disk(overlay, C_SERIAL)
         await guest.prepare(

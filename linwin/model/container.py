@@ -65,6 +65,19 @@ class ContainerSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class Update:
+    """What is to become of a container's spec; 0 and None change nothing.
+
+    ``host_config`` is what the client sent of it, laid over what inspect echoes.
+    """
+
+    memory: int = 0
+    cpus: int = 0
+    restart: RestartPolicy | None = None
+    host_config: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Container:
     """One container as the state room keeps it.
 

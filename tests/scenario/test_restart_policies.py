@@ -235,9 +235,27 @@ async def test_a_container_whose_template_is_gone_is_not_tried_for_ever(
     await create(daemon, "always", "stubborn")
     await start_and_crash(daemon, timing)
     await daemon.fakes.templates.remove("wine")
+    waiter = await daemon.engine.wait("pet", "not-running")
     timing.advance(0.1)
-    await daemon.settled()
-    assert (await pet(daemon)).status == "restarting"
+    assert (await waiter).code == 137
+    container = await pet(daemon)
+    assert (container.status, container.restart_count) == ("exited", 1)
+    assert "wine" in container.error
+
+
+async def test_a_host_whose_memory_is_full_is_asked_again(daemon: Daemon, timing: FakeTiming) -> None:
+    await create(daemon, "on-failure", "stubborn", retries=2)
+    await start_and_crash(daemon, timing)
+    daemon.fakes.machines.available = 600
+    timing.advance(0.1)
+    assert await timing.waits.get() == 0.2
+    container = await pet(daemon)
+    assert (container.status, container.restart_count) == ("restarting", 2)
+    assert container.error.startswith("not enough memory for a guest of 512 MiB")
+    waiter = await daemon.engine.wait("pet", "not-running")
+    timing.advance(0.2)
+    await waiter
+    assert (await pet(daemon)).status == "exited"
 
 
 # Daemons that end
