@@ -30,7 +30,7 @@ type Output struct {
 	told     bool // EOF went out in this session
 	flood    bool // the last read brought much
 	hurried  bool // the process ended: take what is left whatever the backlog
-	dropped  bool // nobody wants it any more
+	dropped  bool // nobody will ask for it
 	attached bool
 	wake     func()
 }
@@ -64,7 +64,7 @@ func (o *Output) fill(read func(room [][]byte) (int, error)) (int, error) {
 	n = max(n, 0)
 	o.kept.add(n)
 	if o.dropped {
-		o.kept.drop(n)
+		o.forget()
 	}
 	o.flood = n >= leastWhole
 	wake := o.wake
@@ -81,6 +81,22 @@ func (o *Output) hurry() {
 	o.hurried = true
 	o.mu.Unlock()
 	o.room.Broadcast()
+}
+
+// discard drops what is kept and all that comes.
+func (o *Output) discard() {
+	o.mu.Lock()
+	o.dropped = true
+	o.forget()
+	o.mu.Unlock()
+	o.room.Broadcast()
+}
+
+// forget drops what is kept, as if the host had acknowledged it.
+func (o *Output) forget() {
+	o.acked += uint64(o.kept.length)
+	o.sent = o.acked
+	o.kept.drop(o.kept.length)
 }
 
 // end closes the stream and returns its length.

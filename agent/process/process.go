@@ -2,6 +2,7 @@ package process
 
 import (
 	"io"
+	"log"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -15,6 +16,7 @@ type Process struct {
 	id             string
 	Stdin          *Input // nil when it was started without
 	Stdout, Stderr *Output
+	Transient      bool // of no use without the session that it was started in
 
 	started  bool // guarded by the table's lock
 	job      Job
@@ -25,7 +27,10 @@ type Process struct {
 }
 
 func newProcess(spec wire.Exec) *Process {
-	p := &Process{id: spec.Process, Stdout: newOutput(), Stderr: newOutput(), done: make(chan struct{})}
+	p := &Process{
+		id: spec.Process, Stdout: newOutput(), Stderr: newOutput(),
+		Transient: spec.Transient, done: make(chan struct{}),
+	}
 	if spec.Streams.Stdin != 0 {
 		p.Stdin = newInput()
 	}
@@ -45,6 +50,15 @@ func (p *Process) Signal(name string) error {
 		return nil
 	default:
 		return p.job.Signal(name)
+	}
+}
+
+// Abandon kills a process whose output nobody will ask for.
+func (p *Process) Abandon() {
+	p.Stdout.discard()
+	p.Stderr.discard()
+	if err := p.Signal("KILL"); err != nil {
+		log.Printf("process %s: kill: %v", p.id, err)
 	}
 }
 

@@ -24,8 +24,7 @@ func (o *Output) End() uint64 { return o.end() }
 func (o *Output) Drop() {
 	o.mu.Lock()
 	o.dropped, o.told = true, true
-	o.kept.drop(o.kept.length)
-	o.acked = o.sent
+	o.forget()
 	o.mu.Unlock()
 	o.room.Broadcast()
 }

@@ -22,6 +22,7 @@ var operations = map[string]operation{
 	"processes": processes,
 	"exec":      execute,
 	"adopt":     adopt,
+	"clock":     clock,
 	"drop":      drop,
 	"get":       get,
 	"put":       put,
@@ -124,7 +125,7 @@ func execute(s *Server, c call) (any, error) {
 		return nil, err
 	}
 	attached := false
-	_, err := s.Table.Start(e, func(p *process.Process) error {
+	p, err := s.Table.Start(e, func(p *process.Process) error {
 		err := s.attach(c, p, e.Streams, 0, 0)
 		attached = err == nil
 		return err
@@ -132,7 +133,17 @@ func execute(s *Server, c call) (any, error) {
 	if err != nil && attached {
 		s.detach(c, e.Streams)
 	}
+	if err == nil && e.Transient && s.over(c) {
+		p.Abandon() // its session ended while it was being started
+	}
 	return nil, err
+}
+
+// over tells whether the session of a call has ended.
+func (s *Server) over(c call) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return c.session != s.number
 }
 
 func adopt(s *Server, c call) (any, error) {
@@ -241,6 +252,22 @@ func (s *Server) observer() (Observer, error) {
 		return observer, nil
 	}
 	return nil, wire.Errorf(wire.Unavailable, "this guest does not tell what its programs take")
+}
+
+func clock(s *Server, c call) (any, error) {
+	var request wire.Clock
+	if err := wire.Decode(c.payload, &request); err != nil {
+		return nil, err
+	}
+	if request.TimeNS <= 0 {
+		return nil, wire.Errorf(wire.Invalid, "%d is no time of day", request.TimeNS)
+	}
+	guest, ok := s.Guest.(Clock)
+	if !ok {
+		return nil, wire.Errorf(wire.Unavailable, "this guest's clock cannot be set")
+	}
+	offset, err := guest.SetClock(request.TimeNS)
+	return wire.ClockSet{OffsetNS: offset}, err
 }
 
 func wait(s *Server, c call) (any, error) {

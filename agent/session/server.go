@@ -40,6 +40,13 @@ type Observer interface {
 	Usage() (wire.Usage, error)
 }
 
+// Clock is a Guest whose clock can be set.
+type Clock interface {
+	// SetClock sets the time of day, in nanoseconds since the epoch, and tells
+	// how far the guest's own was ahead.
+	SetClock(timeNS int64) (aheadNS int64, err error)
+}
+
 // Server answers one host after the other on a link.
 type Server struct {
 	Link  Link
@@ -154,6 +161,9 @@ func (s *Server) close() {
 	s.forget()
 	for _, p := range s.Table.All() {
 		p.Detach()
+		if p.Transient {
+			go p.Abandon()
+		}
 	}
 }
 

@@ -56,7 +56,10 @@ type Guest struct {
 	frozen   *template   // what runs since before the guest was frozen, nil in one that was not
 }
 
-var _ session.Guest = (*Guest)(nil)
+var (
+	_ session.Guest = (*Guest)(nil)
+	_ session.Clock = (*Guest)(nil)
+)
 
 // environment is the Unix side's. The locale makes file names UTF-8: Wine cannot
 // make or find others than ASCII ones without.
@@ -103,13 +106,33 @@ func (g *Guest) loadRegistry(hostname string) error {
 	return g.startWine()
 }
 
+// clockTolerance is how far the guest's clock may be off before it is set:
+// setting it makes programs see time jump, and answering takes some time itself.
+const clockTolerance = 20 * time.Millisecond
+
+// SetClock implements session.Clock.
+func (g *Guest) SetClock(timeNS int64) (int64, error) {
+	ahead := time.Now().UnixNano() - timeNS
+	if time.Duration(ahead).Abs() <= clockTolerance {
+		return ahead, nil
+	}
+	return ahead, setClock(timeNS)
+}
+
+func setClock(timeNS int64) error {
+	now := syscall.NsecToTimeval(timeNS)
+	if err := syscall.Settimeofday(&now); err != nil {
+		return wire.Errorf(wire.Invalid, "set the clock: %v", err)
+	}
+	return nil
+}
+
 func identify(p wire.Preparation) error {
 	if err := syscall.Sethostname([]byte(p.Hostname)); err != nil {
 		return wire.Errorf(wire.Invalid, "set the host name to %q: %v", p.Hostname, err)
 	}
-	now := syscall.NsecToTimeval(p.TimeNS)
-	if err := syscall.Settimeofday(&now); err != nil {
-		return wire.Errorf(wire.Invalid, "set the clock: %v", err)
+	if err := setClock(p.TimeNS); err != nil {
+		return err
 	}
 	if len(p.Entropy) == 0 {
 		return nil

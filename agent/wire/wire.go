@@ -112,7 +112,8 @@ func (s Size) Check() error {
 }
 
 // Exec starts a process. CommandLine, where present, is passed on verbatim.
-// With a Terminal the program's standard handles are one.
+// With a Terminal the program's standard handles are one. A Transient one ends
+// with its session.
 type Exec struct {
 	Process     string            `json:"process"`
 	Argv        []string          `json:"argv"`
@@ -121,6 +122,7 @@ type Exec struct {
 	Cwd         string            `json:"cwd"`
 	User        string            `json:"user"`
 	Terminal    *Size             `json:"terminal"`
+	Transient   bool              `json:"transient"`
 	Streams     Streams           `json:"streams"`
 }
 
@@ -203,6 +205,8 @@ type Put struct {
 // Drop gives the archive on a stream up.
 type Drop struct {
 	Stream uint32 `json:"stream"`
+}
+
 // ProcessInfo is one process of the guest. CPU is in 100 ns, Private in bytes.
 type ProcessInfo struct {
 	PID     uint32 `json:"pid"`
@@ -244,6 +248,16 @@ type NetworkUsage struct {
 	TxBytes   uint64 `json:"tx_bytes"`
 	TxPackets uint64 `json:"tx_packets"`
 	TxDropped uint64 `json:"tx_dropped"`
+}
+
+// Clock tells the time of day, in nanoseconds since the epoch.
+type Clock struct {
+	TimeNS int64 `json:"time_ns"`
+}
+
+// ClockSet tells how far the guest's clock was ahead, in nanoseconds.
+type ClockSet struct {
+	OffsetNS int64 `json:"offset_ns"`
 }
 
 // Decode parses a control payload into v.

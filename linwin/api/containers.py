@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from aiohttp import web
 
-from linwin.api import filters, platforms, query, render, wire
+from linwin.api import filters, hostconfig, platforms, query, render, wire
 from linwin.api.context import LIFETIME, PATHS, answer, engine_of
 from linwin.api.fields import body_of
 from linwin.engine.usage import allocated
@@ -74,6 +74,13 @@ async def rename(request: web.Request) -> web.Response:
     return web.Response(status=204)
 
 
+async def update(request: web.Request) -> web.Response:
+    """``POST /containers/{id}/update``: 200 with warnings about what was ignored."""
+    wanted, warnings = hostconfig.parse_update(await body_of(request))
+    await request.app[LIFETIME].complete(engine_of(request).update(_id(request), wanted))
+    return answer({"Warnings": list(warnings)})
+
+
 async def kill(request: web.Request) -> web.Response:
     """``POST /containers/{id}/kill``: 204; docker's default is KILL."""
     signal = request.query.get("signal") or "SIGKILL"
@@ -102,9 +109,10 @@ async def inspect(request: web.Request) -> web.Response:
     """``GET /containers/{id}/json``, with ``size`` what its files take."""
     container = await engine_of(request).inspect(_id(request))
     sizes = await _sizes(request, container) if query.flag(request, "size") else {}
-    execs = engine_of(request).execs.of(container.id)
+    engine = engine_of(request)
     log = str(request.app[PATHS].log(container.id))
-    return answer({**render.inspection(container, execs, log), **sizes})
+    shown = render.inspection(container, engine.execs.of(container.id), log, engine.health(container))
+    return answer({**shown, **sizes})
 
 
 async def list_some(request: web.Request) -> web.Response:
@@ -165,6 +173,7 @@ ROUTES = (
     ("POST", "/containers/{id}/pause", pause),
     ("POST", "/containers/{id}/unpause", unpause),
     ("POST", "/containers/{id}/rename", rename),
+    ("POST", "/containers/{id}/update", update),
     ("POST", "/containers/{id}/kill", kill),
     ("POST", "/containers/{id}/resize", resize),
     ("DELETE", "/containers/{id}", remove),

@@ -7,15 +7,18 @@ from collections.abc import Callable, Iterable, Mapping
 from fnmatch import fnmatchcase
 
 from linwin.api.query import Filters, boolean_filter
-from linwin.api.render import STATES, familiar, unix_seconds
+from linwin.api.render import STATES, UP, familiar, state_of, unix_seconds
 from linwin.errors import InvalidRequest
 from linwin.model.container import Container
 from linwin.model.image import Image
 
-CONTAINER_FILTERS = frozenset({"id", "name", "status", "label", "ancestor", "exited", "before", "since"})
+CONTAINER_FILTERS = frozenset(
+    {"id", "name", "status", "label", "ancestor", "exited", "before", "since", "health"}
+)
 IMAGE_FILTERS = frozenset({"reference", "label", "dangling", "before", "since"})
 
-_STATUSES = frozenset({*STATES.values(), "paused", "restarting"})
+_STATUSES = frozenset(STATES.values())
+_HEALTH = frozenset({"none", "starting", "healthy", "unhealthy"})
 _LONGEST_PATTERN = 1000
 
 
@@ -40,8 +43,8 @@ def containers(
     chosen = [
         container
         for container in found
-        if (everything or limit > 0 or statuses or STATES[container.status] in ("running", "paused"))
-        and (not statuses or STATES[container.status] in statuses)
+        if (everything or limit > 0 or statuses or state_of(container) in UP)
+        and (not statuses or state_of(container) in statuses)
         and (before is None or _age(container) < _age(before))
         and (since is None or _age(container) > _age(since))
         and show(container)
@@ -62,16 +65,27 @@ def _statuses(wanted: Filters) -> frozenset[str]:
     return frozenset(wanted.get("status", ()))
 
 
+def _health(wanted: Filters) -> frozenset[str]:
+    for status in wanted.get("health", ()):
+        if status not in _HEALTH:
+            raise InvalidRequest(
+                f"invalid filter 'health={status}'", hint=f"Use one of: {', '.join(sorted(_HEALTH))}."
+            )
+    return frozenset(wanted.get("health", ()))
+
+
 def _container_test(wanted: Filters, ancestors: frozenset[str]) -> Callable[[Container], bool]:
     ids = [_pattern("id", text) for text in wanted.get("id", ())]
     names = [_pattern("name", text) for text in wanted.get("name", ())]
+    health = _health(wanted)
     codes = {_exit_code(text) for text in wanted.get("exited", ())}
 
     def test(container: Container) -> bool:
         return (
             (not ids or any(pattern.search(container.id) for pattern in ids))
             and (not names or any(_names(pattern, container.name) for pattern in names))
-            and (not codes or (STATES[container.status] == "exited" and container.exit_code in codes))
+            and (not codes or (state_of(container) == "exited" and container.exit_code in codes))
+            and (not health or (container.health or "none") in health)
             and ("ancestor" not in wanted or container.image_id in ancestors)
             and labelled(container.labels, wanted.get("label", ()))
         )

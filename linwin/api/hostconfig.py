@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 from linwin.api.fields import Fields
 from linwin.errors import InvalidRequest, NotFound, Unsupported
+from linwin.model.container import Update
+from linwin.model.restart import RestartPolicy
 
 NETWORKS = frozenset({"", "default", "nat", "none"})
 
@@ -69,14 +71,13 @@ IGNORED = (
     "Ulimits",
 )
 
-_RESTART_POLICIES = ("always", "unless-stopped", "on-failure")
-
 
 @dataclass(frozen=True, slots=True)
 class HostConfig:
     """The honoured fields; ``memory`` in bytes, ``cpus`` a count, 0 for the defaults."""
 
     auto_remove: bool
+    restart: RestartPolicy
     memory: int
     cpus: int
     console_size: tuple[int, int]
@@ -90,12 +91,18 @@ def parse(fields: Fields) -> HostConfig:
     for name, (what, hint) in REFUSED.items():
         if fields.given(name):
             raise Unsupported(f"linwin does not support {what} ({name})", hint=hint)
-    _check_restart_policy(fields.object("RestartPolicy"))
+    auto_remove, restart = fields.flag("AutoRemove"), restart_policy(fields.object("RestartPolicy"))
+    if auto_remove and restart.name != "no":
+        raise InvalidRequest(
+            "can't create 'AutoRemove' container with restart policy",
+            hint="Leave out one of --rm and --restart.",
+        )
     _check_isolation(fields.text("Isolation"))
     _check_namespaces(fields)
     check_network(fields.text("NetworkMode"))
     return HostConfig(
-        auto_remove=fields.flag("AutoRemove"),
+        auto_remove=auto_remove,
+        restart=restart,
         memory=_not_negative(fields, "Memory"),
         cpus=_cpus(fields),
         console_size=console_size(fields),
@@ -103,6 +110,22 @@ def parse(fields: Fields) -> HostConfig:
         log_options=fields.object("LogConfig").mapping("Config"),
         warnings=_warnings(fields),
     )
+
+
+def parse_update(fields: Fields) -> tuple[Update, tuple[str, ...]]:
+    """Read the body of an update, which is part of a HostConfig, and what is ignored of it."""
+    for name, (what, hint) in REFUSED.items():
+        if fields.given(name):
+            raise Unsupported(f"linwin does not support {what} ({name})", hint=hint)
+    policy = fields.object("RestartPolicy")
+    sent = {name: value for name, value in fields.raw().items() if value and name in ("NanoCpus", "CpuCount")}
+    wanted = Update(
+        memory=_not_negative(fields, "Memory"),
+        cpus=_cpus(fields),
+        restart=restart_policy(policy) if policy.text("Name") else None,
+        host_config={"NanoCpus": 0, **sent} if sent else {},
+    )
+    return wanted, _warnings(fields)
 
 
 def check_network(name: str) -> None:
@@ -115,15 +138,29 @@ def check_network(name: str) -> None:
         raise NotFound(f"network {name} not found", hint="Use nat (the default) or none.")
 
 
-def _check_restart_policy(policy: Fields) -> None:
-    name = policy.text("Name")
-    if name in _RESTART_POLICIES:
-        raise Unsupported(
-            f"linwin does not support the restart policy {name} (RestartPolicy)",
-            hint="Leave out --restart, and let a supervisor of the host start the container again.",
-        )
-    if name not in ("", "no"):
-        raise InvalidRequest(f"invalid restart policy: unknown policy '{name}'", hint="Use no.")
+def restart_policy(fields: Fields) -> RestartPolicy:
+    """``RestartPolicy``, checked as docker checks it. Raises InvalidRequest in docker's words."""
+    retries = fields.integer("MaximumRetryCount") or 0
+    match fields.text("Name"):
+        case "":  # docker's older clients send any count along with it
+            return RestartPolicy()
+        case "on-failure":
+            if retries < 0:
+                raise InvalidRequest("invalid restart policy: maximum retry count cannot be negative")
+            return RestartPolicy("on-failure", retries)
+        case "no" | "always" | "unless-stopped" as name:
+            if retries:
+                negative = " and cannot be negative" if retries < 0 else ""
+                raise InvalidRequest(
+                    "invalid restart policy: maximum retry count can only be used "
+                    f"with 'on-failure'{negative}"
+                )
+            return RestartPolicy(name)
+        case name:
+            raise InvalidRequest(
+                f"invalid restart policy: unknown policy '{name}'; use one of "
+                "'no', 'always', 'on-failure', or 'unless-stopped'"
+            )
 
 
 def _check_isolation(name: str) -> None:

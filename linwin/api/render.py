@@ -7,8 +7,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from linwin.engine.policy import under_way
 from linwin.model.container import Container, Status
+from linwin.model.health import HealthCheck, HealthReport, HealthStatus
 
+NO_HEALTH = HealthReport("")
 NEVER = "0001-01-01T00:00:00Z"  # the zero of Go's time.Time, which clients test for
 
 STATES: dict[Status, str] = {
@@ -17,11 +20,20 @@ STATES: dict[Status, str] = {
     "running": "running",
     "paused": "paused",
     "stopping": "running",
+    "restarting": "restarting",
     "exited": "exited",
     "removing": "removing",
     "dead": "dead",
 }
 """linwin's states in docker's words."""
+
+UP = frozenset({"running", "paused", "restarting"})
+"""What counts as running, in docker's words."""
+
+
+def state_of(container: Container) -> str:
+    """A container's state in docker's word. A restart by policy lasts until the program runs."""
+    return "restarting" if under_way(container) else STATES[container.status]
 
 
 def rfc3339(time_ns: int) -> str:
@@ -89,13 +101,22 @@ def duration(seconds: float) -> str:
 
 def status_text(container: Container, now_ns: int) -> str:
     """The STATUS column of ``ps``."""
-    state = STATES[container.status]
+    state = state_of(container)
+    ended = f"({container.exit_code}) {duration((now_ns - container.finished_at) / 1e9)} ago"
     if state in ("running", "paused"):
         up = f"Up {duration((now_ns - container.started_at) / 1e9)}"
-        return f"{up} (Paused)" if state == "paused" else up
-    if state == "exited":
-        return f"Exited ({container.exit_code}) {duration((now_ns - container.finished_at) / 1e9)} ago"
+        return f"{up} (Paused)" if state == "paused" else up + _HEALTH[container.health]
+    if state in ("exited", "restarting"):
+        return f"{state.capitalize()} {ended}"
     return {"created": "Created", "removing": "Removal In Progress", "dead": "Dead"}[state]
+
+
+_HEALTH: dict[HealthStatus, str] = {
+    "": "",
+    "starting": " (health: starting)",
+    "healthy": " (healthy)",
+    "unhealthy": " (unhealthy)",
+}
 
 
 def summary(container: Container) -> dict[str, Any]:
@@ -109,7 +130,7 @@ def summary(container: Container) -> dict[str, Any]:
         "Created": container.created_at // 10**9,
         "Ports": [],
         "Labels": dict(container.labels),
-        "State": STATES[container.status],
+        "State": state_of(container),
         "Status": status_text(container, time.time_ns()),
         "HostConfig": {"NetworkMode": _network(container)},
         "NetworkSettings": {"Networks": _networks(container)},
@@ -118,7 +139,12 @@ def summary(container: Container) -> dict[str, Any]:
     }
 
 
-def inspection(container: Container, execs: Sequence[str] = (), log_path: str = "") -> dict[str, Any]:
+def inspection(
+    container: Container,
+    execs: Sequence[str] = (),
+    log_path: str = "",
+    health: HealthReport = NO_HEALTH,
+) -> dict[str, Any]:
     """The answer of ``/containers/{id}/json``; ``execs`` are the ids of those that are not over.
 
     ``log_path`` is shown, as docker's, for the log driver whose files others may read.
@@ -128,14 +154,14 @@ def inspection(container: Container, execs: Sequence[str] = (), log_path: str = 
         "Created": rfc3339(container.created_at),
         "Path": container.argv[0] if container.argv else "",
         "Args": list(container.argv[1:]),
-        "State": _state(container),
+        "State": {**_state(container), **_health(health)},
         "Image": container.image_id,
         "ResolvConfPath": "",
         "HostnamePath": "",
         "HostsPath": "",
         "LogPath": log_path if container.spec.log_driver in ("", "json-file") else "",
         "Name": f"/{container.name}",
-        "RestartCount": 0,
+        "RestartCount": container.restart_count,
         "Driver": "qcow2",
         "Platform": "windows",
         "MountLabel": "",
@@ -163,12 +189,12 @@ def inspection(container: Container, execs: Sequence[str] = (), log_path: str = 
 
 
 def _state(container: Container) -> dict[str, Any]:
-    state = STATES[container.status]
+    state = state_of(container)
     return {
         "Status": state,
-        "Running": state in ("running", "paused"),
+        "Running": state in UP,
         "Paused": state == "paused",
-        "Restarting": False,
+        "Restarting": state == "restarting",
         "OOMKilled": False,
         "Dead": state == "dead",
         "Pid": container.pid,
@@ -177,6 +203,35 @@ def _state(container: Container) -> dict[str, Any]:
         "StartedAt": rfc3339(container.started_at),
         "FinishedAt": rfc3339(container.finished_at),
     }
+
+
+def _health(report: HealthReport) -> dict[str, Any]:
+    if not report.status:
+        return {}
+    log = [
+        {
+            "Start": rfc3339(result.started_at),
+            "End": rfc3339(result.ended_at),
+            "ExitCode": result.exit_code,
+            "Output": result.output,
+        }
+        for result in report.log
+    ]
+    return {"Health": {"Status": report.status, "FailingStreak": report.failing_streak, "Log": log}}
+
+
+def _health_check(check: HealthCheck | None) -> dict[str, Any]:
+    if check is None:
+        return {}
+    fields = {
+        "Test": list(check.test),
+        "Interval": check.interval,
+        "Timeout": check.timeout,
+        "StartPeriod": check.start_period,
+        "StartInterval": check.start_interval,
+        "Retries": check.retries,
+    }
+    return {"Healthcheck": {name: value for name, value in fields.items() if value}}
 
 
 def _config(container: Container) -> dict[str, Any]:
@@ -203,6 +258,7 @@ def _config(container: Container) -> dict[str, Any]:
         "Labels": dict(container.labels),
         "StopSignal": spec.stop_signal or None,
         "StopTimeout": spec.stop_timeout,
+        **_health_check(container.health_check),
     }
 
 
@@ -222,7 +278,6 @@ def _host_config(container: Container) -> dict[str, Any]:
         "Binds": [],
         "ContainerIDFile": "",
         "PortBindings": {},
-        "RestartPolicy": {"Name": "no", "MaximumRetryCount": 0},
         "VolumeDriver": "",
         "VolumesFrom": [],
         "Dns": [],
@@ -239,6 +294,10 @@ def _host_config(container: Container) -> dict[str, Any]:
     }
     effective = {
         "AutoRemove": spec.auto_remove,
+        "RestartPolicy": {
+            "Name": spec.restart.name,
+            "MaximumRetryCount": spec.restart.maximum_retries,
+        },
         "Memory": spec.memory,
         "CpuCount": spec.cpus,
         "ConsoleSize": list(spec.console_size),

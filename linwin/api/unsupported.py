@@ -13,7 +13,6 @@ from linwin.errors import Unsupported
 _LATER = "This version of linwin does not have it."
 
 _REFUSALS = (
-    ("POST", "/containers/{id}/update", "docker update", _LATER),
     ("GET", "/containers/{id}/changes", "docker diff", _LATER),
     ("GET", "/containers/{id}/export", "docker export", _LATER),
     ("GET", "/distribution/{name:.+}/json", "the inspection of images in registries", "Pull the image."),

@@ -8,7 +8,10 @@ from linwin.api import hostconfig
 from linwin.api.fields import Fields
 from linwin.errors import InvalidRequest, Unsupported
 from linwin.model.container import ContainerSpec
+from linwin.model.health import HealthCheck
 
+_HEALTH_TIMES = ("Interval", "Timeout", "StartPeriod", "StartInterval")
+_SHORTEST_TIME = 1_000_000
 _PORT = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?(?:/(tcp|udp|sctp))?", re.IGNORECASE)
 
 
@@ -41,7 +44,9 @@ def container_spec(body: Fields) -> tuple[ContainerSpec, tuple[str, ...]]:
         attach_stderr=body.flag("AttachStderr"),
         stop_signal=body.text("StopSignal"),
         stop_timeout=body.integer("StopTimeout"),
+        health_check=_health_check(body.object("Healthcheck")),
         auto_remove=host.auto_remove,
+        restart=host.restart,
         memory=host.memory,
         cpus=host.cpus,
         console_size=host.console_size,
@@ -62,13 +67,33 @@ def _refuse_what_would_be_lost(body: Fields) -> None:
 
 
 def _warnings(body: Fields) -> tuple[str, ...]:
-    check = body.object("Healthcheck").texts("Test") or ()
     warnings = []
-    if check and check != ("NONE",):
-        warnings.append("linwin runs no health checks; Healthcheck is ignored")
     if body.text("MacAddress"):
         warnings.append("linwin does not set MAC addresses; MacAddress is ignored")
     return tuple(warnings)
+
+
+def _health_check(fields: Fields) -> HealthCheck | None:
+    """``Healthcheck``, refused in docker's words; None where there is none."""
+    if not fields.raw():
+        return None
+    test = fields.texts("Test") or ()
+    if test and (test[0] not in ("NONE", "CMD", "CMD-SHELL") or (len(test) == 1) != (test[0] == "NONE")):
+        raise InvalidRequest(
+            f"invalid health check: {list(test)}",
+            hint='Test is ["NONE"], ["CMD", PROGRAM, …] or ["CMD-SHELL", COMMAND].',
+        )
+    times = {name: fields.integer(name) or 0 for name in _HEALTH_TIMES}
+    for name, value in times.items():
+        if value != 0 and value < _SHORTEST_TIME:
+            raise InvalidRequest(
+                f"{name} in Healthcheck cannot be less than 1ms", hint="Times are nanoseconds."
+            )
+    retries = fields.integer("Retries") or 0
+    if retries < 0:
+        raise InvalidRequest("Retries in Healthcheck cannot be negative")
+    interval, timeout, start_period, start_interval = times.values()
+    return HealthCheck(test, interval, timeout, start_period, start_interval, retries)
 
 
 def _image(body: Fields) -> str:

@@ -26,6 +26,7 @@ MEMBERS = {
     "stop": "stop:stop",
     "top": "top:top",
     "unpause": "unpause:unpause",
+    "update": "update:update",
     "wait": "wait:wait",
 }
 

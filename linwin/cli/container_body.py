@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from linwin.cli.lifetime_options import health_check, restart_policy
 from linwin.errors import InvalidRequest
 
 
@@ -48,6 +49,12 @@ def creation(options: Mapping[str, Any], *, attach: frozenset[str]) -> dict[str,
     }
     if options["cold"]:
         body["Linwin"] = {"Cold": True}
+    if options["restart"] is not None:
+        if options["auto_remove"] and options["restart"] != "no":
+            raise InvalidRequest("conflicting options: cannot specify both --restart and --rm")
+        body["HostConfig"]["RestartPolicy"] = restart_policy(options["restart"])
+    if (check := health_check(options)) is not None:
+        body["Healthcheck"] = check
     if options["stop_signal"] is not None:
         body["StopSignal"] = options["stop_signal"]
     if options["stop_timeout"] is not None:

@@ -57,6 +57,7 @@ COMMANDS = {
     "template": "template:template",
     "top": "top:top",
     "unpause": "unpause:unpause",
+    "update": "update:update",
     "version": "version:version",
     "wait": "wait:wait",
 }

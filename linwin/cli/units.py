@@ -61,6 +61,16 @@ def parse_size(text: str) -> int:
     return int(float(match[1]) * 1024 ** _POWER[match[2].lower()])
 
 
+def parse_duration(text: str) -> int:
+    """A duration as Go writes it, such as ``30s`` or ``1m30s`` → nanoseconds."""
+    parts = re.findall(_DURATION_PART, text)
+    if text != "0" and (not parts or "".join(number + unit for number, unit in parts) != text):
+        raise InvalidRequest(
+            f'invalid duration: "{text}"', hint="write numbers and units, such as 500ms or 1m30s"
+        )
+    return sum(_nanoseconds(number, unit) for number, unit in parts)
+
+
 def parse_moment(text: str, *, now: int) -> str:
     """A point in time as ``--since`` takes it → seconds since the epoch, ``SECONDS.NANOSECONDS``.
 

@@ -130,7 +130,7 @@ class Checkpoints:
         rooms = self._engine.rooms
         report(Progress("Booting a guest to be frozen", id="checkpoint"))
         await asyncio.to_thread(_make_folder, spec.run_dir)
-        async with AsyncExitStack() as undo:
+        async with self._engine.admission.admitted(spec), AsyncExitStack() as undo:
             undo.callback(shutil.rmtree, spec.run_dir)
             mold = await rooms.machine.mold(spec)
             undo.push_async_callback(mold.quit)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from linwin.errors import InvalidRequest
@@ -38,6 +38,22 @@ def resolve(spec: ContainerSpec, image: RunConfig) -> Command:
     from_image = spec.entrypoint is None and (bool(image.entrypoint) or not spec.cmd)
     if image.args_escaped and from_image:
         return Command(argv, " ".join((argv[0], *map(escape, argv[1:]))))
+    return Command(argv)
+
+
+def probe(test: Sequence[str], shell: Sequence[str]) -> Command:
+    """The command of a health check's test: its words as they stand, or one line for the image's shell.
+
+    cmd takes the line between quotes, which its /S strips, so that the line may hold quotes
+    itself; another shell gets it as one argument, as docker passes it.
+    """
+    kind, *words = test
+    if kind == "CMD":
+        return Command(tuple(words))
+    before = tuple(shell) or ("cmd", "/S", "/C")
+    argv = (*before, " ".join(words))
+    if before[0].lower().removesuffix(".exe") == "cmd" and "/s" in map(str.lower, before):
+        return Command(argv, f'{join(before)} "{argv[-1]}"')
     return Command(argv)
 
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from linwin.engine import command, log_options, names, signals, unserved
+from linwin.engine import command, health, log_options, names, signals, unserved
 from linwin.errors import Conflict, InvalidRequest, NotFound
 from linwin.errors import unserved as no_template
 from linwin.model.builds import serves
@@ -41,6 +41,8 @@ async def create(engine: Engine, spec: ContainerSpec, name: str | None) -> tuple
         template = await template_for(engine, image)
         check_memory(spec, template)
         names.check_host(spec.hostname, spec.domainname)
+        if spec.memory:
+            await engine.admission.check_size(spec.memory // MIB)
         cwd = working_dir(spec.working_dir or image.config.working_dir)
         resolved = command.resolve(spec, image.config)
         log = log_options.resolve(LogConfig(spec.log_driver, spec.log_options), engine.log_default)
@@ -60,6 +62,8 @@ async def create(engine: Engine, spec: ContainerSpec, name: str | None) -> tuple
             cwd=cwd,
             user=spec.user or image.config.user,
             labels={**image.config.labels, **spec.labels},
+            shell=image.config.shell,
+            health_check=health.merge(spec.health_check, image.config.health_check),
             uid=free_uid(engine.paths.tag, (other.uid for other in others)),
             created_at=time.time_ns(),
         )

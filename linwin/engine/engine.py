@@ -16,6 +16,7 @@ from linwin.engine import (
     archive,
     check,
     disk,
+    health,
     load,
     names,
     pause,
@@ -25,13 +26,16 @@ from linwin.engine import (
     recover,
     remove,
     restart,
+    restarts,
     start,
     stop,
     terminal,
     top,
+    update,
     usage,
 )
 from linwin.engine import exec as execs
+from linwin.engine.admission import Admission
 from linwin.engine.chains import ChainUse
 from linwin.engine.checkpoints import Checkpoints
 from linwin.engine.create import choose_template, create, left_out_hint
@@ -41,11 +45,13 @@ from linwin.engine.interfaces import Rooms
 from linwin.engine.live import Exit, Live
 from linwin.engine.stats import Watch
 from linwin.engine.streams import Attachment
+from linwin.engine.timing import Timing
 from linwin.errors import CommandNotFound, Conflict, LinwinError
-from linwin.model.container import Container, ContainerSpec, LogQuery, LogRecord, WaitCondition
+from linwin.model.container import Container, ContainerSpec, LogQuery, LogRecord, Update, WaitCondition
 from linwin.model.exec import ExecSpec
 from linwin.model.files import FileStat
 from linwin.model.guest import StreamName
+from linwin.model.health import HealthReport, HealthStatus
 from linwin.model.image import Image, Removed
 from linwin.model.log_config import STANDARD, LogConfig
 from linwin.model.progress import Progress, Report
@@ -82,18 +88,29 @@ class Engine:
     """All verbs, for one ``LINWIN_ROOT``."""
 
     def __init__(
-        self, rooms: Rooms, paths: Paths, *, checkpoints: bool = True, log_default: LogConfig = STANDARD
+        self,
+        rooms: Rooms,
+        paths: Paths,
+        *,
+        checkpoints: bool = True,
+        log_default: LogConfig = STANDARD,
+        timing: Timing | None = None,
     ) -> None:
         """``log_default`` is for containers that ask for no log driver, or for options of this one."""
         self.rooms = rooms
         self.paths = paths
         self.log_default = log_default
         self.checkpoints = Checkpoints(self, enabled=checkpoints)
+        self.admission = Admission(rooms.machine)
         self.creating = asyncio.Lock()
         """Held while a container is created, while references move, and while what no container uses goes."""
         self.chains = ChainUse()
         self.execs = Execs()
         self.events = Events()
+        self.timing = timing or Timing()
+        self.closing = False
+        """The daemon is on its way out: what it stops now, the next one starts again."""
+        self.restarting_slots = asyncio.Semaphore(restarts.AT_ONCE)
         self._live: dict[str, Live] = {}
 
     # What the verbs share
@@ -103,6 +120,22 @@ class Engine:
 
     def forget(self, container_id: str) -> Live:
         return self._live.pop(container_id, None) or Live()
+
+    def lives(self) -> list[Live]:
+        return list(self._live.values())
+
+    async def follow_restart(self, container_id: str) -> None:
+        """Carry out the restart by policy that the state announces."""
+        await restarts.follow(self, await self.rooms.state.get(container_id))
+
+    async def health_changed(self, container: Container, status: HealthStatus) -> None:
+        """Note what the health of a container that runs has become."""
+        amended = await self.rooms.state.amend(container.id, health=status)
+        self.events.container(amended, f"health_status: {status}")
+
+    def health(self, container: Container) -> HealthReport:
+        """Its status and the last results, an empty status where it has no health check."""
+        return health.report(self, container)
 
     def watching(self) -> list[asyncio.Task[None]]:
         return [live.task for live in self._live.values() if live.task is not None]
@@ -134,11 +167,12 @@ class Engine:
         try:
             async with self.live(container.id).lock:
                 container = await stop.settle(self, await self.rooms.state.get(container.id))
-                if container.status == "running":
+                if container.status in ("running", "restarting"):
                     return False
                 if container.status == "paused":
                     raise Conflict("cannot start a paused container, try unpause instead")
                 start.check_startable(container)
+                self.live(container.id).delay = 0.0
                 await start.start(self, container, tell)
                 return True
         except BaseException as error:
@@ -212,6 +246,10 @@ class Engine:
         container = await self.rooms.state.get(reference)
         renamed = await self.rooms.state.rename(container.id, names.check(name))
         self.events.container(renamed, "rename", oldName=f"/{container.name}")
+
+    async def update(self, reference: str, wanted: Update) -> None:
+        """Raises Conflict for what cannot be changed while the container runs."""
+        await update.update(self, reference, wanted)
 
     async def remove(self, reference: str, *, force: bool = False, volumes: bool = False) -> None:
         """``volumes`` (docker's -v) has nothing to act on yet: containers have no volumes."""

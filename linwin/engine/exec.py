@@ -11,7 +11,7 @@ import logging
 import secrets
 from typing import TYPE_CHECKING
 
-from linwin.engine import command, pause, terminal
+from linwin.engine import command, pause, policy, terminal
 from linwin.engine.create import left_out_hint, working_dir
 from linwin.engine.interfaces import Process
 from linwin.engine.live import Run
@@ -219,6 +219,7 @@ def _tell(
 
 
 def _run_of(engine: Engine, container: Container, reference: str) -> Run:
+    policy.refuse(container)
     run = engine.live(container.id).run
     if run is None:
         raise Conflict(

@@ -18,7 +18,7 @@ from linwin.model.container import Container, LogQuery, LogRecord, Status
 from linwin.model.files import FileStat, VolumePath
 from linwin.model.guest import Chunk, Preparation, ProcessSpec, StreamName
 from linwin.model.image import Image, Layer, Removed
-from linwin.model.machine import Checkpoint, MachineExit, MachineSpec
+from linwin.model.machine import Checkpoint, MachineExit, MachineSpec, Room
 from linwin.model.progress import Report
 from linwin.model.registry import Credentials, Pushed, SearchResult
 from linwin.model.template import Template
@@ -271,6 +271,9 @@ class Machines(Protocol):
     async def version(self) -> str:
         """The hypervisor and its version, as ``QEMU 7.2.22``."""
 
+    async def room(self, spec: MachineSpec) -> Room:
+        """What memory a machine may come to use, its emulator included, and what this host has."""
+
     async def boot(self, spec: MachineSpec) -> Machine:
         """Start a machine. Raises Unavailable with QEMU's own words when it does not start."""
 
@@ -331,6 +334,12 @@ class Guest(Protocol):
 
     async def prepare(self, preparation: Preparation) -> None:
         """Mount the plugged C:, load its registry, set name, clock and random numbers."""
+
+    async def set_clock(self, time_ns: int) -> None:
+        """Set the time of day, in nanoseconds since the epoch; left alone where it is right.
+
+        Raises Unavailable. Agents that are too old for it leave the clock as it is.
+        """
 
     async def spawn(self, process_id: str, spec: ProcessSpec) -> Process:
         """Start a process. Raises CommandNotFound or CommandNotExecutable in docker's words."""
@@ -427,6 +436,9 @@ class State(Protocol):
 
         Raises Conflict, naming both states, for a move that is not legal.
         """
+
+    async def amend(self, container_id: str, **changes: object) -> Container:
+        """Set fields of a container and leave its status. Raises NotFound."""
 
     async def rename(self, container_id: str, name: str) -> Container:
         """Raises Conflict in docker's words when the name is taken."""

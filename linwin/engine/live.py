@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from linwin.engine.interfaces import Guest, Machine, Process
 from linwin.engine.stats import Sampler
 from linwin.engine.streams import Streams
 from linwin.model.container import WaitCondition
+
+if TYPE_CHECKING:
+    from linwin.engine.health import Monitor
 
 LOST = 255
 """The exit code of a container whose guest was lost."""
@@ -31,6 +35,12 @@ class Run:
     guest: Guest
     process: Process
     paused: bool = False
+    asked_to_end: bool = False
+    """Somebody stops or kills it: whatever its restart policy, this end is final."""
+    again: bool = False
+    """Its end is recorded as a restart."""
+    monitor: Monitor | None = None
+    """Of its health, where it has a check."""
     over: asyncio.Future[Exit] = field(default_factory=asyncio.Future)
     """Resolves when the run has been cleaned up and the state says so, or raises why it does not say so."""
 
@@ -73,6 +83,10 @@ class Live:
         self.waiters = Waiters()
         self.run: Run | None = None
         self.task: asyncio.Task[None] | None = None
+        self.interrupted = asyncio.Event()
+        """Set to end a wait between two restarts by policy."""
+        self.delay = 0.0
+        """Seconds that the last such wait was to take."""
         self.restarts = 0
         """Restarts under way: an end is none, then, that auto-removal waits for."""
         self.sampler = Sampler(self)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from typing import TYPE_CHECKING
 
+from linwin.engine import policy
 from linwin.engine.live import Run
-from linwin.errors import Conflict
+from linwin.errors import Conflict, LinwinError
 from linwin.model.container import Container
 
 if TYPE_CHECKING:
     from linwin.engine.engine import Engine
+
+logger = logging.getLogger(__name__)
 
 
 async def pause(engine: Engine, reference: str) -> None:
@@ -22,11 +27,14 @@ async def pause(engine: Engine, reference: str) -> None:
             raise Conflict(
                 f"Container {reference} is already paused", hint=f"Let it go on: linwin unpause {reference}"
             )
+        policy.refuse(container)
         if run is None or container.status != "running":
             raise Conflict(
                 f"Container {reference} is not running", hint="Only a running container is paused."
             )
         container = await engine.rooms.state.advance(container.id, "paused")
+        if run.monitor is not None:
+            await run.monitor.rest()
         await halt(run)
         engine.events.container(container, "pause")
 
@@ -45,8 +53,20 @@ async def wake(engine: Engine, container: Container) -> bool:
     if container.status != "paused" or run is None:
         return False
     await run.wake()
-    engine.events.container(await engine.rooms.state.advance(container.id, "running"), "unpause")
+    await set_clock(container, run)
+    container = await engine.rooms.state.advance(container.id, "running")
+    if run.monitor is not None:
+        run.monitor.begin()
+    engine.events.container(container, "unpause")
     return True
+
+
+async def set_clock(container: Container, run: Run) -> None:
+    """Tell the guest what time it is: its clock stood still with its machine. It goes on in any case."""
+    try:
+        await run.guest.set_clock(time.time_ns())
+    except LinwinError as error:
+        logger.warning("container %s: its clock is behind: %s", container.short_id, error)
 
 
 async def halt(run: Run) -> None:
@@ -57,7 +77,8 @@ async def halt(run: Run) -> None:
 
 
 def refuse(container: Container, reference: str, verb: str) -> None:
-    """Raise Conflict, in docker's words, where a paused container cannot serve."""
+    """Raise Conflict, in docker's words, for a container that is paused, or between two runs."""
+    policy.refuse(container)
     if container.status == "paused":
         raise Conflict(
             f"container {reference} is paused, unpause the container before {verb}",

@@ -8,7 +8,7 @@ import time
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
-from linwin.engine import pause, remove, stop, watch
+from linwin.engine import health, pause, remove, restarts, stop, watch
 from linwin.engine.live import LOST, Run
 from linwin.engine.start import abandon, at_rest, machine_spec, process_id
 from linwin.engine.stop import UNDER_WAY
@@ -26,8 +26,9 @@ ADOPT_TIMEOUT = 30.0
 
 
 async def recover(engine: Engine) -> None:
-    """Adopt running guests, finish announced removals, and put the rest to rest."""
+    """Adopt running guests, finish announced removals, put the rest to rest; start what its policy wants."""
     await asyncio.gather(*(_recover(engine, container) for container in await engine.rooms.state.list()))
+    await restarts.bring_back(engine)
 
 
 async def _recover(engine: Engine, container: Container) -> None:
@@ -53,10 +54,14 @@ async def _take_over(engine: Engine, container: Container) -> None:
         await _lay_to_rest(engine, container)
         return
     if container.status == "starting":
-        await engine.rooms.state.advance(container.id, "running", started_at=time.time_ns())
+        await engine.rooms.state.advance(
+            container.id, "running", started_at=time.time_ns(), health=health.at_start(container)
+        )
+    await pause.set_clock(container, run)
     watch.begin(engine, container, run)
     if container.status == "paused":
         await pause.halt(run)
+    health.begin(engine, await engine.rooms.state.get(container.id), run)
     logger.info("container %s: its running guest was adopted", container.short_id)
     if container.status == "stopping":
         await stop.force(run)
@@ -109,6 +114,9 @@ async def _lay_to_rest(engine: Engine, container: Container) -> None:
 
 async def release(engine: Engine) -> None:
     """Stop every container, and those whose start is under way; what an orderly end of the daemon does."""
+    engine.closing = True
+    for live in engine.lives():
+        live.interrupted.set()
     under_way = [container for container in await engine.list() if container.status in UNDER_WAY]
     await asyncio.gather(*(_release(engine, container) for container in under_way))
     await asyncio.gather(*(task for task in engine.watching() if not task.done()), return_exceptions=True)

@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
-from linwin.engine import stop
+from linwin.engine import policy, stop
 from linwin.engine.live import Exit, Live
 from linwin.errors import Conflict, LinwinError, NotFound, Unavailable
 from linwin.model.container import Container, WaitCondition
@@ -41,12 +41,16 @@ async def _removed(engine: Engine, container_id: str, live: Live, *, force: bool
             container = await stop.settle(engine, await engine.rooms.state.get(container_id))
         except NotFound:
             return True
-        if live.run is None:
-            await finish(engine, await engine.rooms.state.advance(container_id, "removing"))
+        waiting = policy.under_way(container)
+        if live.run is None and (force or not waiting):
+            doomed = await engine.rooms.state.advance(container_id, "removing")
+            live.interrupted.set()
+            await finish(engine, doomed)
             return True
     if not force:
         raise Conflict(
-            f'cannot remove container "/{container.name}": container is running',
+            f'cannot remove container "/{container.name}": '
+            f"container is {'restarting' if waiting else 'running'}",
             hint="Stop the container before removing it, or force the removal with -f.",
         )
     return False

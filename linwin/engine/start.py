@@ -12,7 +12,7 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from linwin.engine import command, terminal, unserved, watch
+from linwin.engine import command, health, terminal, unserved, watch
 from linwin.engine.checkpoints import guest_spec
 from linwin.engine.create import MIB
 from linwin.engine.live import Exit, Run
@@ -33,20 +33,29 @@ ENTROPY = 64
 """Random bytes that each guest is given: twice what its generator holds."""
 
 
-async def start(engine: Engine, container: Container, tell: Tell) -> None:
-    """Get the container's machine up, make it this container, and run its program."""
+async def start(engine: Engine, container: Container, tell: Tell, *, by_hand: bool = True) -> None:
+    """Get the container's machine up, make it this container, and run its program.
+
+    ``by_hand`` is false for a restart by policy, which counts on.
+    """
     rooms, overlay, live = engine.rooms, engine.paths.overlay(container.id), engine.live(container.id)
     template = await rooms.templates.get(container.template)
     log = rooms.state.log(container)
-    async with AsyncExitStack() as undo:
+    spec = machine_spec(engine, container, template)
+    async with engine.admission.admitted(spec), AsyncExitStack() as undo:
         undo.push_async_exit(partial(_take_back, engine, container))
         container = await rooms.state.advance(
-            container.id, "starting", starts=container.starts + 1, error="", exit_code=0
+            container.id,
+            "starting",
+            starts=container.starts + 1,
+            error="",
+            exit_code=0,
+            stopped_by_hand=False,
+            restart_count=0 if by_hand else container.restart_count,
         )
         unserved.refuse(template, container)
         await asyncio.to_thread(make_folders, engine, container)
         await make_overlay(engine, container, template)
-        spec = machine_spec(engine, container, template)
         machine, guest = await power_on(engine, container, template, spec, undo, tell)
         await machine.plug_disk(overlay, C_SERIAL)
         await guest.prepare(
@@ -56,10 +65,14 @@ async def start(engine: Engine, container: Container, tell: Tell) -> None:
         process = await guest.spawn(process_id(container), process_spec(container, size))
         undo.push_async_callback(log.finish)
         await log.begin(container.starts)
-        await rooms.state.advance(container.id, "running", started_at=time.time_ns())
+        container = await rooms.state.advance(
+            container.id, "running", started_at=time.time_ns(), health=health.at_start(container)
+        )
         undo.pop_all()
     engine.events.container(container, "start")
-    watch.begin(engine, container, Run(machine, guest, process))
+    run = Run(machine, guest, process)
+    watch.begin(engine, container, run)
+    health.begin(engine, container, run)
     if container.spec.tty:
         await terminal.catch_up(process, size, terminal.size(live.console_size, size))
 

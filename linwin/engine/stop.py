@@ -6,7 +6,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
-from linwin.engine import pause, signals
+from linwin.engine import pause, policy, restarts, signals
 from linwin.engine.live import LOST, Run
 from linwin.errors import Conflict, LinwinError
 from linwin.model.container import Container
@@ -29,14 +29,18 @@ async def stop(engine: Engine, reference: str, timeout: int | None, signal: str)
     async with live.lock:
         run = live.run
         if run is None:
-            return False
+            return await restarts.give_up(engine, container.id)
         # A signal that does not exist must be refused before the container counts as stopping.
         name = signals.parse(signal or container.spec.stop_signal or "TERM")
         container = await engine.rooms.state.get(container.id)
         await pause.wake(engine, container)
         container = await engine.rooms.state.get(container.id)
+        run.asked_to_end = True
+        by_hand = container.stopped_by_hand or not engine.closing
         if container.status == "running":
-            container = await engine.rooms.state.advance(container.id, "stopping")
+            container = await engine.rooms.state.advance(container.id, "stopping", stopped_by_hand=by_hand)
+        elif by_hand:
+            container = await engine.rooms.state.amend(container.id, stopped_by_hand=True)
     await _signal_then_kill(engine, container, run, _limit(container, timeout), name)
     await asyncio.shield(run.over)
     engine.events.container(container, "stop")
@@ -44,19 +48,30 @@ async def stop(engine: Engine, reference: str, timeout: int | None, signal: str)
 
 
 async def kill(engine: Engine, reference: str, signal: str) -> None:
-    """Send a signal; after KILL, return when the container is at rest."""
+    """Send a signal; after KILL, return when the container is at rest.
+
+    One that waits for its restart is at rest then, whatever the signal.
+    """
     container = await engine.rooms.state.get(reference)
     name = signals.parse(signal)
-    run = engine.live(container.id).run
+    live = engine.live(container.id)
+    if policy.under_way(container):
+        async with live.lock:
+            if await restarts.give_up(engine, container.id):
+                return
+    run = live.run
     if run is None:
         raise Conflict(
             f"cannot kill container: {reference}: container {container.id} is not running",
             hint="Start it first, or remove it with rm.",
         )
+    # As docker: a signal other than the one that its user chose to stop it with may not be to end it.
+    run.asked_to_end = name in ("KILL", signals.parse(container.spec.stop_signal or name))
+    await engine.rooms.state.amend(container.id, stopped_by_hand=True)
     if name == "KILL":
         await end(engine, container, run)
         return
-    async with engine.live(container.id).lock:
+    async with live.lock:
         await pause.wake(engine, await engine.rooms.state.get(container.id))
     await run.process.signal(name)
     _tell(engine, container, name)
@@ -65,6 +80,7 @@ async def kill(engine: Engine, reference: str, signal: str) -> None:
 async def end(engine: Engine, container: Container, run: Run) -> None:
     """End a run and return when its container is at rest."""
     _tell(engine, container, "KILL")
+    run.asked_to_end = True
     await force(run)
     await asyncio.shield(run.over)
 

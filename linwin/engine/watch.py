@@ -8,7 +8,7 @@ import time
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
-from linwin.engine import remove
+from linwin.engine import health, policy, remove
 from linwin.engine.live import LOST, Exit, Run
 from linwin.errors import LinwinError, Unavailable
 from linwin.model.container import Container
@@ -36,6 +36,8 @@ async def _run_to_end(engine: Engine, container: Container, run: Run) -> None:
     live = engine.live(container.id)
     exit_ = await _outcome(engine, container, run)
     async with live.lock:
+        if run.monitor is not None:
+            await run.monitor.rest()
         doomed = container.spec.auto_remove and not live.restarts
         exit_ = await _shut_down(container, run, exit_, doomed=doomed)
         try:
@@ -45,12 +47,16 @@ async def _run_to_end(engine: Engine, container: Container, run: Run) -> None:
             logger.exception("container %s: its end was not recorded", container.short_id)
             run.over.set_exception(failure)
             run.over.exception()  # it is logged: no warning where nobody waits
+        if run.again:
+            live.interrupted.clear()
         live.run = None
         engine.execs.end_of(container.id)
         live.streams.end()
         live.waiters.release("not-running", exit_)
         live.waiters.release("next-exit", exit_)
-    if container.spec.auto_remove and not live.restarts:
+    if run.again:
+        await engine.follow_restart(container.id)
+    elif container.spec.auto_remove and not live.restarts:
         await remove.auto_remove(engine, container)
 
 
@@ -129,15 +135,26 @@ async def _shut_down(container: Container, run: Run, exit_: Exit, *, doomed: boo
 async def _clean_up(engine: Engine, container: Container, run: Run, exit_: Exit) -> None:
     """End the guest and its machine, and record the end. Whatever of it fails, the rest is done."""
     async with AsyncExitStack() as steps:  # from the last to the first
-        steps.push_async_callback(_record, engine, container, exit_)
+        steps.push_async_callback(_record, engine, container, run, exit_)
         steps.push_async_callback(engine.rooms.state.log(container).finish)
         steps.push_async_callback(run.machine.quit)
         steps.push_async_callback(run.guest.close)
 
 
-async def _record(engine: Engine, container: Container, exit_: Exit) -> None:
+async def _record(engine: Engine, container: Container, run: Run, exit_: Exit) -> None:
+    """Write the end down, and whether the container's policy, which may be a new one, lets it be the end."""
+    container = await engine.rooms.state.get(container.id)
+    again = not run.asked_to_end and policy.wanted(container, exit_.code)
     ended = await engine.rooms.state.advance(
-        container.id, "exited", pid=0, exit_code=exit_.code, error=exit_.error, finished_at=time.time_ns()
+        container.id,
+        "restarting" if again else "exited",
+        pid=0,
+        exit_code=exit_.code,
+        error=exit_.error,
+        finished_at=time.time_ns(),
+        restart_count=container.restart_count + again,
+        health=health.at_end(container),
     )
     ran = (ended.finished_at - ended.started_at) // 10**9
     engine.events.container(ended, "die", exitCode=str(exit_.code), execDuration=str(ran))
+    run.again = again

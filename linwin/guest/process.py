@@ -55,6 +55,7 @@ class GuestProcess:
                 cwd=spec.cwd,
                 user=spec.user,
                 **_terminal(spec),
+                **({"transient": True} if spec.transient else {}),
                 streams=self._streams(),
             )
             if isinstance(answer, Failure):

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from linwin.errors import InvalidRequest
 from linwin.images.documents import Document
 from linwin.images.references import is_digest
+from linwin.model.health import HealthCheck
 from linwin.model.image import HistoryEntry, Platform, RunConfig
 
 EPOCH = "1970-01-01T00:00:00Z"
@@ -72,7 +73,22 @@ def _run_config(document: Document) -> RunConfig:
         exposed_ports=document.keys_of("ExposedPorts"),
         volumes=document.keys_of("Volumes"),
         stop_signal=document.text("StopSignal"),
+        health_check=_health_check(document.object("Healthcheck")) if "Healthcheck" in document else None,
         args_escaped=document.flag("ArgsEscaped"),
+    )
+
+
+def _health_check(document: Document) -> HealthCheck:
+    def count(key: str) -> int:
+        return document.size(key) if key in document else 0
+
+    return HealthCheck(
+        test=document.texts("Test"),
+        interval=count("Interval"),
+        timeout=count("Timeout"),
+        start_period=count("StartPeriod"),
+        start_interval=count("StartInterval"),
+        retries=count("Retries"),
     )
 
 

@@ -17,7 +17,7 @@ from linwin.errors import Unavailable
 from linwin.host.files import tail, write_atomically
 from linwin.host.pidfd import ProcessIdentity, WatchedProcess, command_line, find_working_in, spawn
 from linwin.host.process import find_program, last_words, run
-from linwin.host.resources import available_memory, device_group, first_closed_folder
+from linwin.host.resources import available_memory, device_group, first_closed_folder, total_memory
 from linwin.host.sockets import listen
 from linwin.machine.accel import KVM, Acceleration, find_acceleration, host_cpu
 from linwin.machine.checkpoints import CheckpointStore, described, key_of
@@ -34,7 +34,7 @@ from linwin.machine.domain import (
 from linwin.machine.frozen import empty_memory
 from linwin.machine.mold import Mold
 from linwin.machine.running import QemuMachine, remove_endpoints
-from linwin.model.machine import Checkpoint, MachineSpec
+from linwin.model.machine import Checkpoint, MachineSpec, Room
 from linwin.paths import Paths
 
 BINARY = "qemu-system-x86_64"
@@ -87,6 +87,11 @@ class QemuMachines:
         if found is None:
             raise Unavailable(f"{BINARY} --version printed no version")
         return f"QEMU {found[1].decode()}"
+
+    async def room(self, spec: MachineSpec) -> Room:
+        """Its footprint, and what the host and the control groups above this process leave for it."""
+        footprint = _describe(spec, (await self.acceleration()).name).footprint
+        return Room(footprint, available_memory(), total_memory())
 
     async def boot(self, spec: MachineSpec) -> QemuMachine:
         """Start a machine and wait for its monitor, not for its guest."""

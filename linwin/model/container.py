@@ -6,8 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Status = Literal["created", "starting", "running", "paused", "stopping", "exited", "removing", "dead"]
-"""``starting`` and ``stopping`` are intents: written before the work they name begins."""
+from linwin.model.health import HealthCheck, HealthStatus
+from linwin.model.restart import RestartPolicy
+
+Status = Literal[
+    "created", "starting", "running", "paused", "stopping", "restarting", "exited", "removing", "dead"
+]
+"""``starting`` and ``stopping`` are intents: written before the work they name begins.
+
+``restarting`` is one too: its run has ended, and its policy is to start it again.
+"""
 
 Boot = Literal["", "cold", "restored"]
 """How a guest came up; empty for one that never did."""
@@ -24,7 +32,8 @@ class ContainerSpec:
     0 for the defaults. ``cold`` asks for a guest that boots and is not restored.
     ``stop_timeout`` is in seconds. ``log_driver`` is empty for the daemon's default
     (:mod:`linwin.model.log_config` knows the options). ``console_size`` is
-    (rows, columns). ``host_config`` is what the client sent, echoed by inspect.
+    (rows, columns). ``health_check`` None is for the image's own.
+    ``host_config`` is what the client sent, echoed by inspect.
     """
 
     image: str
@@ -53,6 +62,21 @@ class ContainerSpec:
     cold: bool = False
     log_driver: str = ""
     log_options: Mapping[str, str] = field(default_factory=dict)
+    restart: RestartPolicy = field(default_factory=RestartPolicy)
+    health_check: HealthCheck | None = None
+    host_config: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """What is to become of a container's spec; 0 and None change nothing.
+
+    ``host_config`` is what the client sent of it, laid over what inspect echoes.
+    """
+
+    memory: int = 0
+    cpus: int = 0
+    restart: RestartPolicy | None = None
     host_config: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -66,6 +90,10 @@ class Container:
     host user of its machine. ``pid`` is its QEMU's, 0 when none runs.
     ``starts`` counts starts; it names the process in the guest's agent.
     ``boot`` is how the guest of the last start came up.
+    ``restart_count`` counts the restarts by policy since its user last started it, and
+    ``stopped_by_hand`` says that its user, and not the daemon's end, stopped it since.
+    ``health_check`` is the spec's over the image's, ``health`` its last status; ``shell``
+    is the image's, which runs checks.
     """
 
     id: str
@@ -90,6 +118,11 @@ class Container:
     pid: int = 0
     starts: int = 0
     boot: Boot = ""
+    restart_count: int = 0
+    stopped_by_hand: bool = False
+    shell: tuple[str, ...] = ()
+    health_check: HealthCheck | None = None
+    health: HealthStatus = ""
 
     @property
     def short_id(self) -> str:

@@ -18,7 +18,8 @@ class ProcessSpec:
     registry's environment, which the agent reads afresh. ``cwd`` is a Windows
     path. ``stdin`` false means the process reads end-of-file at once.
     ``terminal`` is the size (rows, columns) of a terminal that is to be its
-    standard handles; then all that it prints is stdout.
+    standard handles; then all that it prints is stdout. ``transient`` is for one that
+    is of no use to a later session, and ends with this one.
     """
 
     argv: tuple[str, ...]
@@ -28,6 +29,7 @@ class ProcessSpec:
     user: str = ""
     stdin: bool = False
     terminal: tuple[int, int] | None = None
+    transient: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from linwin.model.health import HealthCheck
+
 
 @dataclass(frozen=True, slots=True)
 class Platform:
@@ -38,6 +40,7 @@ class RunConfig:
     exposed_ports: tuple[str, ...] = ()
     volumes: tuple[str, ...] = ()
     stop_signal: str = ""
+    health_check: HealthCheck | None = None
     args_escaped: bool = False
 
 

@@ -32,6 +32,15 @@ class MachineSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class Room:
+    """MiB that a machine may come to use, that are available for it now, and that there are at all."""
+
+    needed: int
+    available: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
 class Checkpoint:
     """A booted guest, frozen before anything of a container was in it.
 

@@ -85,6 +85,14 @@ class Database:
 
         return await self._transact(work)
 
+    async def amend(self, container_id: str, **changes: object) -> Container:
+        def work(db: sqlite3.Connection) -> Container:
+            amended = dataclasses.replace(_find(db, container_id), **changes)  # type: ignore[arg-type]
+            db.execute("UPDATE containers SET record = ? WHERE id = ?", (records.dump(amended), amended.id))
+            return amended
+
+        return await self._transact(work)
+
     async def rename(self, container_id: str, name: str) -> Container:
         def work(db: sqlite3.Connection) -> Container:
             _check_free(db, name)

@@ -8,6 +8,8 @@ from typing import Any
 
 from linwin.errors import Internal
 from linwin.model.container import Container, ContainerSpec
+from linwin.model.health import HealthCheck
+from linwin.model.restart import RestartPolicy
 
 RETIRED = ("log_offset",)
 """Fields of rows that an earlier linwin wrote, which mean nothing any more."""
@@ -24,13 +26,23 @@ def parse(text: str) -> Container:
         fields: dict[str, Any] = json.loads(text)
         for name in RETIRED:
             fields.pop(name, None)
-        spec = ContainerSpec(**_tuples(fields.pop("spec")))
-        return Container(spec=spec, **_tuples(fields))
+        spec = ContainerSpec(**_known(fields.pop("spec")))
+        return Container(spec=spec, **_known(fields))
     except (ValueError, TypeError, KeyError) as error:
         raise Internal(
             f"the state database holds a container row that cannot be read: {error}",
             hint="It was written by another version of linwin or damaged; restore state.db from a backup.",
         ) from error
+
+
+def _known(fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a row as their dataclass holds them; rows of earlier versions lack some."""
+    known = _tuples(fields)
+    if known.get("restart") is not None:
+        known["restart"] = RestartPolicy(**known["restart"])
+    if known.get("health_check") is not None:
+        known["health_check"] = HealthCheck(**_tuples(known["health_check"]))
+    return known
 
 
 def _tuples(fields: dict[str, Any]) -> dict[str, Any]:

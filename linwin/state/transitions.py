@@ -1,14 +1,15 @@
 """Which moves between container states are legal.
 
-``starting``, ``stopping`` and ``removing`` are intents: they are written before
-the work they name, so that a daemon that dies half-way knows what to finish.
+``starting``, ``stopping``, ``restarting`` and ``removing`` are intents: they are written
+before the work they name, so that a daemon that dies half-way knows what to finish.
 
     created ──▶ starting ──▶ running ──▶ stopping ──▶ exited
        ▲           │  │         │           ▲           │
        └───────────┘  └─────────┼───────────┘           │
                                 └──────▶ exited ──▶ starting …
     running ◀──▶ paused ──▶ stopping, exited
-    created, exited, dead ──▶ removing ──▶ (gone) or dead
+    running, paused, stopping, exited ──▶ restarting ──▶ starting, exited
+    created, exited, restarting, dead ──▶ removing ──▶ (gone) or dead
 """
 
 from __future__ import annotations
@@ -19,10 +20,11 @@ from linwin.model.container import Status
 LEGAL: dict[Status, frozenset[Status]] = {
     "created": frozenset({"created", "starting", "removing"}),
     "starting": frozenset({"starting", "running", "created", "exited", "stopping"}),
-    "running": frozenset({"paused", "stopping", "exited"}),
-    "paused": frozenset({"running", "stopping", "exited"}),
-    "stopping": frozenset({"exited"}),
-    "exited": frozenset({"starting", "removing"}),
+    "running": frozenset({"paused", "stopping", "exited", "restarting"}),
+    "paused": frozenset({"running", "stopping", "exited", "restarting"}),
+    "stopping": frozenset({"exited", "restarting"}),  # the latter where a daemon's end was what stopped it
+    "restarting": frozenset({"starting", "exited", "removing"}),
+    "exited": frozenset({"starting", "restarting", "removing"}),
     "removing": frozenset({"removing", "dead"}),
     "dead": frozenset({"removing"}),
 }

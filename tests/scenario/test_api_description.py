@@ -11,8 +11,10 @@ import pytest
 from linwin.model.registry import SearchResult
 from tests.scenario import api_description
 from tests.scenario.fakes.images import archive
+from tests.scenario.fakes.timing import FakeTiming
 from tests.scenario.harness import IMAGE, Daemon
 from tests.scenario.raw_http import Answer, RawConnection
+from tests.scenario.test_small_verbs import guest_of
 
 
 @pytest.fixture(scope="session")
@@ -85,6 +87,7 @@ async def test_containers(checked: Checked, daemon: Daemon) -> None:
             await daemon.engine.start("one")
             await checked("POST", "/containers/{id}/wait", 200, name="one", query="condition=not-running")
     assert inspected["State"]["ExitCode"] == 3
+    await checked("POST", "/containers/{id}/update", 200, name="one", body={"CpuShares": 3})
     assert inspected["SizeRw"] == 8192
 
 
@@ -95,6 +98,32 @@ async def test_top_and_stats(checked: Checked, daemon: Daemon) -> None:
     sample = await checked("GET", "/containers/{id}/stats", 200, name="one", query="stream=0&one-shot=1")
     assert sample["networks"]["eth0"]["rx_bytes"] == 5000
     await checked("GET", "/containers/{id}/top", 200, name="one")
+
+
+async def test_health_and_restarts(checked: Checked, daemon: Daemon) -> None:
+    daemon.engine.timing = timing = FakeTiming()
+    body = {
+        "Image": IMAGE,
+        "Cmd": ["hang"],
+        "Healthcheck": {"Test": ["CMD", "doctor"], "Interval": 10**9, "StartPeriod": 10**9},
+        "HostConfig": {"RestartPolicy": {"Name": "on-failure", "MaximumRetryCount": 2}},
+    }
+    await checked("POST", "/containers/create", 201, query="name=one", body=body)
+    await daemon.engine.start("one")
+    await timing.waits.get()
+    timing.advance(10)
+    await timing.waits.get()
+    await timing.waits.get()
+    inspected = await checked("GET", "/containers/{id}/json", 200, name="one")
+    assert inspected["State"]["Health"]["Status"] == "healthy"
+    ended = await daemon.engine.wait("one", "next-exit")
+    main = next(iter(guest_of(daemon)[1].processes.values()))
+    await main.signal("KILL")
+    await ended
+    inspected = await checked("GET", "/containers/{id}/json", 200, name="one")
+    assert (inspected["State"]["Status"], inspected["RestartCount"]) == ("restarting", 1)
+    await checked("GET", "/containers/json", 200)
+    await checked("POST", "/containers/{id}/exec", 409, name="one", body={"Cmd": ["echo"]})
 
 
 async def test_execs(checked: Checked, daemon: Daemon) -> None:

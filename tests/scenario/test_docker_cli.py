@@ -309,7 +309,6 @@ async def test_bad_archives_leave_nothing(docker: Docker, daemon: Daemon) -> Non
     [
         (["-v", "/tmp:C:\\x"], b"linwin does not support bind mounts and volumes (Binds)"),
         (["-p", "80:80"], b"linwin does not support published ports (PortBindings)"),
-        (["--restart", "always"], b"linwin does not support the restart policy always (RestartPolicy)"),
         (["--isolation", "process"], b"linwin does not support the isolation process (Isolation)"),
         (["--network", "mine"], b"network mine not found"),
         (["--memory", "100m"], b"100 MiB of memory are too few for the template wine"),

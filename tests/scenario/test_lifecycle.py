@@ -12,7 +12,9 @@ from linwin.api.status import status_of
 from linwin.engine.engine import Engine
 from linwin.errors import InvalidRequest, LinwinError
 from linwin.model.container import ContainerSpec, LogQuery, Status
+from linwin.model.restart import RestartPolicy
 from tests.scenario.fakes.gate import Gate
+from tests.scenario.fakes.timing import FakeTiming
 from tests.scenario.harness import IMAGE, Daemon
 
 Verb = Callable[[Engine, str], Awaitable[object]]
@@ -30,6 +32,7 @@ DONE: Answered = (204, "")
 NOT_MODIFIED: Answered = (304, "")
 NOT_RUNNING: Answered = (409, "cannot kill container: pet: container {id} is not running")
 RUNNING: Answered = (409, 'cannot remove container "/pet": container is running')
+RESTARTING: Answered = (409, 'cannot remove container "/pet": container is restarting')
 STOPPING: Answered = (409, "container {short_id} is stopping")
 DOOMED: Answered = (409, "container is marked for removal and cannot be started")
 
@@ -64,6 +67,14 @@ TABLE: dict[Status, dict[str, Answered]] = {
         "kill": DONE,
         "kill -s TERM": DONE,
         "rm": RUNNING,
+        "rm -f": DONE,
+    },
+    "restarting": {  # it waits to be started by its policy, and counts as running
+        "start": NOT_MODIFIED,
+        "stop": DONE,
+        "kill": DONE,
+        "kill -s TERM": DONE,
+        "rm": RESTARTING,
         "rm -f": DONE,
     },
     "exited": {
@@ -118,13 +129,19 @@ async def create(daemon: Daemon, *command: str, **fields: object) -> str:
 async def pet_in(daemon: Daemon, status: Status) -> AsyncIterator[Callable[[], None]]:
     """A container named ``pet`` in that state; yields what lets a start that is under way go on."""
     engine, gate = daemon.engine, Gate()
-    container = await create(daemon, "stubborn")
+    policy = RestartPolicy("always" if status == "restarting" else "no")
+    container = await create(daemon, "stubborn", restart=policy)
     waiting: list[asyncio.Task[object]] = []
     match status:
         case "starting":
             daemon.fakes.machines.gate = gate
             waiting.append(asyncio.create_task(engine.start("pet")))
             await gate.reached.wait()
+        case "restarting":
+            engine.timing = timing = FakeTiming()
+            await engine.start("pet")
+            await daemon.fakes.guests.last.signal("KILL")
+            await timing.waits.get()
         case "running" | "stopping" | "exited":
             await engine.start("pet")
             if status == "exited":
@@ -170,7 +187,7 @@ async def test_wait_for_a_container_at_rest_ends_at_once(daemon: Daemon, status:
         assert exit_.code == (137 if status == "exited" else 0)
 
 
-@pytest.mark.parametrize("status", ["starting", "running", "stopping", "removing"])
+@pytest.mark.parametrize("status", ["starting", "running", "stopping", "restarting", "removing"])
 @pytest.mark.parametrize("condition", ["not-running", "removed"])
 async def test_wait_ends_with_the_removal(daemon: Daemon, status: Status, condition: str) -> None:
     async with pet_in(daemon, status) as let_go:

@@ -56,6 +56,10 @@ class FakeProcess:
 
     # What a program does
 
+    @property
+    def sick(self) -> bool:
+        return self._guest.sick
+
     async def print(self, data: bytes, stream: StreamName = "stdout") -> None:
         for start in range(0, len(data), PIECE):
             piece = data[start : start + PIECE]
@@ -157,6 +161,9 @@ class FakeGuest:
         self.prepared: Preparation | None = None
         self.mute = False
         self.warmed = False
+        self.sick = False
+        self.clockless = False
+        self.clock: list[int] = []
         self.usage: Usage | Exception = Usage(
             0,
             2,
@@ -181,6 +188,11 @@ class FakeGuest:
     async def prepare(self, preparation: Preparation) -> None:
         assert preparation.c_serial in self.machine.plugged, "C: is prepared before it was plugged"
         self.prepared = preparation
+
+    async def set_clock(self, time_ns: int) -> None:
+        if self.clockless:
+            raise Unavailable("this guest's clock cannot be set")
+        self.clock.append(time_ns)
 
     async def spawn(self, process_id: str, spec: ProcessSpec) -> FakeProcess:
         program = resolve(spec.argv)[0]

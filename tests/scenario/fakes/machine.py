@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 from linwin.errors import NotFound, Unavailable
-from linwin.model.machine import Checkpoint, MachineExit, MachineSpec
+from linwin.model.machine import Checkpoint, MachineExit, MachineSpec, Room
 from linwin.paths import AGENT_SOCKET
 from tests.scenario.fakes.gate import Gate
 
@@ -84,8 +84,9 @@ def _size(spec: MachineSpec) -> tuple[str, int, int]:
 class FakeMachines:
     """``running`` is by pid; set ``broken`` to make boots fail; ``booting`` is set when one begins.
 
-    A ``gate`` holds boots. Checkpoints are ``kept`` by template, memory and CPUs; with
-    ``warm`` every guest has one, and ``spoilt`` says why none can be restored.
+    ``available`` is the host's memory in MiB. A ``gate`` holds boots. Checkpoints are
+    ``kept`` by template, memory and CPUs; with ``warm`` every guest has one, and
+    ``spoilt`` says why none can be restored.
     """
 
     def __init__(self) -> None:
@@ -96,6 +97,7 @@ class FakeMachines:
         self.mold_gate: Gate | None = None
         self._pids = itertools.count(1_000_000)
         self.warm = True
+        self.available = 32768
         self.spoilt: str | None = None
         self.kept: dict[tuple[str, int, int], Checkpoint] = {}
 
@@ -104,6 +106,9 @@ class FakeMachines:
 
     async def version(self) -> str:
         return "QEMU 7.2.22"
+
+    async def room(self, spec: MachineSpec) -> Room:
+        return Room(spec.memory + 100, self.available, 65536)
 
     async def boot(self, spec: MachineSpec) -> FakeMachine:
         if self.broken:

@@ -23,6 +23,8 @@ def resolve(argv: Sequence[str]) -> list[str]:
     """The words of the program to run."""
     if [word.lower() for word in argv[:2]] == ["cmd", "/c"]:
         return " ".join(argv[2:]).split()
+    if [word.lower() for word in argv[:3]] == ["cmd", "/s", "/c"]:
+        return argv[3].split()
     return list(argv)
 
 
@@ -101,6 +103,12 @@ async def stubborn(process: FakeProcess) -> int:
     return 0
 
 
+async def doctor(process: FakeProcess) -> int:
+    """A health check: it says what a test made of the guest."""
+    await process.print(b"sick\n" if process.sick else b"well\n")
+    return int(process.sick)
+
+
 async def screen(process: FakeProcess) -> int:
     """A full-screen program: say the terminal's size, echo keys, follow the size, end with q."""
 
@@ -129,6 +137,7 @@ async def crash(process: FakeProcess) -> int:
 PROGRAMS: dict[str, Callable[[FakeProcess], Awaitable[int]]] = {
     "cat": cat,
     "complain": complain,
+    "doctor": doctor,
     "crash": crash,
     "echo": echo,
     "exit": leave,

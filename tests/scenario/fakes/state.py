@@ -125,6 +125,11 @@ class FakeState:
             await gate.passed()
         return moved
 
+    async def amend(self, container_id: str, **changes: object) -> Container:
+        amended = dataclasses.replace(await self.get(container_id), **changes)  # type: ignore[arg-type]
+        self.containers[amended.id] = amended
+        return amended
+
     async def rename(self, container_id: str, name: str) -> Container:
         self._check_free(name)
         renamed = dataclasses.replace(self.containers[container_id], name=name)

@@ -11,6 +11,8 @@ from linwin.api.hostconfig import IGNORED, REFUSED
 from linwin.api.wire import container_spec
 from linwin.errors import InvalidRequest, LinwinError, NotFound, Unsupported
 from linwin.model.container import ContainerSpec
+from linwin.model.health import HealthCheck
+from linwin.model.restart import RestartPolicy
 
 
 def parsed(**body: Any) -> tuple[ContainerSpec, tuple[str, ...]]:
@@ -139,10 +141,43 @@ def test_what_means_no_limit_is_not_warned_about(host: dict[str, int]) -> None:
 
 def test_other_warnings() -> None:
     assert parsed(Healthcheck={"Test": ["CMD", "x"]}, MacAddress="02:00:00:00:00:01")[1] == (
-        "linwin runs no health checks; Healthcheck is ignored",
         "linwin does not set MAC addresses; MacAddress is ignored",
     )
     assert parsed(Healthcheck={"Test": ["NONE"]})[1] == ()
+
+
+def test_restart_policies() -> None:
+    policy = {"Name": "on-failure", "MaximumRetryCount": 4}
+    assert spec(HostConfig={"RestartPolicy": policy}).restart == RestartPolicy("on-failure", 4)
+    assert spec(HostConfig={"RestartPolicy": {"Name": "", "MaximumRetryCount": 4}}).restart == RestartPolicy()
+
+
+def test_health_checks() -> None:
+    sent = {"Test": ["CMD-SHELL", "ver"], "Interval": 2 * 10**9, "StartInterval": 10**6, "Retries": 2}
+    assert spec(Healthcheck=sent).health_check == HealthCheck(
+        ("CMD-SHELL", "ver"), interval=2 * 10**9, start_interval=10**6, retries=2
+    )
+    assert spec(Healthcheck={}).health_check is None
+    assert spec(Healthcheck={"Retries": 7}).health_check == HealthCheck(retries=7)
+
+
+@pytest.mark.parametrize(
+    ("sent", "message"),
+    [
+        ({"Interval": 1}, "Interval in Healthcheck cannot be less than 1ms"),
+        ({"Timeout": -1}, "Timeout in Healthcheck cannot be less than 1ms"),
+        ({"StartPeriod": 999_999}, "StartPeriod in Healthcheck cannot be less than 1ms"),
+        ({"StartInterval": 1}, "StartInterval in Healthcheck cannot be less than 1ms"),
+        ({"Retries": -1}, "Retries in Healthcheck cannot be negative"),
+        ({"Test": ["ASK", "x"]}, "invalid health check: ['ASK', 'x']"),
+        ({"Test": ["CMD"]}, "invalid health check: ['CMD']"),
+        ({"Test": ["NONE", "x"]}, "invalid health check: ['NONE', 'x']"),
+    ],
+)
+def test_bad_health_checks(sent: dict[str, object], message: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        spec(Healthcheck=sent)
+    assert caught.value.message == message
 
 
 @pytest.mark.parametrize("name", ["", "default", "nat", "none"])
@@ -161,14 +196,31 @@ def test_networks_that_exist(name: str) -> None:
             "linwin does not support the network mode container:x",
         ),
         (
-            {"HostConfig": {"RestartPolicy": {"Name": "always"}}},
-            Unsupported,
-            "linwin does not support the restart policy always (RestartPolicy)",
-        ),
-        (
             {"HostConfig": {"RestartPolicy": {"Name": "often"}}},
             InvalidRequest,
-            "invalid restart policy: unknown policy 'often'",
+            "invalid restart policy: unknown policy 'often'; use one of "
+            "'no', 'always', 'on-failure', or 'unless-stopped'",
+        ),
+        (
+            {"HostConfig": {"RestartPolicy": {"Name": "always", "MaximumRetryCount": 3}}},
+            InvalidRequest,
+            "invalid restart policy: maximum retry count can only be used with 'on-failure'",
+        ),
+        (
+            {"HostConfig": {"RestartPolicy": {"Name": "no", "MaximumRetryCount": -1}}},
+            InvalidRequest,
+            "invalid restart policy: maximum retry count can only be used with 'on-failure' "
+            "and cannot be negative",
+        ),
+        (
+            {"HostConfig": {"RestartPolicy": {"Name": "on-failure", "MaximumRetryCount": -1}}},
+            InvalidRequest,
+            "invalid restart policy: maximum retry count cannot be negative",
+        ),
+        (
+            {"HostConfig": {"RestartPolicy": {"Name": "always"}, "AutoRemove": True}},
+            InvalidRequest,
+            "can't create 'AutoRemove' container with restart policy",
         ),
         (
             {"HostConfig": {"LogConfig": {"Type": "json-file", "Config": {"max-file": 3}}}},

@@ -345,6 +345,32 @@ async def test_a_host_that_breaks_off_in_a_frame_does_not_disturb_the_next(machi
     await guest.close()
 
 
+async def test_a_transient_process_ends_with_its_session(machine: FakeMachine, tmp_path: Path) -> None:
+    """And makes room for others, although nobody has acknowledged what it printed."""
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    first = await AgentGuests().connect(machine, timeout=20)
+    script = f"echo unread; exec 3>{fifo}; echo open >&3; sleep 1000"
+    await first.spawn("probe", ProcessSpec(("sh", "-c", script), cwd="/", transient=True))
+    with await asyncio.to_thread(fifo.open, "rb") as pipe:
+        assert await asyncio.to_thread(pipe.readline) == b"open\n"
+        await first.close()
+        second = await AgentGuests().connect(machine, timeout=20)
+        # An end of the pipe: whoever held its other end is gone.
+        assert await asyncio.wait_for(asyncio.to_thread(pipe.read), 20) == b""
+    for number in range(300):
+        process = await second.spawn(f"p{number}", shell("exit 0"))
+        assert await collect(process) == (b"", b"")
+    assert await second.adopt("probe", stdout=0, stderr=0) is None
+    await second.close()
+
+
+async def test_the_clock_of_a_guest_that_has_none_is_not_set(guest: AgentGuest) -> None:
+    """The native agent is a process of this host, whose clock is none of its business."""
+    with pytest.raises(Unavailable, match=r"^this guest's clock cannot be set$"):
+        await guest.set_clock(1)
+
+
 async def test_warm_prepare_and_shutdown_are_answered(guest: AgentGuest) -> None:
     await guest.warm()
     await guest.prepare(Preparation("name", "serial", 0, b"\0\xff"))

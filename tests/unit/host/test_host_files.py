@@ -10,7 +10,13 @@ from pathlib import Path
 import pytest
 
 from linwin.host.files import tail, write_atomically
-from linwin.host.resources import available_memory, first_closed_folder
+from linwin.host.resources import (
+    MemoryLimit,
+    available_memory,
+    first_closed_folder,
+    memory_limits,
+    total_memory,
+)
 
 
 def test_a_file_is_replaced_with_its_mode(tmp_path: Path) -> None:
@@ -65,3 +71,39 @@ def test_the_first_closed_folder_is_the_outermost() -> None:
         assert first_closed_folder(inner / "file", inner.stat().st_uid) is None
         inner.chmod(0o711)
         assert first_closed_folder(inner / "file", 61234) is None
+
+
+def group(folder: Path, **files: object) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        (folder / name.replace("_", ".", 1)).write_text(f"{content}\n")
+
+
+def test_control_groups_limit_memory(tmp_path: Path) -> None:
+    """Of version 2: a limit holds for all below it, and what can be reclaimed counts as left."""
+    membership, mount = tmp_path / "cgroup", tmp_path / "mount"
+    membership.write_text("0::/outer/inner\n")
+    statistics = f"anon 5\ninactive_file {10 << 20}"
+    group(mount / "outer", memory_max=100 << 20, memory_current=60 << 20, memory_stat=statistics)
+    group(mount / "outer/inner", memory_max="max", memory_current=9, memory_stat=statistics)
+    assert memory_limits(membership, mount) == [MemoryLimit(100, 50)]
+
+
+def test_control_groups_of_version_1(tmp_path: Path) -> None:
+    membership, mount = tmp_path / "cgroup", tmp_path / "mount"
+    membership.write_text("2:cpu:/\n4:memory:/a\n9:name=systemd:/a\n")
+    for folder, most in ((mount / "memory/a", 64 << 20), (mount / "memory", 9223372036854771712)):
+        group(folder, memory_stat="total_inactive_file 0")
+        (folder / "memory.limit_in_bytes").write_text(f"{most}\n")
+        (folder / "memory.usage_in_bytes").write_text(f"{80 << 20}\n")
+    assert memory_limits(membership, mount) == [MemoryLimit(64, 0)]
+
+
+def test_control_groups_that_are_not_visible_limit_nothing(tmp_path: Path) -> None:
+    membership = tmp_path / "cgroup"
+    membership.write_text("0::/../../elsewhere\n")
+    assert memory_limits(membership, tmp_path / "mount") == []
+
+
+def test_the_total_is_not_less_than_what_is_available() -> None:
+    assert total_memory() >= available_memory()

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from linwin.images import ImageStore, stand_in_diff_id
+from linwin.model.health import HealthCheck
 from linwin.model.image import HistoryEntry, Image, RunConfig
 from linwin.model.progress import Progress
 from linwin.paths import Paths
@@ -67,6 +68,7 @@ async def test_an_image_arrives_whole(
             "ExposedPorts": {"80/tcp": {}},
             "Volumes": {"C:\\data": {}},
             "StopSignal": "SIGINT",
+            "Healthcheck": {"Test": ["CMD-SHELL", "ver"], "Interval": 5_000_000_000, "Retries": 2},
             "ArgsEscaped": True,
         },
         history=[{"created_by": "one", "comment": "c"}, {"created_by": "two", "author": "me"}],
@@ -85,6 +87,7 @@ async def test_an_image_arrives_whole(
         exposed_ports=("80/tcp",),
         volumes=("C:\\data",),
         stop_signal="SIGINT",
+        health_check=HealthCheck(("CMD-SHELL", "ver"), interval=5_000_000_000, retries=2),
         args_escaped=True,
     )
     assert image.history == (
