@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from pathlib import Path
 
 import click
 
@@ -16,16 +18,36 @@ def daemon() -> None:
     """Manage the daemon."""
 
 
+def config_option(command: Callable[..., None]) -> Callable[..., None]:
+    return click.option(
+        "--config",
+        "file",
+        metavar="FILE",
+        type=click.Path(path_type=Path),
+        help="Read settings from FILE (default /etc/linwin/linwin.toml).",
+    )(command)
+
+
+def use_config(file: Path | None) -> None:
+    """Have the daemon that is about to be started read ``file``."""
+    if file is not None:
+        os.environ["LINWIN_CONFIG"] = str(file.absolute())
+
+
 @daemon.command()
-def run() -> None:
+@config_option
+def run(file: Path | None) -> None:
     """Run the daemon in the foreground, as service managers want it."""
+    use_config(file)
     program, *arguments = daemon_process.ENTRY_POINT
     os.execv(program, [program, *arguments])
 
 
 @daemon.command()
-def start() -> None:
+@config_option
+def start(file: Path | None) -> None:
     """Start the daemon in the background unless it runs."""
+    use_config(file)
     daemon_process.start_daemon()
 
 

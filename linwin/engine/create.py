@@ -51,7 +51,7 @@ async def create(engine: Engine, spec: ContainerSpec, name: str | None) -> str:
             cwd=cwd,
             user=spec.user or image.config.user,
             labels={**image.config.labels, **spec.labels},
-            uid=free_uid(engine.paths.tag, (other.uid for other in others)),
+            uid=free_uid(engine.paths.tag, (*(other.uid for other in others), *engine.pool.uids)),
             created_at=time.time_ns(),
         )
         await engine.rooms.state.add(container)

@@ -35,12 +35,14 @@ from linwin.engine.create import choose_template, create, left_out_hint
 from linwin.engine.exec import Exec, Execs
 from linwin.engine.interfaces import Rooms
 from linwin.engine.live import Exit, Live
+from linwin.engine.pool import Pool
 from linwin.engine.streams import Attachment
 from linwin.errors import CommandNotFound, Conflict, LinwinError
 from linwin.model.container import Container, ContainerSpec, LogQuery, LogRecord, WaitCondition
 from linwin.model.exec import ExecSpec
 from linwin.model.guest import StreamName
 from linwin.model.image import Image, Removed
+from linwin.model.pool import PoolPlan
 from linwin.model.progress import Progress, Report
 from linwin.model.registry import Credentials, Pulled, Pushed, SearchResult
 from linwin.model.template import Template
@@ -68,15 +70,20 @@ class HostInfo:
     containers_running: int
     containers_stopped: int
     images: int
+    pool_ready: int = 0
+    pool_size: int = 0
 
 
 class Engine:
     """All verbs, for one ``LINWIN_ROOT``."""
 
-    def __init__(self, rooms: Rooms, paths: Paths, *, checkpoints: bool = True) -> None:
+    def __init__(
+        self, rooms: Rooms, paths: Paths, *, checkpoints: bool = True, pool: PoolPlan | None = None
+    ) -> None:
         self.rooms = rooms
         self.paths = paths
         self.checkpoints = Checkpoints(self, enabled=checkpoints)
+        self.pool = Pool(self, pool or PoolPlan())
         self.creating = asyncio.Lock()
         """Held while a container is created, while references move, and while what no container uses goes."""
         self.chains = ChainUse()
@@ -103,11 +110,14 @@ class Engine:
         """Make this root usable: base images, then containers left by an earlier daemon."""
         await self.rooms.images.adopt_base_images(await self.rooms.templates.list())
         await self.checkpoints.recover()
+        await self.pool.recover()
         await recover.recover(self)
+        self.pool.refill()
 
     async def close(self) -> None:
         """Stop all containers and wait until they are at rest."""
         await self.checkpoints.close()
+        await self.pool.close()
         await recover.release(self)
 
     # Containers
@@ -348,4 +358,6 @@ class Engine:
             containers_running=running,
             containers_stopped=len(containers) - running,
             images=len(await self.images()),
+            pool_ready=self.pool.ready,
+            pool_size=self.pool.plan.size,
         )

@@ -196,6 +196,9 @@ class Machine(Protocol):
     async def plug_disk(self, image: Path, serial: str) -> None:
         """Hot-plug a qcow2 disk whose serial number the guest will see."""
 
+    async def move(self, run_dir: Path) -> None:
+        """Make ``run_dir``, an empty folder beside its own, its run folder, by rename."""
+
     async def pause(self) -> None:
         """Halt its CPUs. Idempotent."""
 

@@ -16,6 +16,7 @@ from linwin.engine import command, terminal, watch
 from linwin.engine.checkpoints import guest_spec
 from linwin.engine.create import MIB
 from linwin.engine.live import Exit, Run
+from linwin.engine.pool import own
 from linwin.engine.power import Tell, power_on
 from linwin.errors import CommandNotExecutable, CommandNotFound, Conflict, LinwinError, Unavailable
 from linwin.model.container import Container, Status
@@ -51,6 +52,7 @@ async def start(engine: Engine, container: Container, tell: Tell) -> None:
                 # Not always the one of create: the template may have been built anew since.
                 await rooms.state.advance(container.id, "starting", chain_id=chain_id)
                 await rooms.disks.overlay(chain_end, overlay, uid=container.uid)
+        await asyncio.to_thread(own, overlay, container.uid)
         spec = machine_spec(engine, container, template)
         machine, guest = await power_on(engine, container, template, spec, undo, tell)
         await machine.plug_disk(overlay, C_SERIAL)
@@ -64,6 +66,7 @@ async def start(engine: Engine, container: Container, tell: Tell) -> None:
         await rooms.state.advance(container.id, "running", started_at=time.time_ns())
         undo.pop_all()
     watch.begin(engine, container, Run(machine, guest, process))
+    engine.pool.refill()
     if container.spec.tty:
         await terminal.catch_up(process, size, terminal.size(live.console_size, size))
 
