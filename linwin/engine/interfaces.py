@@ -297,6 +297,9 @@ class Guest(Protocol):
     async def warm(self) -> None:
         """Start what every container needs, before the guest is frozen. At most once, before prepare."""
 
+    async def rehearse(self) -> None:
+        """Have a restored guest do once what its first program will, so that an emulator knows it."""
+
     async def prepare(self, preparation: Preparation) -> None:
         """Mount the plugged C:, load its registry, set name, clock and random numbers."""
 

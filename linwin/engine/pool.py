@@ -181,6 +181,7 @@ class Pool:
                 machine, timeout=RESTORED_TIMEOUT[await rooms.machine.accelerator()]
             )
             undo.push_async_callback(guest.close)
+            await guest.rehearse()
             guest.rest(True)
             await machine.pause()
             undo.pop_all()

@@ -16,6 +16,7 @@ from linwin.engine import command, terminal, watch
 from linwin.engine.checkpoints import guest_spec
 from linwin.engine.create import MIB
 from linwin.engine.live import Exit, Run
+from linwin.engine.phases import Phases
 from linwin.engine.pool import own
 from linwin.engine.power import Tell, power_on
 from linwin.errors import CommandNotExecutable, CommandNotFound, Conflict, LinwinError, Unavailable
@@ -38,7 +39,7 @@ async def start(engine: Engine, container: Container, tell: Tell) -> None:
     """Get the container's machine up, make it this container, and run its program."""
     rooms, overlay, live = engine.rooms, engine.paths.overlay(container.id), engine.live(container.id)
     template = await rooms.templates.get(container.template)
-    log = rooms.state.log(container.id)
+    log, phases = rooms.state.log(container.id), Phases()
     async with AsyncExitStack() as undo:
         undo.push_async_exit(partial(_take_back, engine, container))
         container = await rooms.state.advance(
@@ -53,18 +54,25 @@ async def start(engine: Engine, container: Container, tell: Tell) -> None:
                 await rooms.state.advance(container.id, "starting", chain_id=chain_id)
                 await rooms.disks.overlay(chain_end, overlay, uid=container.uid)
         await asyncio.to_thread(own, overlay, container.uid)
+        phases.mark("overlay")
         spec = machine_spec(engine, container, template)
         machine, guest = await power_on(engine, container, template, spec, undo, tell)
+        phases.mark("guest")
         await machine.plug_disk(overlay, C_SERIAL)
+        phases.mark("plug")
         await guest.prepare(
             Preparation(hostname(container), C_SERIAL, time.time_ns(), secrets.token_bytes(ENTROPY))
         )
+        phases.mark("prepare")
         size = terminal.size(live.console_size, container.spec.console_size)
         process = await guest.spawn(process_id(container), process_spec(container, size))
+        phases.mark("spawn")
         undo.push_async_callback(log.finish)
         await log.begin()
         await rooms.state.advance(container.id, "running", started_at=time.time_ns())
         undo.pop_all()
+    phases.mark("state")
+    logger.info("container %s started in %s", container.short_id, phases)
     watch.begin(engine, container, Run(machine, guest, process))
     engine.pool.refill()
     if container.spec.tty:

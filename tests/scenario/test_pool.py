@@ -51,6 +51,8 @@ async def test_guests_wait_halted(pooled: Daemon) -> None:
     machines = waiting(pooled)
     assert len(machines) == 2
     assert {machine.spec.run_dir.parent for machine in machines} == {pooled.paths.pool}
+    guests = [pooled.fakes.guests._guests[machine] for machine in machines]
+    assert all(guest.rehearsed and guest.resting for guest in guests)
     shown = await asyncio.to_thread(pooled.client.get, "/info")
     assert ["Pool", "2 of 2 guests ready"] in shown["DriverStatus"]
 

@@ -134,6 +134,7 @@ class FakeGuest:
         self.prepared: Preparation | None = None
         self.mute = False
         self.warmed = False
+        self.rehearsed = False
         self.processes: dict[str, FakeProcess] = {}
         machine.exited.add_done_callback(lambda _: self._end_all())
         self._ending: set[asyncio.Task[None]] = set()
@@ -143,6 +144,10 @@ class FakeGuest:
             raise Unavailable("this guest cannot be warmed")
         assert not self.processes, "a guest with processes in it was frozen"
         self.warmed = True
+
+    async def rehearse(self) -> None:
+        assert self.prepared is None, "a container's guest was made to rehearse"
+        self.rehearsed = True
 
     async def prepare(self, preparation: Preparation) -> None:
         assert preparation.c_serial in self.machine.plugged, "C: is prepared before it was plugged"
