@@ -1,7 +1,8 @@
 """The daemon: builds the rooms, injects them into the engine, serves the API.
 
 Run as ``python -m linwin.daemon``; ``linwin daemon run`` is its usual name.
-Settings come from the environment (see :mod:`linwin.paths`). A parent that
+Settings come from the environment (see :mod:`linwin.paths`) and a file
+(:mod:`linwin.config`). A parent that
 wants to know when the socket listens passes the write end of a pipe as
 ``LINWIN_READY_FD`` and reads ``ready`` or ``error: …`` from it.
 """
@@ -19,7 +20,9 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
+from linwin import config
 from linwin.api import TlsAddress, serve
+from linwin.config import Configuration
 from linwin.disks import ChainDisks
 from linwin.engine import log_options
 from linwin.engine.engine import Engine
@@ -97,7 +100,14 @@ def log_default() -> LogConfig:
 def prepare_root(paths: Paths) -> None:
     """Create the folders of a root, and empty its scratch folder."""
     try:
-        for folder in (paths.root, paths.containers, paths.chains, paths.templates, paths.checkpoints):
+        for folder in (
+            paths.root,
+            paths.containers,
+            paths.chains,
+            paths.templates,
+            paths.checkpoints,
+            paths.pool,
+        ):
             # Machines run as users of their own: they pass through, and list nothing.
             make_folders(folder, mode=0o711)
         make_folders(paths.blobs, paths.image_records, paths.cache, mode=0o700)
@@ -130,13 +140,19 @@ def held_root(paths: Paths) -> Iterator[None]:
 
 
 @asynccontextmanager
-async def opened(paths: Paths) -> AsyncIterator[Engine]:
+async def opened(paths: Paths, configuration: Configuration) -> AsyncIterator[Engine]:
     """An engine on the root's own state, recovered on entry and at rest on exit."""
     state = Database(paths)
     await state.open()
     try:
         rooms = build_rooms(paths, state)
-        engine = Engine(rooms, paths, checkpoints=checkpoint_budget() > 0, log_default=log_default())
+        engine = Engine(
+            rooms,
+            paths,
+            checkpoints=checkpoint_budget() > 0,
+            pool=configuration.pool,
+            log_default=log_default(),
+        )
         await engine.open()
         try:
             yield engine
@@ -146,13 +162,13 @@ async def opened(paths: Paths) -> AsyncIterator[Engine]:
         await state.close()
 
 
-async def run(paths: Paths) -> None:
+async def run(paths: Paths, configuration: Configuration) -> None:
     """Serve until SIGTERM or SIGINT, then stop all containers."""
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     tls = tls_address()
-    async with opened(paths) as engine, serve(engine, paths.socket, tls):
+    async with opened(paths, configuration) as engine, serve(engine, paths.socket, tls):
         logger.info("listening on %s, state in %s", paths.socket, paths.root)
         announce("ready")
         await stopped.wait()
@@ -179,9 +195,10 @@ def main() -> None:
     logging.getLogger("qemu.qmp").setLevel(logging.WARNING)  # it reports every guest's end as news
     paths = Paths.from_environment()
     try:
+        configuration = config.from_environment()
         prepare_root(paths)
         with held_root(paths):
-            asyncio.run(run(paths))
+            asyncio.run(run(paths, configuration))
     except LinwinError as error:
         announce(f"error: {error}")
         sys.exit(f"linwin: {error}")

@@ -16,6 +16,7 @@ exit codes in :mod:`linwin.cli`; nothing else knows about either.
     ├── Unauthorized      a registry does not accept the credentials
     ├── Unsupported       docker can, linwin cannot (yet)
     ├── Unavailable       this host or guest cannot serve it now
+    │   └── OutOfMemory          the host has no room for one more guest
     └── Internal          a defect of linwin itself
 """
 
@@ -74,6 +75,10 @@ class Unsupported(LinwinError):
 
 class Unavailable(LinwinError):
     """This host, or a guest on it, cannot serve the request now."""
+
+
+class OutOfMemory(Unavailable):
+    """The host has too little memory for one more guest."""
 
 
 class Internal(LinwinError):

@@ -113,6 +113,11 @@ class Paths:
         return self.checkpoints / "machine"
 
     @property
+    def pool(self) -> Path:
+        """Run folders of the guests that wait for a container, one each."""
+        return self.root / "pool"
+
+    @property
     def containers(self) -> Path:
         return self.root / "containers"
 

@@ -60,17 +60,17 @@ static OBJECT_ATTRIBUTES named(UNICODE_STRING *path)
     return attributes;
 }
 
-static NTSTATUS make_key(HANDLE *key, UNICODE_STRING *path, UNICODE_STRING *class, ULONG options)
+static NTSTATUS make_key(HANDLE *key, UNICODE_STRING *path, ULONG options)
 {
     OBJECT_ATTRIBUTES attributes = named(path);
 
-    return nt.create(key, KEY_ALL_ACCESS, &attributes, 0, class, options, NULL);
+    return nt.create(key, KEY_ALL_ACCESS, &attributes, 0, NULL, options, NULL);
 }
 
 /* Makes the keys above one, as far as they are missing, and then the key. */
-static NTSTATUS make_keys(HANDLE *key, UNICODE_STRING *path, UNICODE_STRING *class, ULONG options)
+static NTSTATUS make_keys(HANDLE *key, UNICODE_STRING *path, ULONG options)
 {
-    NTSTATUS status = make_key(key, path, class, options);
+    NTSTATUS status = make_key(key, path, options);
     UNICODE_STRING above = *path;
     USHORT i;
 
@@ -81,10 +81,10 @@ static NTSTATUS make_keys(HANDLE *key, UNICODE_STRING *path, UNICODE_STRING *cla
         if (path->Buffer[i] != '\\')
             continue;
         above.Length = i * sizeof(WCHAR);
-        if (!make_key(key, &above, NULL, 0))
+        if (!make_key(key, &above, 0))
             nt.close(*key);
     }
-    return make_key(key, path, class, options);
+    return make_key(key, path, options);
 }
 
 /* Carries one change out on a key that is open. */
@@ -114,15 +114,14 @@ static NTSTATUS carry_out(const struct change *change, const char *rest)
     const char *data = rest + change->key_size + change->name_size;
     UNICODE_STRING path = counted(rest, change->key_size);
     UNICODE_STRING name = counted(rest + change->key_size, change->name_size);
-    UNICODE_STRING class = counted(data, change->data_size);
     OBJECT_ATTRIBUTES attributes = named(&path);
     NTSTATUS status;
     HANDLE key;
 
     if (change->op == CREATE_KEY)
-        status = make_keys(&key, &path, change->data_size ? &class : NULL, 0);
+        status = make_keys(&key, &path, 0);
     else if (change->op == CREATE_LINK)
-        status = make_keys(&key, &path, NULL, REG_OPTION_CREATE_LINK);
+        status = make_keys(&key, &path, REG_OPTION_CREATE_LINK);
     else
         status = nt.open(&key, KEY_ALL_ACCESS, &attributes);
     if (status)

@@ -13,7 +13,7 @@
  */
 enum
 {
-    CREATE_KEY = 1, /* the data is its class */
+    CREATE_KEY = 1, /* and those above it */
     CREATE_LINK,    /* the data is where it leads */
     DELETE_KEY,
     SET_VALUE,

@@ -13,7 +13,7 @@ type Op uint32
 
 // The numbers are the launcher's, too (agent/launcher/registry.h).
 const (
-	CreateKey   Op = 1 // Data is its class, or nothing
+	CreateKey   Op = 1 // and those above it
 	CreateLink  Op = 2 // Data is where it leads
 	DeleteKey   Op = 3 // which has no subkeys by then
 	SetValue    Op = 4
@@ -47,7 +47,7 @@ type comparison struct {
 
 // Changes are what makes the registry base the registry to, in an order in which
 // they can be made: what goes first, then keys from the root down, then values.
-// The times of keys are no part of it.
+// The times of keys are no part of it, and a class of a key is ErrNotInPlace.
 func Changes(base *Base, to *Hive) ([]Change, error) {
 	if !bytes.Equal(base.head, to.head) {
 		return nil, malformed("it begins in another way than the template's")
@@ -175,10 +175,10 @@ func (c *comparison) addKey(path Text, one key, exists bool) error {
 	switch {
 	case after.link:
 		return c.addLink(path, after, exists)
-	case exists && after.class != "":
+	case after.class != "": // Wine 10 saves an empty one for what NtCreateKey is given
 		return notInPlace(path, "a class")
 	case !exists:
-		c.changes = append(c.changes, Change{Op: CreateKey, Key: path, Data: []byte(after.class)})
+		c.changes = append(c.changes, Change{Op: CreateKey, Key: path})
 	}
 	return c.setValues(path, &content{}, after)
 }

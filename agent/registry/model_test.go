@@ -66,8 +66,6 @@ func (m model) change(c Change) error {
 		key = m.make(path)
 		if key.link = c.Op == CreateLink; key.link {
 			key.values[ascii(linkValue).fold()] = shown(regLink, c.Data)
-		} else {
-			key.class = Text(c.Data)
 		}
 		return nil
 	}

@@ -158,10 +158,10 @@ func TestChanges(t *testing.T) {
 		"none in between":    {file(timed("A", `"v"=""`), timed(`A\\B`, "")), file(timed(`A\\B`, "")), 1},
 		"a branch goes":      {file(timed(`A\\B\\C\\D`, ""), timed(`A\\E`, "")), file(timed(`A\\E`, "")), 3},
 		"a leaf goes":        {file(timed(`A\\B`, `"v"=""`), timed(`A\\B\\C`, "")), file(timed(`A\\B`, `"v"=""`)), 1},
-		"a class":            {file(timed("A", "")), file(timed("A", ""), timed("B", `#class="of \"B\""`)), 1},
+		"the same class":     {file(timed("A", `#class="of \"A\""`)), file(timed("A", "#class=\"of \\\"A\\\"\"\n@=\"\"")), 1},
 		"a link":             {file(timed("A", "")), file(timed("A", ""), timed(`B\\L`, link)), 1},
 		"a link goes":        {file(timed("A", ""), timed("L", link)), file(timed("A", "")), 1},
-		"a child made first": {file(), file(timed(`A\\B`, ""), timed(`A`, `#class="c"`)), 2},
+		"a child made first": {file(), file(timed(`A\\B`, ""), timed(`A`, `@=""`)), 3},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if changes := checkChanges(t, one.from, one.to); len(changes) != one.count {
@@ -174,6 +174,7 @@ func TestChanges(t *testing.T) {
 func TestNotInPlace(t *testing.T) {
 	link := "#link\n\"SymbolicLinkValue\"=hex(6):5c,00"
 	for name, files := range map[string][2][]byte{
+		"a new class":          {file(), file(timed("A", `#class="a"`))},
 		"a class changes":      {file(timed("A", `#class="a"`)), file(timed("A", `#class="b"`))},
 		"a class of a parent":  {file(timed(`A\\B`, "")), file(timed("A", `#class="a"`), timed(`A\\B`, ""))},
 		"a class goes":         {file(timed("A", `#class="a"`), timed(`A\\B`, "")), file(timed(`A\\B`, ""))},

@@ -18,6 +18,7 @@ type operation func(*Server, call) (any, error)
 var operations = map[string]operation{
 	"ping":      func(*Server, call) (any, error) { return nil, nil },
 	"warm":      warm,
+	"rehearse":  rehearse,
 	"prepare":   prepare,
 	"processes": processes,
 	"exec":      execute,
@@ -110,6 +111,8 @@ func (s *Server) answer(c call, response wire.Response) {
 }
 
 func warm(s *Server, _ call) (any, error) { return nil, s.Guest.Warm() }
+
+func rehearse(s *Server, _ call) (any, error) { return nil, s.Guest.Rehearse() }
 
 func prepare(s *Server, c call) (any, error) {
 	var p wire.Preparation

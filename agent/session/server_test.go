@@ -59,6 +59,7 @@ func (p printer) Signal(string) error {
 type nothing struct{}
 
 func (nothing) Warm() error                    { return nil }
+func (nothing) Rehearse() error                { return nil }
 func (nothing) Prepare(wire.Preparation) error { return nil }
 func (nothing) Shutdown() error                { return nil }
 

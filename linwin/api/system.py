@@ -97,6 +97,7 @@ def _kind(host: HostInfo, followers: int) -> dict[str, Any]:
             ["Accelerator", host.accelerator],
             ["Hypervisor", host.hypervisor],
             ["Templates", names],
+            *([["Pool", f"{host.pool_ready} of {host.pool_size} guests ready"]] if host.pool_size else []),
         ],
         "Isolation": "hyperv",
         "LoggingDriver": "json-file",

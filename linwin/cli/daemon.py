@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 
 import click
 
@@ -38,6 +39,22 @@ def _remember(log_driver: str | None, log_opts: tuple[str, ...]) -> None:
         os.environ["LINWIN_LOG_OPTS"] = ",".join(log_opts)
 
 
+def config_option(command: Callable[..., None]) -> Callable[..., None]:
+    return click.option(
+        "--config",
+        "file",
+        metavar="FILE",
+        type=click.Path(path_type=Path),
+        help="Read settings from FILE (default /etc/linwin/linwin.toml).",
+    )(command)
+
+
+def use_config(file: Path | None) -> None:
+    """Have the daemon that is about to be started read ``file``."""
+    if file is not None:
+        os.environ["LINWIN_CONFIG"] = str(file.absolute())
+
+
 @daemon.command()
 @click.option(
     "-H",
@@ -51,6 +68,7 @@ def _remember(log_driver: str | None, log_opts: tuple[str, ...]) -> None:
 @click.option("--tlscacert", metavar="FILE", help="Trust clients whose certificate this one signed.")
 @click.option("--tlscert", metavar="FILE", help="The daemon's certificate.")
 @click.option("--tlskey", metavar="FILE", help="Its key.")
+@config_option
 @log_options
 def run(
     hosts: tuple[str, ...],
@@ -58,6 +76,7 @@ def run(
     tlscacert: str | None,
     tlscert: str | None,
     tlskey: str | None,
+    file: Path | None,
     log_driver: str | None,
     log_opts: tuple[str, ...],
 ) -> None:
@@ -74,6 +93,7 @@ def run(
         "LINWIN_TLS_KEY": tlskey,
     }
     os.environ.update({name: value for name, value in settings.items() if value is not None})
+    use_config(file)
     _remember(log_driver, log_opts)
     program, *arguments = daemon_process.ENTRY_POINT
     os.execv(program, [program, *arguments])
@@ -91,10 +111,12 @@ def _addresses(hosts: tuple[str, ...]) -> dict[str, str | None]:
 
 
 @daemon.command()
+@config_option
 @log_options
-def start(log_driver: str | None, log_opts: tuple[str, ...]) -> None:
+def start(file: Path | None, log_driver: str | None, log_opts: tuple[str, ...]) -> None:
     """Start the daemon in the background unless it runs."""
     _remember(log_driver, log_opts)
+    use_config(file)
     daemon_process.start_daemon()
 
 

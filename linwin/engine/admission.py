@@ -7,7 +7,7 @@ no reading yet. Guests that run count with what they use, and share.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -19,14 +19,21 @@ from linwin.model.machine import MachineSpec
 class Admission:
     """Keeps count of the guests that are starting. All figures are MiB."""
 
-    def __init__(self, machines: Machines) -> None:
+    def __init__(self, machines: Machines, spare: Callable[[], Awaitable[bool]]) -> None:
+        """``spare`` gives up what is only there to be quick, and tells whether there was any."""
         self._machines = machines
+        self._spare = spare
         self._starting = 0
 
     @asynccontextmanager
-    async def admitted(self, spec: MachineSpec) -> AsyncIterator[None]:
-        """Hold room for a guest while it starts. Raises Unavailable when the host has none."""
+    async def admitted(self, spec: MachineSpec, *, spared: bool = True) -> AsyncIterator[None]:
+        """Hold room for a guest while it starts, with ``spared`` at the pool's expense.
+
+        Raises Unavailable when the host has none.
+        """
         room = await self._machines.room(spec)
+        if spared and room.needed > room.available - self._starting and await self._spare():
+            room = await self._machines.room(spec)
         if room.needed > room.available - self._starting:
             besides = f", {self._starting} of them for guests that are starting" if self._starting else ""
             raise Unavailable(

@@ -78,9 +78,11 @@ class Checkpoints:
             if await self._engine.rooms.machine.has_checkpoint(spec):
                 return None
             try:
-                return await self._make(spec, report)
+                made = await self._make(spec, report)
             except OSError as error:
                 raise Unavailable(f"the checkpoint could not be made: {error}") from error
+        self._engine.pool.refill()
+        return made
 
     def make_later(self, template: Template, *, memory: int, cpus: int) -> bool:
         """Make it in the background; False for one that failed before, and is not tried again by itself."""
@@ -112,7 +114,10 @@ class Checkpoints:
         return await self._engine.rooms.machine.checkpoints()
 
     async def remove(self, reference: str) -> Checkpoint:
-        return await self._engine.rooms.machine.remove_checkpoint(reference)
+        removed = await self._engine.rooms.machine.remove_checkpoint(reference)
+        await self._engine.pool.drop()
+        self._engine.pool.refill()
+        return removed
 
     async def prune(self, *, everything: bool) -> list[Checkpoint]:
         """Delete those that no installed template can use any more, or all."""

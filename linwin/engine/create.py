@@ -64,7 +64,7 @@ async def create(engine: Engine, spec: ContainerSpec, name: str | None) -> tuple
             labels={**image.config.labels, **spec.labels},
             shell=image.config.shell,
             health_check=health.merge(spec.health_check, image.config.health_check),
-            uid=free_uid(engine.paths.tag, (other.uid for other in others)),
+            uid=free_uid(engine.paths.tag, (*(other.uid for other in others), *engine.pool.uids)),
             created_at=time.time_ns(),
         )
         await engine.rooms.state.add(container)

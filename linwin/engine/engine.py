@@ -43,6 +43,7 @@ from linwin.engine.events import Events
 from linwin.engine.exec import Exec, Execs
 from linwin.engine.interfaces import Rooms
 from linwin.engine.live import Exit, Live
+from linwin.engine.pool import Pool
 from linwin.engine.stats import Watch
 from linwin.engine.streams import Attachment
 from linwin.engine.timing import Timing
@@ -54,6 +55,7 @@ from linwin.model.guest import StreamName
 from linwin.model.health import HealthReport, HealthStatus
 from linwin.model.image import Image, Removed
 from linwin.model.log_config import STANDARD, LogConfig
+from linwin.model.pool import PoolPlan
 from linwin.model.progress import Progress, Report
 from linwin.model.registry import Credentials, Pulled, Pushed, SearchResult
 from linwin.model.template import Template
@@ -82,6 +84,8 @@ class HostInfo:
     containers_running: int
     containers_stopped: int
     images: int
+    pool_ready: int = 0
+    pool_size: int = 0
 
 
 class Engine:
@@ -93,6 +97,7 @@ class Engine:
         paths: Paths,
         *,
         checkpoints: bool = True,
+        pool: PoolPlan | None = None,
         log_default: LogConfig = STANDARD,
         timing: Timing | None = None,
     ) -> None:
@@ -101,7 +106,8 @@ class Engine:
         self.paths = paths
         self.log_default = log_default
         self.checkpoints = Checkpoints(self, enabled=checkpoints)
-        self.admission = Admission(rooms.machine)
+        self.admission = Admission(rooms.machine, spare=lambda: self.pool.drop())
+        self.pool = Pool(self, pool or PoolPlan())
         self.creating = asyncio.Lock()
         """Held while a container is created, while references move, and while what no container uses goes."""
         self.chains = ChainUse()
@@ -149,11 +155,14 @@ class Engine:
         """Make this root usable: base images, then containers left by an earlier daemon."""
         await self.rooms.images.adopt_base_images(await self.rooms.templates.list())
         await self.checkpoints.recover()
+        await self.pool.recover()
         await recover.recover(self)
+        self.pool.refill()
 
     async def close(self) -> None:
         """Stop all containers and wait until they are at rest."""
         await self.checkpoints.close()
+        await self.pool.close()
         await recover.release(self)
 
     # Containers
@@ -425,4 +434,6 @@ class Engine:
             containers_running=running,
             containers_stopped=len(containers) - running,
             images=len(await self.images()),
+            pool_ready=self.pool.ready,
+            pool_size=self.pool.plan.size,
         )

@@ -231,6 +231,9 @@ class Machine(Protocol):
     async def plug_disk(self, image: Path, serial: str) -> None:
         """Hot-plug a qcow2 disk whose serial number the guest will see."""
 
+    async def move(self, run_dir: Path) -> None:
+        """Make ``run_dir``, an empty folder beside its own, its run folder, by rename."""
+
     async def pause(self) -> None:
         """Halt its CPUs. Idempotent."""
 
@@ -331,6 +334,9 @@ class Guest(Protocol):
 
     async def warm(self) -> None:
         """Start what every container needs, before the guest is frozen. At most once, before prepare."""
+
+    async def rehearse(self) -> None:
+        """Have a restored guest do once what its first program will, so that an emulator knows it."""
 
     async def prepare(self, preparation: Preparation) -> None:
         """Mount the plugged C:, load its registry, set name, clock and random numbers."""

@@ -1,4 +1,4 @@
-"""Getting a container's guest up: restored where there is a checkpoint, booted where not."""
+"""Getting a container's guest up: out of the pool, restored from a checkpoint, or booted."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 from linwin.engine.interfaces import Guest, Machine
-from linwin.errors import LinwinError
+from linwin.errors import LinwinError, OutOfMemory
 from linwin.model.container import Boot, Container
 from linwin.model.machine import MachineSpec
 from linwin.model.template import Template
@@ -34,12 +34,32 @@ async def power_on(
     tell: Tell,
 ) -> tuple[Machine, Guest]:
     """A guest that said hello; ``undo`` ends both. A cold boot that was not asked for is told."""
+    if not container.spec.cold and (up := await engine.pool.take(container, spec, undo)) is not None:
+        return up
+    try:
+        return await _restored_or_cold(engine, container, template, spec, undo, tell)
+    except OutOfMemory:
+        if not await engine.pool.drop():
+            raise
+        return await _restored_or_cold(engine, container, template, spec, undo, tell)
+
+
+async def _restored_or_cold(
+    engine: Engine,
+    container: Container,
+    template: Template,
+    spec: MachineSpec,
+    undo: AsyncExitStack,
+    tell: Tell,
+) -> tuple[Machine, Guest]:
     if container.spec.cold or not engine.checkpoints.wanted(template):
         return await _cold(engine, container, spec, undo)
     try:
         if (up := await _restored(engine, container, spec, undo)) is not None:
             return up
         why = NOTHING_YET
+    except OutOfMemory:
+        raise
     except LinwinError as error:
         why = error.message
     cold = await _cold(engine, container, spec, undo)

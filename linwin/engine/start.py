@@ -16,6 +16,8 @@ from linwin.engine import command, health, terminal, unserved, watch
 from linwin.engine.checkpoints import guest_spec
 from linwin.engine.create import MIB
 from linwin.engine.live import Exit, Run
+from linwin.engine.phases import Phases
+from linwin.engine.pool import own
 from linwin.engine.power import Tell, power_on
 from linwin.errors import CommandNotExecutable, CommandNotFound, Conflict, LinwinError, Unavailable
 from linwin.model.container import Container, Status
@@ -40,7 +42,7 @@ async def start(engine: Engine, container: Container, tell: Tell, *, by_hand: bo
     """
     rooms, overlay, live = engine.rooms, engine.paths.overlay(container.id), engine.live(container.id)
     template = await rooms.templates.get(container.template)
-    log = rooms.state.log(container)
+    log, phases = rooms.state.log(container), Phases()
     spec = machine_spec(engine, container, template)
     async with engine.admission.admitted(spec), AsyncExitStack() as undo:
         undo.push_async_exit(partial(_take_back, engine, container))
@@ -56,23 +58,32 @@ async def start(engine: Engine, container: Container, tell: Tell, *, by_hand: bo
         unserved.refuse(template, container)
         await asyncio.to_thread(make_folders, engine, container)
         await make_overlay(engine, container, template)
+        await asyncio.to_thread(own, overlay, container.uid)
+        phases.mark("overlay")
         machine, guest = await power_on(engine, container, template, spec, undo, tell)
+        phases.mark("guest")
         await machine.plug_disk(overlay, C_SERIAL)
+        phases.mark("plug")
         await guest.prepare(
             Preparation(hostname(container), C_SERIAL, time.time_ns(), secrets.token_bytes(ENTROPY))
         )
+        phases.mark("prepare")
         size = terminal.size(live.console_size, container.spec.console_size)
         process = await guest.spawn(process_id(container), process_spec(container, size))
+        phases.mark("spawn")
         undo.push_async_callback(log.finish)
         await log.begin(container.starts)
         container = await rooms.state.advance(
             container.id, "running", started_at=time.time_ns(), health=health.at_start(container)
         )
         undo.pop_all()
+    phases.mark("state")
+    logger.info("container %s started in %s", container.short_id, phases)
     engine.events.container(container, "start")
     run = Run(machine, guest, process)
     watch.begin(engine, container, run)
     health.begin(engine, container, run)
+    engine.pool.refill()
     if container.spec.tty:
         await terminal.catch_up(process, size, terminal.size(live.console_size, size))
 

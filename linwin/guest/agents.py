@@ -62,6 +62,13 @@ class AgentGuest:
         if isinstance(answer, Failure):
             raise answer.error()
 
+    async def rehearse(self) -> None:
+        if "rehearse" not in self.hello.capabilities:
+            return  # it will only start its first program more slowly
+        answer = await self._session.request("rehearse", timeout=PREPARE_TIMEOUT)
+        if isinstance(answer, Failure):
+            raise answer.error()
+
     async def prepare(self, preparation: Preparation) -> None:
         answer = await self._session.request(
             "prepare",

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from linwin import paths
-from linwin.errors import Unavailable
+from linwin.errors import OutOfMemory, Unavailable
 from linwin.host.files import tail, write_atomically
 from linwin.host.pidfd import ProcessIdentity, WatchedProcess, command_line, find_working_in, spawn
 from linwin.host.process import find_program, last_words, run
@@ -259,7 +259,7 @@ def _fresh_log(path: Path) -> BinaryIO:
 def _require_memory(machine: Domain) -> None:
     available = available_memory()
     if available < machine.footprint:
-        raise Unavailable(
+        raise OutOfMemory(
             f"not enough memory for a guest of {machine.memory} MiB: it needs {machine.footprint} MiB "
             f"with its emulator, and {available} MiB are available",
             hint="stop other containers, or give this one less memory with --memory",

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +123,14 @@ class QemuMachine:
         finally:
             migration.cancel()
             await asyncio.gather(migration, return_exceptions=True)
+
+    async def move(self, run_dir: Path) -> None:
+        """Make the empty folder ``run_dir`` its run folder, with all that is in the one it has."""
+        try:
+            await asyncio.to_thread(os.rename, self._spec.run_dir, run_dir)
+        except OSError as error:
+            raise Unavailable(f"{self._name} cannot be moved to {run_dir}: {error.strerror}") from error
+        self._spec = replace(self._spec, run_dir=run_dir)
 
     async def pause(self) -> None:
         """Halt its CPUs. Idempotent."""

@@ -14,6 +14,7 @@ from typing import Any
 from linwin.api import TlsAddress, serve
 from linwin.client import Client
 from linwin.engine.engine import Engine
+from linwin.model.pool import PoolPlan
 from linwin.paths import Paths
 from tests.scenario.fakes import Fakes
 
@@ -68,9 +69,11 @@ def make_root(folder: Path) -> Paths:
 
 
 @asynccontextmanager
-async def served(fakes: Fakes, paths: Paths, tls: TlsAddress | None = None) -> AsyncIterator[Daemon]:
+async def served(
+    fakes: Fakes, paths: Paths, tls: TlsAddress | None = None, *, pool: PoolPlan | None = None
+) -> AsyncIterator[Daemon]:
     """An engine over ``fakes``, opened, served, and closed at the end."""
-    engine = Engine(fakes.rooms, paths)
+    engine = Engine(fakes.rooms, paths, pool=pool)
     await engine.open()
     async with serve(engine, paths.socket, tls):
         yield Daemon(engine, paths, fakes)

@@ -161,6 +161,7 @@ class FakeGuest:
         self.prepared: Preparation | None = None
         self.mute = False
         self.warmed = False
+        self.rehearsed = False
         self.sick = False
         self.clockless = False
         self.clock: list[int] = []
@@ -184,6 +185,10 @@ class FakeGuest:
             raise Unavailable("this guest cannot be warmed")
         assert not self.running, "a guest with processes in it was frozen"
         self.warmed = True
+
+    async def rehearse(self) -> None:
+        assert self.prepared is None, "a container's guest was made to rehearse"
+        self.rehearsed = True
 
     async def prepare(self, preparation: Preparation) -> None:
         assert preparation.c_serial in self.machine.plugged, "C: is prepared before it was plugged"

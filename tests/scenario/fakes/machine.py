@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from linwin.errors import NotFound, Unavailable
@@ -38,11 +39,21 @@ class FakeMachine:
         assert os.access(image, os.R_OK), f"{image} was plugged before it was made"
         self.plugged[serial] = image
 
+    async def move(self, run_dir: Path) -> None:
+        os.rename(self.spec.run_dir, run_dir)
+        self.spec = replace(self.spec, run_dir=run_dir)
+
     async def pause(self) -> None:
+        self._check_running()
         self.paused = True
 
     async def resume(self) -> None:
+        self._check_running()
         self.paused = False
+
+    def _check_running(self) -> None:
+        if self._exited.done():
+            raise Unavailable("the machine ended before it answered")
 
     async def quit(self) -> None:
         self.end(0)

@@ -1,0 +1,215 @@
+"""The pool: guests that are restored, greeted and halted before a container needs one.
+
+A guest of the pool has a host user and a run folder of its own under
+``Paths.pool``, by which the next daemon finds and ends what a killed one left.
+A start that takes it gives both to the container: its user becomes the
+container's, and its folder is renamed to the container's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import secrets
+import shutil
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from linwin.engine.checkpoints import guest_spec
+from linwin.engine.create import free_uid
+from linwin.engine.interfaces import Guest, Machine
+from linwin.engine.power import RESTORED_TIMEOUT
+from linwin.errors import LinwinError
+from linwin.model.container import Container
+from linwin.model.machine import MachineSpec
+from linwin.model.pool import PoolPlan
+from linwin.model.template import Template
+
+if TYPE_CHECKING:
+    from linwin.engine.engine import Engine
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Pooled:
+    """One guest that waits."""
+
+    spec: MachineSpec
+    machine: Machine
+    guest: Guest
+
+    def suits(self, spec: MachineSpec) -> bool:
+        """Whether it is what a start would restore for ``spec``."""
+        mine = self.spec
+        return (mine.template, mine.memory, mine.cpus) == (spec.template, spec.memory, spec.cpus)
+
+
+class Pool:
+    """Keeps ``plan.size`` guests ready, in the background; what it lacks is restored as ever."""
+
+    def __init__(self, engine: Engine, plan: PoolPlan) -> None:
+        self.plan = plan
+        self._engine = engine
+        self._ready: list[Pooled] = []
+        self._filling: asyncio.Task[None] | None = None
+        self._uids: set[int] = set()
+        self._closed = False
+
+    @property
+    def ready(self) -> int:
+        """How many guests wait."""
+        return len(self._ready)
+
+    @property
+    def uids(self) -> frozenset[int]:
+        """The host users of its machines, which no container may be given."""
+        return frozenset(self._uids)
+
+    async def recover(self) -> None:
+        """End what an earlier daemon had in its pool."""
+        folder = self._engine.paths.pool
+        if not folder.exists():
+            return
+        nothing = Path()
+        for run_dir in await asyncio.to_thread(lambda: list(folder.iterdir())):
+            spec = MachineSpec(run_dir.name, nothing, nothing, "", nothing, memory=0, cpus=0, run_dir=run_dir)
+            machine = await self._engine.rooms.machine.adopt(spec, 0)
+            if machine is not None:
+                await machine.quit()
+            await asyncio.to_thread(shutil.rmtree, run_dir)
+
+    def refill(self) -> None:
+        """Begin to restore what is missing, unless that is under way."""
+        if self.plan.size and not self._closed and (self._filling is None or self._filling.done()):
+            self._filling = asyncio.create_task(self._fill(), name="filling the pool")
+
+    async def take(
+        self, container: Container, spec: MachineSpec, undo: AsyncExitStack
+    ) -> tuple[Machine, Guest] | None:
+        """A guest that suits, as the container's own; ``undo`` ends it. None where none is ready."""
+        while (pooled := next((one for one in self._ready if one.suits(spec)), None)) is not None:
+            self._ready.remove(pooled)
+            try:
+                await self._wake(pooled)
+                async with AsyncExitStack() as steps:
+                    steps.push_async_callback(self._end, pooled)
+                    await self._give(pooled, container)
+                    await undo.enter_async_context(steps.pop_all())
+            except LinwinError as error:
+                logger.warning("a guest of the pool was of no use: %s", error.message)
+                await self._end(pooled)
+                continue
+            self._uids.discard(pooled.spec.uid)
+            return pooled.machine, pooled.guest
+        return None
+
+    async def drop(self) -> bool:
+        """End all that wait, for want of memory or of their checkpoint; whether there were any."""
+        await self._stop_filling()
+        doomed, self._ready = self._ready, []
+        await asyncio.gather(*(self._end(pooled) for pooled in doomed))
+        return bool(doomed)
+
+    async def close(self) -> None:
+        """End all of it, for good."""
+        self._closed = True
+        await self.drop()
+
+    async def _stop_filling(self) -> None:
+        if self._filling is not None:
+            self._filling.cancel()
+            await asyncio.gather(self._filling, return_exceptions=True)
+
+    async def _wake(self, pooled: Pooled) -> None:
+        await pooled.machine.resume()
+        pooled.guest.rest(False)
+
+    async def _give(self, pooled: Pooled, container: Container) -> None:
+        """Make the machine the container's: first by name, then by user and folder."""
+        engine, uid = self._engine, pooled.spec.uid
+        await engine.rooms.state.advance(
+            container.id, "starting", pid=pooled.machine.pid, boot="restored", uid=uid
+        )
+        await pooled.machine.move(engine.paths.machine(container.id))
+        await asyncio.to_thread(own, engine.paths.overlay(container.id), uid)
+
+    async def _fill(self) -> None:
+        try:
+            template = await self._template()
+            while template is not None and len(self._ready) < self.plan.size:
+                pooled = await self._restore(template)
+                if pooled is None:
+                    logger.warning("the pool stays empty: there is no checkpoint of its size")
+                    return
+                self._ready.append(pooled)
+        except (LinwinError, OSError) as error:
+            logger.warning("the pool is not full: %s", error)
+
+    async def _template(self) -> Template | None:
+        rooms, wanted = self._engine.rooms, self._engine.checkpoints.wanted
+        if self.plan.template:
+            return await rooms.templates.get(self.plan.template)
+        return next((template for template in await rooms.templates.list() if wanted(template)), None)
+
+    async def _restore(self, template: Template) -> Pooled | None:
+        """One more guest, halted; None where there is no checkpoint."""
+        rooms, paths = self._engine.rooms, self._engine.paths
+        async with AsyncExitStack() as undo:
+            uid = await self._new_uid()
+            undo.callback(self._uids.discard, uid)
+            name = f"pool-{secrets.token_hex(4)}"
+            run_dir = paths.pool / name
+            await asyncio.to_thread(run_dir.mkdir, mode=0o700, parents=True)
+            undo.push_async_callback(asyncio.to_thread, _remove, run_dir)
+            spec = guest_spec(
+                template,
+                id=name,
+                memory=self.plan.memory,
+                cpus=self.plan.cpus,
+                run_dir=run_dir,
+                uid=uid,
+            )
+            async with self._engine.admission.admitted(spec, spared=False):
+                machine = await rooms.machine.restore(spec)
+                if machine is None:
+                    return None
+                undo.push_async_callback(machine.quit)
+                guest = await rooms.guest.connect(
+                    machine, timeout=RESTORED_TIMEOUT[await rooms.machine.accelerator()]
+                )
+                undo.push_async_callback(guest.close)
+                await guest.rehearse()
+                guest.rest(True)
+                await machine.pause()
+            undo.pop_all()
+        return Pooled(spec, machine, guest)
+
+    async def _new_uid(self) -> int:
+        engine = self._engine
+        async with engine.creating:
+            others = await engine.rooms.state.list()
+            uid = free_uid(engine.paths.tag, (*(other.uid for other in others), *self._uids))
+            self._uids.add(uid)
+        return uid
+
+    async def _end(self, pooled: Pooled) -> None:
+        """End a guest with all that is its own. Idempotent."""
+        await pooled.guest.close()
+        await pooled.machine.quit()
+        await asyncio.to_thread(_remove, pooled.spec.run_dir)
+        self._uids.discard(pooled.spec.uid)
+
+
+def own(overlay: Path, uid: int) -> None:
+    """Give a container's disk to the host user of its machine, where machines have users of their own."""
+    if uid and overlay.exists() and overlay.stat().st_uid != uid:
+        os.chown(overlay, uid, uid)
+
+
+def _remove(run_dir: Path) -> None:
+    if run_dir.exists():
+        shutil.rmtree(run_dir)
