@@ -339,10 +339,10 @@ async def test_stop_options_are_kept(docker: Docker) -> None:
 
 async def test_commands_that_linwin_lacks_are_refused_by_name(docker: Docker) -> None:
     await docker("create", "--name", "made", IMAGE)
-    done = await docker("stats", "--no-stream", "made")
+    done = await docker("diff", "made")
     assert (done.code, done.err) == (
         1,
-        b"Error response from daemon: linwin does not support docker stats\n"
+        b"Error response from daemon: linwin does not support docker diff\n"
         b"This version of linwin does not have it.\n",
     )
 

@@ -103,7 +103,8 @@ def test_a_guest_that_dies_fails_its_container_with_a_sentence(linwin: Linwin) -
 def test_a_daemon_that_is_killed_loses_no_container_and_no_line(own_daemon: Linwin) -> None:
     linwin = own_daemon
     count = "for /l %i in (1,1,100000) do @(echo line %i & ping -n 2 127.0.0.1 >nul)"
-    linwin("run", "-d", "--name", "counter", NANOSERVER, "cmd", "/c", f"echo started & {count}")
+    rotated = ("--log-opt", "max-size=200", "--log-opt", "max-file=99")
+    linwin("run", "-d", "--name", "counter", *rotated, NANOSERVER, "cmd", "/c", f"echo started & {count}")
     until_started(linwin, "counter")
     daemon_pid = int((linwin.root / "daemon.pid").read_text())
     qemus = linwin.guests()
