@@ -3,6 +3,7 @@
  *   init            the first process: starts the agent, qemu-ga and a copier, each on its port
  *   leave [CODE]    exits
  *   print BYTES     writes so many bytes to stdout
+ *   census          prints what linwin's agent holds: open files, threads, KiB of memory, control groups
  *   copy PORT       the raw copy: for each line "BYTES" from the port, what print says, to the port
  */
 #define _GNU_SOURCE
@@ -80,6 +81,35 @@ static int copy(const char *path)
     }
 }
 
+static int entries(const char *path, int folders_only)
+{
+    int count = 0;
+    DIR *folder = opendir(path);
+    if (!folder)
+        err(1, "%s", path);
+    for (struct dirent *entry; (entry = readdir(folder));)
+        count += entry->d_name[0] != '.' && (!folders_only || entry->d_type == DT_DIR);
+    closedir(folder);
+    return count;
+}
+
+static int census(void)
+{
+    char path[64], line[256];
+    int agent = getppid(); /* who runs this is who is asked about */
+    snprintf(path, sizeof path, "/proc/%d/fd", agent);
+    printf("files %d\n", entries(path, 0));
+    snprintf(path, sizeof path, "/proc/%d/task", agent);
+    printf("threads %d\n", entries(path, 0));
+    snprintf(path, sizeof path, "/proc/%d/status", agent);
+    FILE *status = fopen(path, "r");
+    while (status && fgets(line, sizeof line, status))
+        if (strncmp(line, "VmRSS:", 6) == 0)
+            printf("memory %d\n", atoi(line + 6));
+    printf("groups %d\n", entries("/sys/fs/cgroup", 1));
+    return 0;
+}
+
 static void load_modules(void)
 {
     char name[128], path[160];
@@ -154,6 +184,8 @@ int main(int argc, char **argv)
         return argc > 1 ? atoi(argv[1]) : 0;
     if (strcmp(name, "print") == 0 && argc == 2)
         return print(strtoull(argv[1], NULL, 10));
+    if (strcmp(name, "census") == 0)
+        return census();
     if (strcmp(name, "copy") == 0 && argc == 2)
         return copy(argv[1]);
     errx(2, "no such program: %s", name);

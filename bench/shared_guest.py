@@ -71,6 +71,15 @@ class SharedGuest:
         """A program by linwin's agent, to its end: the exit code, and the bytes that it printed."""
         return self._runner.run(self._run(argv))
 
+    def census(self) -> dict[str, int]:
+        """What linwin's agent holds: files, threads, memory (KiB) and control groups."""
+        printed = self._runner.run(self._output(("/bin/census",)))
+        return {name: int(number) for name, number in map(str.split, printed.decode().splitlines())}
+
+    async def _output(self, argv: tuple[str, ...]) -> bytes:
+        process = await self.agent.spawn(os.urandom(8).hex(), ProcessSpec(argv, cwd="/"))
+        return b"".join([chunk.data async for chunk in process.output()])
+
     async def _run(self, argv: tuple[str, ...]) -> tuple[int, int]:
         process = await self.agent.spawn(os.urandom(8).hex(), ProcessSpec(argv, cwd="/"))
         printed = 0
@@ -172,8 +181,8 @@ def _files(folder: Path) -> list[cpio.Entry]:
     source = BENCH / "shared_guest.c"
     subprocess.run(["gcc", "-static", "-O2", "-Wall", "-Werror", "-o", programs, source], check=True)
     program = programs.read_bytes()
-    entries = [cpio.Entry(path, program, executable=True) for path in ("init", "bin/leave", "bin/print")]
-    entries.append(cpio.Entry("bin/copy", program, executable=True))
+    names = ("init", "bin/census", "bin/copy", "bin/leave", "bin/print")
+    entries = [cpio.Entry(name, program, executable=True) for name in names]
     entries.append(cpio.Entry("bin/linwin-agent", AGENT.read_bytes(), executable=True))
     return entries + _qemu_ga(folder / "qemu-ga")
 

@@ -24,7 +24,10 @@ DEAD = 60.0
 """Seconds without a byte after which the session is given up: TCG guests stall for long."""
 MAX_UNSENT = 8 << 20
 """Bytes that may wait for a guest that does not read."""
-READ_SIZE = 256 << 10
+READ_SIZE = 64 << 10
+"""Bytes taken in one go: the smallest frames in them keep all else waiting for some 20 ms."""
+MOST_IDLE = 10_000
+"""Frames that carry nothing which a guest may send in QUIET seconds; an honest one sends a few."""
 
 ASK_AGAIN = "start the container again; its console log may say more"
 
@@ -64,6 +67,8 @@ class Session:
         self._failure: str | None = None
         self._loop = asyncio.get_running_loop()
         self._heard = self._loop.time()
+        self._idle = 0
+        """Frames that carried nothing since the last heartbeat."""
         self._heartbeat = self._loop.call_later(QUIET, self._beat)
         self._reading = asyncio.create_task(self._read(early), name="guest session")
 
@@ -193,11 +198,15 @@ class Session:
                 # Credit for a stdin that is done with crosses its end on the way.
                 if receiver := self._receivers.get(found.stream):
                     receiver.credit(*frames.split_credit(found.payload))
+                else:
+                    self.count_idle()
             case FrameType.PING:
+                self.count_idle()
                 self.send(frames.encode(FrameType.PONG, 0, found.payload))
             case FrameType.PONG | FrameType.EVENT:
-                pass
+                self.count_idle()
             case FrameType.HELLO:
+                self.count_idle()
                 self._hello_again(found)
             case FrameType.REQUEST | FrameType.PART:
                 raise Malformed("a request, which only the host may send")
@@ -205,8 +214,15 @@ class Session:
     def _answer(self, frame: Frame) -> None:
         future = self._requests.get(frame.stream)
         if future is None or future.done():
+            self.count_idle()
             return  # given up meanwhile
         future.set_result(parse_response(frame.payload))
+
+    def count_idle(self) -> None:
+        """Note a frame that carried nothing. Raises Malformed where there were too many of late."""
+        self._idle += 1
+        if self._idle > MOST_IDLE:
+            raise Malformed(f"more than {MOST_IDLE} frames in {QUIET:g} s that carry nothing")
 
     def _receiver(self, frame: Frame) -> Receiver:
         receiver = self._receivers.get(frame.stream)
@@ -223,6 +239,7 @@ class Session:
         self.fail("the guest's agent started anew" if restarted else "the guest's agent dropped the session")
 
     def _beat(self) -> None:
+        self._idle = 0
         if self.resting:
             self._heard = self._loop.time()
         silence = self._loop.time() - self._heard

@@ -15,6 +15,8 @@ WINDOW = 1 << 20
 """Bytes of unacknowledged output that one stream may send."""
 ACKNOWLEDGE_EVERY = WINDOW // 4
 STDIN_PIECE = 32 << 10
+MERGED = 4 << 10
+"""Bytes up to which small chunks become one, so that a window of single bytes is no million chunks."""
 
 
 class Output:
@@ -30,7 +32,11 @@ class Output:
         self._open += 1
 
     def add(self, chunk: Chunk) -> None:
-        self._chunks.append(chunk)
+        last = self._chunks[-1] if self._chunks else None
+        if last and last.stream == chunk.stream and len(last.data) + len(chunk.data) <= MERGED:
+            self._chunks[-1] = Chunk(chunk.stream, last.data + chunk.data, chunk.end)
+        else:
+            self._chunks.append(chunk)
         self._arrived.set()
 
     def ended(self) -> None:
@@ -50,6 +56,9 @@ class Output:
                 raise self._error
             self._arrived.clear()
             await self._arrived.wait()
+        await asyncio.sleep(
+            0
+        )  # a flood of which each chunk is dealt with at once would keep all others waiting
         return self._chunks.popleft()
 
 
@@ -123,6 +132,8 @@ class InputStream:
         raise Malformed("an end of stdin, which only the host may send")
 
     def credit(self, acked: int, window: int) -> None:
+        if acked <= self._acked and acked + window <= self._limit:
+            self._session.count_idle()
         self._acked = max(self._acked, acked)
         self._limit = max(self._limit, acked + window)
         self._change.set()

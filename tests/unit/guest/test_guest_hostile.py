@@ -16,8 +16,9 @@ from linwin.guest.frames import FrameType
 from linwin.guest.streams import WINDOW
 from linwin.model.guest import ProcessSpec
 from linwin.model.machine import MachineExit
+from tests.scripted_agent import ScriptedAgent
 
-from .conftest import FakeMachine, ScriptedAgent, ScriptedMachine
+from .conftest import FakeMachine, ScriptedMachine
 
 HINT = "\nstart the container again; its console log may say more"
 
@@ -190,6 +191,26 @@ HOSTILE: list[tuple[str, Callable[[ScriptedAgent], None], str]] = [
         "the guest's agent broke the protocol: a control frame is no JSON",
     ),
     (
+        "keeps the host busy with nothing",
+        lambda agent: agent.send(frames.encode(FrameType.EVENT, 0, b"") * 10_001),
+        "the guest's agent broke the protocol: more than 10000 frames in 10 s that carry nothing",
+    ),
+    (
+        "answers what nobody asked",
+        lambda agent: agent.send(frames.encode(FrameType.RESPONSE, 99, b'{"ok": {}}') * 10_001),
+        "the guest's agent broke the protocol: more than 10000 frames in 10 s that carry nothing",
+    ),
+    (
+        "repeats old frames",
+        lambda agent: agent.send(frames.encode_data(1, 0, b"x") * 2),
+        "the guest's agent broke the protocol: stdout at offset 0, expected 1",
+    ),
+    (
+        "gives one that was never asked for part of a request",
+        lambda agent: agent.send(frames.encode(FrameType.PART, 1, b"x")),
+        "the guest's agent broke the protocol: a request, which only the host may send",
+    ),
+    (
         "drops the session",
         lambda agent: agent.say_hello(""),
         "the guest's agent dropped the session",
@@ -215,6 +236,28 @@ async def test_a_hostile_guest_loses_its_session(
     await process.write(b"to nobody")
     if not agent.writer.is_closing():
         await agent.closed()
+
+
+async def test_a_window_of_single_bytes_is_few_chunks(scripted: ScriptedMachine) -> None:
+    process, agent = await spawn(scripted)
+    count = 100_000
+    agent.send(*(frames.encode_data(1, i, b"%d" % (i % 10)) for i in range(count)))
+    agent.send(
+        frames.encode_eof(1, count), frames.encode_eof(2, 0), frames.encode(FrameType.PING, 0, bytes(8))
+    )
+    while (await agent.receive()).type is not FrameType.PONG:
+        pass
+    chunks = [chunk async for chunk in process.output()]
+    assert b"".join(chunk.data for chunk in chunks) == b"0123456789" * (count // 10)
+    assert chunks[-1].end == count
+    assert len(chunks) <= count // 2048
+
+
+async def test_a_credit_that_grants_nothing_new_is_counted(scripted: ScriptedMachine) -> None:
+    process, agent = await spawn(scripted, stdin=True)
+    agent.send(frames.encode_credit(3, 0, 4) * 10_002)
+    with pytest.raises(Unavailable, match=r"more than 10000 frames in 10 s that carry nothing"):
+        await process.wait()
 
 
 async def drain(process: GuestProcess) -> None:
