@@ -1,0 +1,128 @@
+package windows
+
+import (
+	"errors"
+	"fmt"
+	"log"
+	"os"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"linwin/agent/session"
+	"linwin/agent/wire"
+)
+
+var (
+	setSystemTime      = kernel32.NewProc("SetSystemTime")
+	setComputerNameEx  = kernel32.NewProc("SetComputerNameExW")
+	dnsToComputerName  = kernel32.NewProc("DnsHostnameToComputerNameW")
+	getLogicalDrives   = kernel32.NewProc("GetLogicalDrives")
+	getDriveType       = kernel32.NewProc("GetDriveTypeW")
+	regFlushKey        = syscall.NewLazyDLL("advapi32.dll").NewProc("RegFlushKey")
+	physicalDNSHost    = uintptr(5) // ComputerNamePhysicalDnsHostname of sysinfoapi.h
+	driveFixed         = uintptr(3)
+	longestNetBIOSName = uint32(15)
+)
+
+// Guest prepares and shuts down a Windows guest.
+type Guest struct{ Kind *Kind }
+
+var _ session.Guest = (*Guest)(nil)
+
+// Warm implements session.Guest. What programs need runs since Windows started.
+func (*Guest) Warm() error { return nil }
+
+// Prepare implements session.Guest. C: is what Windows booted from. The entropy is
+// not used: Windows mixes none into its kernel's generator for a program, and
+// that starts anew by itself when the machine's generation id (vmgenid) changes.
+func (g *Guest) Prepare(p wire.Preparation) error {
+	if err := setClock(time.Unix(0, p.TimeNS)); err != nil {
+		return wire.Errorf(wire.Invalid, "set the clock: %v", err)
+	}
+	if err := g.setName(p.Hostname); err != nil {
+		return wire.Errorf(wire.Invalid, "set the host name to %q: %v", p.Hostname, err)
+	}
+	return nil
+}
+
+func setClock(now time.Time) error {
+	now = now.UTC()
+	system := syscall.Systemtime{
+		Year: uint16(now.Year()), Month: uint16(now.Month()), Day: uint16(now.Day()),
+		Hour: uint16(now.Hour()), Minute: uint16(now.Minute()), Second: uint16(now.Second()),
+		Milliseconds: uint16(now.Nanosecond() / int(time.Millisecond)),
+	}
+	if ok, _, err := setSystemTime.Call(uintptr(unsafe.Pointer(&system))); ok == 0 {
+		return os.NewSyscallError("SetSystemTime", err)
+	}
+	return nil
+}
+
+// setName names the guest. Windows goes by the new name when it boots next; the
+// programs that the agent starts are told at once.
+func (g *Guest) setName(hostname string) error {
+	wide, err := syscall.UTF16PtrFromString(hostname)
+	if err != nil {
+		return err
+	}
+	if ok, _, err := setComputerNameEx.Call(physicalDNSHost, uintptr(unsafe.Pointer(wide))); ok == 0 {
+		return os.NewSyscallError("SetComputerNameEx", err)
+	}
+	length := longestNetBIOSName + 1
+	computer := make([]uint16, length)
+	ok, _, err := dnsToComputerName.Call(uintptr(unsafe.Pointer(wide)),
+		uintptr(unsafe.Pointer(&computer[0])), uintptr(unsafe.Pointer(&length)))
+	if ok == 0 {
+		return os.NewSyscallError("DnsHostnameToComputerName", err)
+	}
+	name := syscall.UTF16ToString(computer)
+	g.Kind.hostname.Store(&name)
+	return nil
+}
+
+// Shutdown implements session.Guest: what Windows has yet to write, it writes.
+func (*Guest) Shutdown() error {
+	for _, key := range []syscall.Handle{syscall.HKEY_LOCAL_MACHINE, syscall.HKEY_USERS} {
+		if code, _, _ := regFlushKey.Call(uintptr(key)); code != 0 {
+			return fmt.Errorf("flush the registry: %w", syscall.Errno(code))
+		}
+	}
+	drives, _, err := getLogicalDrives.Call()
+	if drives == 0 {
+		return os.NewSyscallError("GetLogicalDrives", err)
+	}
+	var written error
+	for letter := 'A'; letter <= 'Z'; letter++ {
+		if drives&(1<<(letter-'A')) != 0 {
+			written = errors.Join(written, flush(string(letter)+":"))
+		}
+	}
+	log.Print("all volumes are written out")
+	return written
+}
+
+// flush writes a volume out. Others than fixed ones hold nothing of a container.
+func flush(drive string) error {
+	root, err := syscall.UTF16PtrFromString(drive + `\`)
+	if err != nil {
+		return err
+	}
+	if kind, _, _ := getDriveType.Call(uintptr(unsafe.Pointer(root))); kind != driveFixed {
+		return nil
+	}
+	volume, err := syscall.UTF16PtrFromString(`\\.\` + drive)
+	if err != nil {
+		return err
+	}
+	handle, err := syscall.CreateFile(volume, syscall.GENERIC_READ|syscall.GENERIC_WRITE,
+		syscall.FILE_SHARE_READ|syscall.FILE_SHARE_WRITE, nil, syscall.OPEN_EXISTING, 0, 0)
+	if err != nil {
+		return wire.Errorf(wire.Unavailable, "%s cannot be opened to be written out: %v", drive, err)
+	}
+	defer syscall.CloseHandle(handle)
+	if err := syscall.FlushFileBuffers(handle); err != nil {
+		return wire.Errorf(wire.Unavailable, "%s could not be written out: %v", drive, err)
+	}
+	return nil
+}
