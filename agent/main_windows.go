@@ -50,7 +50,11 @@ func run(arguments []string) error {
 	if err := flags.Parse(arguments); err != nil {
 		return err
 	}
-	return serve(*listen, *device)
+	serve, err := prepare(*listen, *device)
+	if err != nil {
+		return err
+	}
+	return serve()
 }
 
 // serviceVerb is for people (install, uninstall) and for Windows (run).
@@ -82,10 +86,12 @@ func serviceVerb(arguments []string) error {
 	case "uninstall":
 		return service.Uninstall()
 	case "run":
-		if err := logToFile(); err != nil {
-			return err
-		}
-		return service.Run(func() error { return serve(*listen, *device) })
+		return service.Run(func() (func() error, error) {
+			if err := logToFile(); err != nil {
+				return nil, err
+			}
+			return prepare(*listen, *device)
+		})
 	}
 	return fmt.Errorf("unknown service verb: %s", arguments[0])
 }
@@ -104,22 +110,22 @@ func logToFile() error {
 	return nil
 }
 
-// serve runs the agent with the guest kind windows.
-func serve(listen, device string) error {
+// prepare opens the link of an agent with the guest kind windows.
+func prepare(listen, device string) (serve func() error, err error) {
 	link, err := open(listen, device)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	hello, err := greeting("windows")
 	if err != nil {
-		return err
+		return nil, err
 	}
 	log.Printf("listening on %v", link)
 	kind := &windows.Kind{}
 	server := session.Server{
 		Link: link, Hello: hello, Table: process.NewTable(kind), Guest: &windows.Guest{Kind: kind},
 	}
-	return server.Run()
+	return server.Run, nil
 }
 
 // bootID changes when the agent starts anew.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"syscall"
+	"time"
 	"unsafe"
 )
 
@@ -36,6 +37,9 @@ const (
 // stopTimeout is how long a service may take to end, in milliseconds; Windows
 // gives services 20 s at its own shutdown.
 const stopTimeout = 20_000
+
+// lookAgain is how long to wait before asking for the service's state again.
+const lookAgain = 100 * time.Millisecond
 
 type failures struct { // SERVICE_FAILURE_ACTIONSW
 	resetAfter    uint32 // seconds
@@ -74,8 +78,35 @@ func Install(commandLine string) error {
 		if ok, _, err := startService.Call(service, 0, 0); ok == 0 {
 			return fmt.Errorf("start the service %s: %w", Name, err)
 		}
-		return nil
+		return awaitStart(service)
 	})
+}
+
+// awaitStart returns when the service runs. Windows tells no event of that to a
+// thread that does not wait alertably.
+func awaitStart(service uintptr) error {
+	for began := time.Now(); time.Since(began) < startTimeout*time.Millisecond; <-time.After(lookAgain) {
+		current, err := query(service)
+		switch {
+		case err != nil:
+			return err
+		case current.state == stateRunning:
+			return nil
+		case current.state == stateStopped:
+			return fmt.Errorf("the service %s ended at once; its log is %%ProgramData%%\\linwin\\agent.log", Name)
+		}
+	}
+	return fmt.Errorf("the service %s did not start within %d ms", Name, startTimeout)
+}
+
+func query(service uintptr) (current processStatus, err error) {
+	var needed uint32
+	ok, _, err := queryServiceStatus.Call(service, statusProcess, uintptr(unsafe.Pointer(&current)),
+		unsafe.Sizeof(current), uintptr(unsafe.Pointer(&needed)))
+	if ok == 0 {
+		return current, fmt.Errorf("ask for the state of the service %s: %w", Name, err)
+	}
+	return current, nil
 }
 
 // restartOnFailure has Windows start the service again a second after it failed.
@@ -110,12 +141,9 @@ func Uninstall() error {
 
 // stop returns when the service's process has ended.
 func stop(service uintptr) error {
-	var running processStatus
-	var needed uint32
-	ok, _, err := queryServiceStatus.Call(service, statusProcess, uintptr(unsafe.Pointer(&running)),
-		unsafe.Sizeof(running), uintptr(unsafe.Pointer(&needed)))
-	if ok == 0 {
-		return fmt.Errorf("ask for the state of the service %s: %w", Name, err)
+	running, err := query(service)
+	if err != nil {
+		return err
 	}
 	if running.pid == 0 {
 		return nil
@@ -126,7 +154,7 @@ func stop(service uintptr) error {
 	}
 	defer syscall.CloseHandle(process)
 	var last status
-	ok, _, err = controlService.Call(service, controlStop, uintptr(unsafe.Pointer(&last)))
+	ok, _, err := controlService.Call(service, controlStop, uintptr(unsafe.Pointer(&last)))
 	if ok == 0 && err != errorServiceNotActive {
 		return fmt.Errorf("stop the service %s: %w", Name, err)
 	}

@@ -24,9 +24,10 @@ var (
 const (
 	ownProcess = 0x10
 
-	stateStopped     = 1
-	stateStopPending = 3
-	stateRunning     = 4
+	stateStopped      = 1
+	stateStartPending = 2
+	stateStopPending  = 3
+	stateRunning      = 4
 
 	acceptStop     = 1
 	acceptShutdown = 4
@@ -39,6 +40,10 @@ const (
 	errorServiceSpecific = 1066
 )
 
+// startTimeout is how long a start may take, in milliseconds: the port's name may
+// be late.
+const startTimeout = 90_000
+
 type tableEntry struct { // SERVICE_TABLE_ENTRYW
 	name *uint16
 	main uintptr
@@ -50,21 +55,22 @@ type status struct { // SERVICE_STATUS
 
 // runner is the one service of this process.
 type runner struct {
-	serve  func() error
+	open   func() (serve func() error, err error)
 	stop   chan struct{}
 	once   sync.Once
 	handle uintptr
 	failed error
 }
 
-// Run serves until Windows stops the service, or serve fails. It returns an error
-// when the process is no service.
-func Run(serve func() error) error {
+// Run serves until Windows stops the service, or serve fails. open gets ready
+// for it; until it returns the service is starting. An error is returned when the
+// process is no service, too.
+func Run(open func() (serve func() error, err error)) error {
 	name, err := syscall.UTF16PtrFromString(Name)
 	if err != nil {
 		return err
 	}
-	r := &runner{serve: serve, stop: make(chan struct{})}
+	r := &runner{open: open, stop: make(chan struct{})}
 	table := []tableEntry{{name, syscall.NewCallback(r.main)}, {}}
 	if ok, _, err := startDispatcher.Call(uintptr(unsafe.Pointer(&table[0]))); ok == 0 {
 		return fmt.Errorf("windows did not start this as a service: %w", err)
@@ -86,9 +92,9 @@ func (r *runner) main(_ uint32, _ **uint16) uintptr {
 		return 0
 	}
 	r.handle = handle
-	r.report(status{state: stateRunning, accepts: acceptStop | acceptShutdown})
+	r.report(status{state: stateStartPending, waitHint: startTimeout})
 	served := make(chan error, 1)
-	go func() { served <- r.serve() }()
+	go func() { served <- r.run() }()
 	select {
 	case <-r.stop:
 		r.report(status{state: stateStopped})
@@ -97,6 +103,15 @@ func (r *runner) main(_ uint32, _ **uint16) uintptr {
 		r.report(status{state: stateStopped, exitCode: errorServiceSpecific, specificCode: 1})
 	}
 	return 0
+}
+
+func (r *runner) run() error {
+	serve, err := r.open()
+	if err != nil {
+		return err
+	}
+	r.report(status{state: stateRunning, accepts: acceptStop | acceptShutdown})
+	return serve()
 }
 
 // control is the service's HandlerEx.

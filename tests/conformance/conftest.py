@@ -28,7 +28,13 @@ def subjects(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("subject")
     made = {"linux": folder / "subject", "windows": folder / "subject.exe"}
     for system, path in made.items():
-        environment = {**os.environ, "GOOS": system, "GOARCH": "amd64", "CGO_ENABLED": "0", "GOTOOLCHAIN": "local"}
+        environment = {
+            **os.environ,
+            "GOOS": system,
+            "GOARCH": "amd64",
+            "CGO_ENABLED": "0",
+            "GOTOOLCHAIN": "local",
+        }
         subprocess.run(
             [GO, "build", "-trimpath", "-ldflags=-s -w", "-o", path, "."],
             cwd=HERE / "subject", env=environment, check=True,
@@ -45,7 +51,13 @@ def shared_wine(tmp_path_factory: pytest.TempPathFactory, subjects: dict[str, Pa
     with wine(loader, tmp_path_factory.mktemp("wine") / "prefix") as running:
         shutil.copy(subjects["windows"], running.drive / "subject.exe")
         (running.drive / "conformance").mkdir()
-        yield running
+        # Wine ends its services with the last program, and starts them anew for the next.
+        with subprocess.Popen(
+            [running.loader, "C:\\subject.exe", "sleep"],
+            env=running.environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+        ) as keeper:  # fmt: skip
+            yield running
+            keeper.kill()
 
 
 @pytest.fixture

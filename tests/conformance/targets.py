@@ -98,7 +98,7 @@ async def under_wine(folder: Path, wine: Wine) -> AsyncIterator[Target]:
     command = [wine.loader, AGENTS / "linwin-agent.exe", "-listen", "127.0.0.1:0"]
     async with (
         _started(*command, cwd=folder, env=wine.environment) as (pid, address),
-        _forwarded(folder / "agent.sock", address) as machine,
+        forwarded(folder / "agent.sock", address) as machine,
     ):
         yield Target(
             "windows", "windows", "C:\\subject.exe", machine, "C:\\conformance\\", pid=pid, lacks=UNDER_WINE
@@ -106,27 +106,32 @@ async def under_wine(folder: Path, wine: Wine) -> AsyncIterator[Target]:
 
 
 @asynccontextmanager
-async def _started(
-    *command: str | Path, cwd: Path, env: Mapping[str, str]
-) -> AsyncIterator[tuple[int, str]]:
+async def _started(*command: str | Path, cwd: Path, env: Mapping[str, str]) -> AsyncIterator[tuple[int, str]]:
     """An agent as a process, with its pid and the address that it says to listen on."""
+    # A pipe of our own: Wine's services hold its other end as well, and live on.
+    read, write = os.pipe()
     process = await asyncio.create_subprocess_exec(
-        *command, cwd=cwd, env=env, stdin=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
+        *command, cwd=cwd, env=env, stdin=asyncio.subprocess.DEVNULL, stderr=write
     )
-    assert process.stderr
-    first = await asyncio.wait_for(process.stderr.readline(), CONNECT_TIMEOUT)
+    os.close(write)
+    log = asyncio.StreamReader()
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(log), os.fdopen(read, "rb")
+    )
+    first = await asyncio.wait_for(log.readline(), CONNECT_TIMEOUT)
     assert b"listening on " in first, first
-    drain = asyncio.create_task(process.stderr.read())
+    drain = asyncio.create_task(log.read())
     try:
         yield process.pid, first.decode().rpartition(" ")[2].strip()
     finally:
         process.kill()
         await process.wait()
-        await drain
+        drain.cancel()
+        transport.close()
 
 
 @asynccontextmanager
-async def _forwarded(path: Path, address: str) -> AsyncIterator[HostMachine]:
+async def forwarded(path: Path, address: str) -> AsyncIterator[HostMachine]:
     """A unix socket, as a machine has it, to an agent that listens on TCP."""
     host, _, port = address.rpartition(":")
 

@@ -57,7 +57,9 @@ async def test_the_environment_is_the_guests_with_an_overlay(target: Target, gue
 async def test_names_of_variables_have_no_case_on_windows(target: Target, guest: AgentGuest) -> None:
     if not target.windows:
         pytest.skip("a Linux variable's name has a case")
-    process = await guest.spawn("p", target.spec("env", "PATH", "tEmP", env={"path": "C:\\x", "TEMP": "here"}))
+    process = await guest.spawn(
+        "p", target.spec("env", "PATH", "tEmP", env={"path": "C:\\x", "TEMP": "here"})
+    )
     stdout, _ = await collect(process)
     assert stdout.decode().splitlines() == ["C:\\x", "here"]
 

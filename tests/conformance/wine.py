@@ -67,17 +67,25 @@ def wine(loader: Path, prefix: Path) -> Iterator[Wine]:
     """Start Wine in a new prefix; end it, whatever runs in it, on exit."""
     made = Wine(loader, prefix)
     prefix.mkdir()
+    _set_up(made)
     server = subprocess.Popen(
         [made.server, "--foreground", "--persistent"],
         env=made.environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:
-        made.run("wineboot", "-i")
-        _stand_in(made)
         yield made
     finally:
         subprocess.run([made.server, "--kill"], env=made.environment, check=True)
         server.wait(START_TIMEOUT)
+
+
+def _set_up(made: Wine) -> None:
+    """Make the prefix and let it settle: Wine's services go on for seconds after wineboot has ended."""
+    made.run("wineboot", "-i")
+    # Without a display, or each key to a console waits ten seconds for one.
+    made.run("reg", "add", "HKCU\\Software\\Wine\\Drivers", "/v", "Graphics", "/d", "null")
+    subprocess.run([made.server, "--wait"], env=made.environment, check=True, timeout=START_TIMEOUT)
+    _stand_in(made)
 
 
 def _stand_in(made: Wine) -> None:

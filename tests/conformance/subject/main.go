@@ -33,8 +33,11 @@ var verbs = map[string]func(words []string) int{
 	"handles":      func([]string) int { return say(os.Stdout, []string{inherited()}) },
 	"sleep":        func([]string) int { return sleep() },
 	"trap":         trap,
+	"identify":     identify,
+	"await":        await,
 	"alive":        isAlive,
 	"count-parent": func([]string) int { return say(os.Stdout, []string{strconv.Itoa(handlesOf(os.Getppid()))}) },
+	"family":       family,
 	"stray":        func([]string) int { return stray() },
 	"size":         func([]string) int { return follow() },
 }
@@ -133,6 +136,22 @@ func isAlive(words []string) int {
 	return say(os.Stdout, []string{strconv.FormatBool(alive(number(words[0])))})
 }
 
+// identify prints its number and stays.
+func identify([]string) int {
+	say(os.Stdout, []string{"pid", strconv.Itoa(os.Getpid())})
+	time.Sleep(math.MaxInt64)
+	return 0
+}
+
+// await PID says "gone" once a process is.
+func await(words []string) int {
+	process, err := os.FindProcess(number(words[0]))
+	if err == nil {
+		process.Wait()
+	}
+	return say(os.Stdout, []string{"gone"})
+}
+
 func cwd([]string) int {
 	folder, err := os.Getwd()
 	check(err)
@@ -153,6 +172,18 @@ func trap(words []string) int {
 	say(os.Stdout, []string{"ready"})
 	say(os.Stdout, []string{"caught", (<-caught).String()})
 	return number(words[0])
+}
+
+// family says "ready" when this program and one that it has started both take
+// signals, waits for the other one's end and tells its code.
+func family([]string) int {
+	signal.Notify(make(chan os.Signal, 1), os.Interrupt)
+	self, err := os.Executable()
+	check(err)
+	other := exec.Command(self, "trap", "5")
+	other.Stdout, other.Stderr = os.Stdout, os.Stderr
+	other.Run()
+	return say(os.Stdout, []string{"the other one's code is", strconv.Itoa(other.ProcessState.ExitCode())})
 }
 
 // stray leaves a program behind that holds its handles, and prints its number.
