@@ -13,11 +13,12 @@ import pytest
 
 from linwin.guest import AgentGuest
 
-from .targets import AGENTS, Target, native, under_wine
+from .targets import AGENTS, Target, elsewhere, native, under_wine
 from .wine import Wine, wine, wine_loader
 
 HERE = Path(__file__).parent
 GO = Path(sys.executable).parent / "go"
+GO_ENVIRONMENT = {"GOARCH": "amd64", "CGO_ENABLED": "0", "GOTOOLCHAIN": "local"}
 
 
 @pytest.fixture(scope="session")
@@ -28,13 +29,7 @@ def subjects(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("subject")
     made = {"linux": folder / "subject", "windows": folder / "subject.exe"}
     for system, path in made.items():
-        environment = {
-            **os.environ,
-            "GOOS": system,
-            "GOARCH": "amd64",
-            "CGO_ENABLED": "0",
-            "GOTOOLCHAIN": "local",
-        }
+        environment = {**os.environ, **GO_ENVIRONMENT, "GOOS": system}
         subprocess.run(
             [GO, "build", "-trimpath", "-ldflags=-s -w", "-o", path, "."],
             cwd=HERE / "subject", env=environment, check=True,
@@ -78,12 +73,19 @@ def cgroup() -> Iterator[Path]:
     folder.rmdir()
 
 
-@pytest.fixture(params=["linux", "windows"])
+ELSEWHERE = os.environ.get("LINWIN_CONFORMANCE_AGENT")
+"""HOST:PORT of an agent on a Windows machine; then it is all that is tested."""
+
+
+@pytest.fixture(params=["elsewhere"] if ELSEWHERE else ["linux", "windows"])
 async def target(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Target]:
     """Each build of the agent in turn."""
     if not (AGENTS / "linwin-agent.exe").exists():
         pytest.skip("the agent is not built: scripts/build-agent")
-    if request.param == "linux":
+    if ELSEWHERE:
+        async with elsewhere(tmp_path, ELSEWHERE) as made:
+            yield made
+    elif request.param == "linux":
         subject = request.getfixturevalue("subjects")["linux"]
         async with native(tmp_path, request.getfixturevalue("cgroup"), subject) as made:
             yield made

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -11,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from linwin.guest import AgentGuest, AgentGuests
+from linwin.guest import AgentGuest, AgentGuests, GuestProcess
+from linwin.guest.session import Session
 from linwin.model.guest import ProcessSpec
 from linwin.model.machine import MachineExit
 
@@ -43,6 +45,20 @@ class HostMachine:
         return ()
 
 
+class PrefixedGuest(AgentGuest):
+    """A session whose process ids all begin alike."""
+
+    def __init__(self, session: Session, prefix: str) -> None:
+        super().__init__(session)
+        self._prefix = prefix
+
+    async def spawn(self, process_id: str, spec: ProcessSpec) -> GuestProcess:
+        return await super().spawn(self._prefix + process_id, spec)
+
+    async def adopt(self, process_id: str, *, stdout: int, stderr: int) -> GuestProcess | None:
+        return await super().adopt(self._prefix + process_id, stdout=stdout, stderr=stderr)
+
+
 @dataclass
 class Target:
     """An agent that a test talks to, and what it can be asked for."""
@@ -59,6 +75,8 @@ class Target:
     pid: int = 0
     """The agent's process on this host, 0 in a guest."""
     lacks: Mapping[str, str] = field(default_factory=dict)
+    prefix: str = ""
+    """What the ids of processes begin with, so that those of other tests are others."""
 
     @property
     def windows(self) -> bool:
@@ -80,7 +98,8 @@ class Target:
         return ProcessSpec(argv, command_line, **{"cwd": self.folder, **fields})  # type: ignore[arg-type]
 
     async def connect(self) -> AgentGuest:
-        return await AgentGuests().connect(self.machine, timeout=CONNECT_TIMEOUT)
+        guest = await AgentGuests().connect(self.machine, timeout=CONNECT_TIMEOUT)
+        return PrefixedGuest(guest._session, self.prefix)
 
 
 @asynccontextmanager
@@ -103,6 +122,16 @@ async def under_wine(folder: Path, wine: Wine) -> AsyncIterator[Target]:
         yield Target(
             "windows", "windows", "C:\\subject.exe", machine, "C:\\conformance\\", pid=pid, lacks=UNDER_WINE
         )
+
+
+@asynccontextmanager
+async def elsewhere(folder: Path, address: str) -> AsyncIterator[Target]:
+    """The Windows build on a Windows machine: nothing is lacking there."""
+    async with forwarded(folder / "agent.sock", address) as machine:
+        yield Target(
+            "elsewhere", "windows", "C:\\linwin\\subject.exe", machine, "C:\\linwin\\work\\",
+            own=False, prefix=f"{secrets.token_hex(4)}-",
+        )  # fmt: skip
 
 
 @asynccontextmanager

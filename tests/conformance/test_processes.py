@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
-from pathlib import Path
 
 import pytest
 
@@ -136,7 +136,7 @@ async def test_a_program_that_is_not_named(target: Target, guest: AgentGuest) ->
 
 async def test_an_id_is_taken_once(target: Target, guest: AgentGuest) -> None:
     process = await guest.spawn("p", target.spec("sleep"))
-    with pytest.raises(InvalidRequest, match=r"^process id \"p\" is empty or taken$"):
+    with pytest.raises(InvalidRequest, match=rf"^process id \"{target.prefix}p\" is empty or taken$"):
         await guest.spawn("p", target.spec("exit", "0"))
     await process.signal("KILL")
     assert await process.wait() == 137
@@ -237,7 +237,7 @@ async def test_hundreds_of_execs_leave_nothing_in_the_agent(target: Target, gues
 async def _resources(target: Target, guest: AgentGuest, name: str) -> int:
     """The agent's open descriptors, or Windows handles."""
     if not target.windows:
-        return len(list(Path(f"/proc/{target.pid}/fd").iterdir()))
+        return len(os.listdir(f"/proc/{target.pid}/fd"))
     process = await guest.spawn(name, target.spec("count-parent"))
     stdout, _ = await collect(process)
     return int(stdout)

@@ -88,7 +88,7 @@ async def test_a_size_without_room_is_refused(target: Target, guest: AgentGuest)
 
 async def test_only_a_terminal_is_resized(target: Target, guest: AgentGuest) -> None:
     process = await guest.spawn("p", target.spec("sleep"))
-    with pytest.raises(InvalidRequest, match=r"^process p has no terminal$"):
+    with pytest.raises(InvalidRequest, match=rf"^process {target.prefix}p has no terminal$"):
         await process.resize(24, 80)
     await process.signal("KILL")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -12,8 +13,9 @@ import pytest
 from linwin.errors import Unavailable
 from linwin.guest import AgentGuest
 
+from .conftest import GO, GO_ENVIRONMENT
 from .streams import collect, until
-from .targets import AGENTS, Target, forwarded, under_wine
+from .targets import AGENTS, ROOT, Target, forwarded, under_wine
 from .wine import Wine
 
 AGENT = str(AGENTS / "linwin-agent.exe")
@@ -27,9 +29,8 @@ async def target(tmp_path: Path, shared_wine: Wine) -> AsyncIterator[Target]:
 
 @pytest.mark.wine_api("CreateJobObjectW", "TerminateJobObject", "UpdateProcThreadAttribute", "CreateProcessW")
 async def test_a_job_ends_as_a_whole(target: Target, guest: AgentGuest) -> None:
-    process = await guest.spawn(
-        "p", target.line((), f"cmd /c {target.subject} stray & {target.subject} sleep")
-    )
+    line = f"cmd /c {target.subject} stray & {target.subject} sleep"
+    process = await guest.spawn("p", target.line((), line))
     output = process.output()
     stray = (await until(output, b"\n")).decode().split()[0]
     await until(output, b"ready")
@@ -108,8 +109,9 @@ async def test_a_stray_that_left_the_job_does_not_hold_up_the_end(target: Target
 
 
 @pytest.mark.wine_api(
-    "OpenSCManagerW", "CreateServiceW", "ChangeServiceConfig2W", "StartServiceW", "StartServiceCtrlDispatcherW",
-    "RegisterServiceCtrlHandlerExW", "SetServiceStatus", "QueryServiceStatusEx", "ControlService", "DeleteService",
+    "OpenSCManagerW", "CreateServiceW", "ChangeServiceConfig2W", "StartServiceW",
+    "StartServiceCtrlDispatcherW", "RegisterServiceCtrlHandlerExW", "SetServiceStatus",
+    "QueryServiceStatusEx", "ControlService", "DeleteService",
 )  # fmt: skip
 async def test_the_service_is_installed_runs_and_is_uninstalled(tmp_path: Path, shared_wine: Wine) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -127,11 +129,8 @@ async def test_the_service_is_installed_runs_and_is_uninstalled(tmp_path: Path, 
     finally:
         await asyncio.to_thread(shared_wine.run, AGENT, "service", "uninstall")
     # Older Wines have another folder for %ProgramData% than Windows.
-    (log,) = [
-        found
-        for place in ("ProgramData", "users/Public")
-        for found in shared_wine.drive.glob(f"{place}/linwin/agent.log")
-    ]
+    places = [shared_wine.drive / "ProgramData", shared_wine.drive / "users" / "Public"]
+    (log,) = [found for place in places for found in place.glob("linwin/agent.log")]
     assert f"listening on 127.0.0.1:{port}" in log.read_text()
     refused = await asyncio.to_thread(shared_wine.run, AGENT, "service", "uninstall", code=1)
     assert "open the service linwin-agent" in refused
@@ -139,6 +138,23 @@ async def test_the_service_is_installed_runs_and_is_uninstalled(tmp_path: Path, 
         await asyncio.open_connection("127.0.0.1", port)
 
 
+@pytest.mark.wine_api("StartServiceCtrlDispatcherW")
 async def test_a_service_needs_windows_to_start_it(shared_wine: Wine) -> None:
     printed = await asyncio.to_thread(shared_wine.run, AGENT, "service", "run", code=1)
     assert "windows did not start this as a service" in printed
+
+
+@pytest.mark.slow
+@pytest.mark.wine_api(
+    "CreateNamedPipeW", "CreateFileW", "ReadFile", "WriteFile", "GetOverlappedResult", "CancelIoEx"
+)
+def test_go_tests_of_the_windows_packages(shared_wine: Wine) -> None:
+    """The agent's own, overlapped pipes and the port among them; tests/style runs those of Linux."""
+    environment = {**shared_wine.environment, **GO_ENVIRONMENT, "GOOS": "windows"}
+    done = subprocess.run(
+        [GO, "test", "-exec", shared_wine.loader, "./..."],
+        cwd=ROOT / "agent", env=environment, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    for package in ("frame", "overlapped", "port", "program", "windows"):
+        assert f"linwin/agent/{package}\t" in done.stdout

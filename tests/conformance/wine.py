@@ -50,7 +50,8 @@ class Wine:
         with output.open("wb") as file:
             done = subprocess.run(
                 [self.loader, *words],
-                env=self.environment, stdin=subprocess.DEVNULL, stdout=file, stderr=file, timeout=START_TIMEOUT,
+                env=self.environment, stdin=subprocess.DEVNULL, stdout=file, stderr=file,
+                timeout=START_TIMEOUT,
             )  # fmt: skip
         printed = output.read_text(errors="replace")
         assert done.returncode == code, f"exit {done.returncode}: {printed}"
