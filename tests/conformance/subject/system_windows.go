@@ -12,7 +12,7 @@ var (
 	getHandleInformation = kernel32.NewProc("GetHandleInformation")
 	getScreenBufferInfo  = kernel32.NewProc("GetConsoleScreenBufferInfo")
 	readConsoleInput     = kernel32.NewProc("ReadConsoleInputW")
-	getHandleCount       = kernel32.NewProc("GetProcessHandleCount")
+	querySystem          = syscall.NewLazyDLL("ntdll.dll").NewProc("NtQuerySystemInformation")
 	setConsoleMode       = kernel32.NewProc("SetConsoleMode")
 )
 
@@ -116,14 +116,33 @@ func alive(pid int) bool {
 	return state != syscall.WAIT_OBJECT_0
 }
 
-// handlesOf counts the open handles of a process.
+// handlesOf counts the open handles of a process among all of the system's.
+// GetProcessHandleCount would tell at once, and is 0 under Wine.
 func handlesOf(pid int) int {
-	process, err := syscall.OpenProcess(syscall.PROCESS_QUERY_INFORMATION, false, uint32(pid))
-	check(err)
-	defer syscall.CloseHandle(process)
-	var count uint32
-	if ok, _, err := getHandleCount.Call(uintptr(process), uintptr(unsafe.Pointer(&count))); ok == 0 {
-		check(err)
+	type entry struct { // SYSTEM_HANDLE_TABLE_ENTRY_INFO_EX
+		object, process, handle uintptr
+		access                  uint32
+		trace, kind             uint16
+		attributes, _           uint32
 	}
-	return int(count)
+	const extendedHandles, mismatch = 64, 0xC0000004
+	for size := 1 << 16; ; size *= 2 {
+		buffer := make([]byte, size)
+		status, _, _ := querySystem.Call(extendedHandles, uintptr(unsafe.Pointer(&buffer[0])), uintptr(size), 0)
+		if status == mismatch {
+			continue
+		}
+		if status != 0 {
+			check(fmt.Errorf("NtQuerySystemInformation: %#x", status))
+		}
+		const header = 2 * unsafe.Sizeof(uintptr(0)) // the number of entries, and a reserved field
+		total := *(*uintptr)(unsafe.Pointer(&buffer[0]))
+		count := 0
+		for _, e := range unsafe.Slice((*entry)(unsafe.Pointer(&buffer[header])), total) {
+			if e.process == uintptr(pid) {
+				count++
+			}
+		}
+		return count
+	}
 }
