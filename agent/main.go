@@ -6,7 +6,6 @@
 package main
 
 import (
-	"errors"
 	"flag"
 	"fmt"
 	"log"
@@ -15,14 +14,9 @@ import (
 	"linwin/agent/archive"
 	"linwin/agent/job"
 	"linwin/agent/native"
-	"linwin/agent/port"
 	"linwin/agent/process"
 	"linwin/agent/session"
-	"linwin/agent/wire"
 )
-
-// version is set by scripts/build-agent.
-var version = "unknown"
 
 func main() {
 	log.SetFlags(0)
@@ -31,8 +25,8 @@ func main() {
 		runAsInit()
 		return
 	}
-	listen := flag.String("listen", "", "serve hosts on a unix socket at this `path`")
-	device := flag.String("port", "", "serve the host behind this virtio-serial `device`")
+	listen := flag.String("listen", "", listenUsage)
+	device := flag.String("port", "", portUsage)
 	cgroup := flag.String("cgroup", "/sys/fs/cgroup", "make control groups in this `folder` of cgroup2")
 	files := flag.String("files", "", "let the host copy files of this `folder`, which stands for C:")
 	flag.Parse()
@@ -56,7 +50,7 @@ func serve(listen, device, cgroup, files string) error {
 	if err != nil {
 		return err
 	}
-	log.Printf("listening on %s%s", listen, device)
+	log.Printf("listening on %v", link)
 	server := session.Server{Link: link, Hello: hello, Table: process.NewTable(kind), Guest: native.Guest{Spawner: kind.Spawner}}
 	if files != "" {
 		root, err := archive.Open(files)
@@ -69,29 +63,11 @@ func serve(listen, device, cgroup, files string) error {
 	return server.Run()
 }
 
-func open(listen, device string) (session.Link, error) {
-	switch {
-	case (listen == "") == (device == ""):
-		return nil, errors.New("exactly one of -listen and -port is needed")
-	case listen != "":
-		return port.Listen(listen)
-	default:
-		return port.OpenVirtio(device)
-	}
-}
-
-// greeting is the agent's hello, but for the session.
-func greeting(kind string) (wire.Hello, error) {
+// bootID changes when the agent starts anew.
+func bootID() (string, error) {
 	id, err := os.ReadFile("/proc/sys/kernel/random/uuid")
 	if err != nil {
-		return wire.Hello{}, fmt.Errorf("make a boot id: %w", err)
+		return "", fmt.Errorf("make a boot id: %w", err)
 	}
-	return wire.Hello{
-		Version:      wire.Version,
-		Capabilities: session.Capabilities(),
-		Agent:        version,
-		Kind:         kind,
-		BootID:       string(id[:36]),
-		MaxRequest:   wire.MaxRequest,
-	}, nil
+	return string(id[:36]), nil
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Sequence
 from contextlib import suppress
 
 from linwin.guest import frames
@@ -38,8 +39,11 @@ class ScriptedAgent:
     def respond(self, number: int, body: object) -> None:
         self.send(frames.encode(FrameType.RESPONSE, number, json.dumps(body).encode()))
 
-    def say_hello(self, session: str, *, version: int = 1, boot_id: str = "boot") -> None:
-        hello = {"session": session, "version": version, "boot_id": boot_id, "capabilities": [], "later": {}}
+    def say_hello(
+        self, session: str, *, version: int = 1, boot_id: str = "boot", capabilities: Sequence[str] = ()
+    ) -> None:
+        hello = {"session": session, "version": version, "boot_id": boot_id, "later": {}}
+        hello |= {"capabilities": list(capabilities)}
         self.send(frames.RESYNC, frames.encode(FrameType.HELLO, 0, json.dumps(hello).encode()))
 
     async def greet(self) -> None:

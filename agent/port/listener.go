@@ -1,20 +1,19 @@
-//go:build unix
-
 // Package port holds the ways in which a host reaches the agent: a virtio-serial
-// port in a guest, a unix socket where the agent runs as a plain process.
+// port in a guest, a socket where the agent runs as a plain process.
 package port
 
 import (
 	"errors"
 	"net"
+	"strings"
 	"sync"
 	"time"
 
 	"linwin/agent/session"
 )
 
-// Listener serves one host connection at a time on a unix socket and behaves as
-// a virtio-serial port does: bytes for no host are an error, hang-ups are seen.
+// Listener serves one host connection at a time on a socket and behaves as a
+// virtio-serial port does: bytes for no host are an error, hang-ups are seen.
 type Listener struct {
 	listener net.Listener
 
@@ -24,14 +23,22 @@ type Listener struct {
 
 var _ session.Link = (*Listener)(nil)
 
-// Listen makes the socket.
-func Listen(path string) (*Listener, error) {
-	listener, err := net.Listen("unix", path)
+// Listen makes the socket: of TCP where the address is HOST:PORT, otherwise a unix
+// socket at that path.
+func Listen(address string) (*Listener, error) {
+	network := "unix"
+	if _, _, err := net.SplitHostPort(address); err == nil && !strings.ContainsAny(address, `/\`) {
+		network = "tcp"
+	}
+	listener, err := net.Listen(network, address)
 	if err != nil {
 		return nil, err
 	}
 	return &Listener{listener: listener}, nil
 }
+
+// String is the address: of TCP, with the port that the system chose for 0.
+func (l *Listener) String() string { return l.listener.Addr().String() }
 
 // Read implements session.Link. It accepts the next host after a hang-up.
 func (l *Listener) Read(p []byte) (int, error) {

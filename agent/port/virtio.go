@@ -34,6 +34,9 @@ func OpenVirtio(path string) (*Virtio, error) {
 	return &Virtio{file: file, raw: raw}, nil
 }
 
+// String is the device's node.
+func (v *Virtio) String() string { return v.file.Name() }
+
 // Read implements session.Link. The port reads as ended while no host holds the
 // other side; the poller is edge-triggered, so waiting for the next edge waits
 // for the next host without spinning.

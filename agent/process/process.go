@@ -3,7 +3,6 @@ package process
 import (
 	"io"
 	"log"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -154,21 +153,19 @@ func (p *Process) open(files *Stdio, size *wire.Size) (err error) {
 	if err = size.Check(); err != nil {
 		return err
 	}
-	var slave *os.File
-	if p.terminal, slave, err = openTerminal(*size); err != nil {
-		return err
-	}
-	files.Child = [3]*os.File{slave, slave, slave}
-	files.Own = [3]*os.File{p.terminal.master, p.terminal.master}
-	return nil
+	p.terminal, err = openTerminal(*size, files)
+	return err
 }
 
 // keyboard is where a terminal's input goes. Its end is no end of the terminal,
 // which the program goes on printing to.
-type keyboard struct{ *os.File }
+type keyboard struct{ pipe Pipe }
+
+// Write implements io.Writer.
+func (k keyboard) Write(p []byte) (int, error) { return k.pipe.Write(p) }
 
 // Close wakes a Write that waits for a program that does not read.
-func (k keyboard) Close() error { return k.SetWriteDeadline(time.Now()) }
+func (k keyboard) Close() error { return k.pipe.SetWriteDeadline(time.Now()) }
 
 // follow waits for the job's end and completes the output. Strays outside the
 // job may hold the pipes open for ever, so their end is not waited for.
@@ -181,54 +178,16 @@ func (p *Process) follow(taps []*tap) {
 	for _, t := range taps {
 		t.finish()
 	}
+	if p.terminal != nil {
+		p.terminal.close()
+	}
 	p.exit = wire.Exit{ExitCode: code, Stdout: p.Stdout.end(), Stderr: p.Stderr.end()}
 	close(p.done)
 }
 
-// Stdio is the two ends of the three standard handles.
-type Stdio struct{ Child, Own [3]*os.File }
-
-// Open makes pipes; without stdin, the program's is an end.
-func (s *Stdio) Open(stdin bool) (err error) {
-	defer func() {
-		if err != nil {
-			s.CloseChild()
-			s.CloseOwn()
-		}
-	}()
-	if !stdin {
-		if s.Child[0], err = os.Open(os.DevNull); err != nil {
-			return err
-		}
-	} else if s.Child[0], s.Own[0], err = os.Pipe(); err != nil {
-		return err
-	}
-	for i := 1; i <= 2; i++ {
-		if s.Own[i], s.Child[i], err = os.Pipe(); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// CloseChild closes the program's ends, which it has inherited. Idempotent.
-func (s *Stdio) CloseChild() { closeAll(&s.Child) }
-
-// CloseOwn closes the agent's ends. Idempotent.
-func (s *Stdio) CloseOwn() { closeAll(&s.Own) }
-
-func closeAll(files *[3]*os.File) {
-	for i, f := range files {
-		if f != nil {
-			f.Close()
-			files[i] = nil
-		}
-	}
-}
-
 // tap moves what a pipe brings into an Output.
 type tap struct {
-	pipe     *os.File
+	pipe     Pipe
 	output   *Output
 	stopping atomic.Bool
 	stopped  sync.WaitGroup
@@ -236,7 +195,7 @@ type tap struct {
 
 const tapSize = 64 << 10
 
-func newTap(pipe *os.File, output *Output) *tap {
+func newTap(pipe Pipe, output *Output) *tap {
 	t := &tap{pipe: pipe, output: output}
 	t.stopped.Add(1)
 	go t.run()

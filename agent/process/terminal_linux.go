@@ -14,9 +14,19 @@ import (
 // the slave.
 type terminal struct{ master *os.File }
 
-// openTerminal makes a terminal of the given size. Its slave is the caller's to
-// close.
-func openTerminal(size wire.Size) (t *terminal, slave *os.File, err error) {
+// openTerminal makes a terminal of the given size the standard handles. What is
+// printed to it, whatever the handle, is stdout.
+func openTerminal(size wire.Size, files *Stdio) (*terminal, error) {
+	t, slave, err := openPair(size)
+	if err != nil {
+		return nil, err
+	}
+	files.Child = [3]*os.File{slave, slave, slave}
+	files.Own = [3]Pipe{t.master, t.master}
+	return t, nil
+}
+
+func openPair(size wire.Size) (t *terminal, slave *os.File, err error) {
 	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
 	if err != nil {
 		return nil, nil, wire.Errorf(wire.Unavailable, "make a terminal: %v", err)
@@ -43,6 +53,9 @@ func openTerminal(size wire.Size) (t *terminal, slave *os.File, err error) {
 	}
 	return t, slave, nil
 }
+
+// close has nothing left to do: the master was the output's to close.
+func (*terminal) close() {}
 
 // resize also signals the change (SIGWINCH) to the programs in the terminal.
 func (t *terminal) resize(size wire.Size) error {

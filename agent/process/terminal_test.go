@@ -11,7 +11,7 @@ import (
 )
 
 func TestATerminalHasItsSizeAndRawPassesKeysOn(t *testing.T) {
-	terminal, slave, err := openTerminal(wire.Size{Rows: 24, Columns: 80})
+	terminal, slave, err := openPair(wire.Size{Rows: 24, Columns: 80})
 	if err != nil {
 		t.Skip(err)
 	}
@@ -43,7 +43,7 @@ func TestATerminalHasItsSizeAndRawPassesKeysOn(t *testing.T) {
 }
 
 func TestAResizeAfterTheEndIsNoError(t *testing.T) {
-	terminal, slave, err := openTerminal(wire.Size{Rows: 24, Columns: 80})
+	terminal, slave, err := openPair(wire.Size{Rows: 24, Columns: 80})
 	if err != nil {
 		t.Skip(err)
 	}

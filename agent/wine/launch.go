@@ -18,6 +18,7 @@ import (
 
 	"linwin/agent/job"
 	"linwin/agent/process"
+	"linwin/agent/program"
 	"linwin/agent/wire"
 )
 
@@ -98,13 +99,12 @@ func (k *Kind) launch(a account, stdin, stdout, stderr *os.File, request []byte,
 
 // request is what the launcher is asked for.
 func (k *Kind) request(spec wire.Exec, a account) ([]byte, error) {
-	line, err := commandLine(spec)
+	line, err := program.CommandLine(spec)
 	if err != nil {
 		return nil, err
 	}
-	if !absolute(spec.Cwd) {
-		return nil, wire.Errorf(wire.Invalid,
-			"the working directory '%s' is invalid, it needs to be an absolute path", spec.Cwd)
+	if err := program.CheckFolder(spec.Cwd); err != nil {
+		return nil, err
 	}
 	hostname, input := "", "nul"
 	if name := k.name.Swap(nil); name != nil {
@@ -114,31 +114,6 @@ func (k *Kind) request(spec wire.Exec, a account) ([]byte, error) {
 		input = ""
 	}
 	return encode([]string{"3", hostname, a.name, a.domain, input, spec.Cwd, line}, spec.Env), nil
-}
-
-func commandLine(spec wire.Exec) (string, error) {
-	if spec.CommandLine == nil || strings.TrimSpace(*spec.CommandLine) == "" {
-		return "", wire.Errorf(wire.Invalid, "a Windows program needs a command line")
-	}
-	return *spec.CommandLine, nil
-}
-
-// absolute reports whether a folder is named whole: by a drive, or from C:'s root.
-func absolute(folder string) bool {
-	if drive, rest, ok := strings.Cut(folder, ":"); ok && len(drive) == 1 {
-		folder = rest
-	}
-	return strings.HasPrefix(folder, `\`) || strings.HasPrefix(folder, "/")
-}
-
-// programName is what the user called the program: the first word.
-func programName(line string) string {
-	if rest, ok := strings.CutPrefix(line, `"`); ok {
-		name, _, _ := strings.Cut(rest, `"`)
-		return name
-	}
-	name, _, _ := strings.Cut(strings.TrimSpace(line), " ")
-	return name
 }
 
 // encode lays out the launcher's input file.
@@ -228,7 +203,7 @@ func (r *running) awaitStart(spec wire.Exec) error {
 		if err != nil {
 			return fmt.Errorf("the launcher reported %q", rest)
 		}
-		return startError(programName(*spec.CommandLine), spec.Cwd, where, number)
+		return startError(program.Name(*spec.CommandLine), spec.Cwd, where, number)
 	}
 	return fmt.Errorf("the launcher ended before it reported: %v", job.ExitCode(<-r.ended))
 }
@@ -241,34 +216,15 @@ func (r *running) next() (word, rest string) {
 	return word, rest
 }
 
-// The Win32 errors (winerror.h) that a user can cause.
-const (
-	errorFileNotFound   = 2
-	errorPathNotFound   = 3
-	errorAccessDenied   = 5
-	errorInvalidName    = 123
-	errorBadExeFormat   = 193
-	errorMachineTypeBad = 216
-)
-
 // startError says in docker's words why a program did not start.
 func startError(name, cwd, where string, code uint64) error {
 	if where == "cwd" {
-		return wire.Errorf(wire.Invalid, "the working directory %q is invalid: The directory name is invalid.", cwd)
+		return program.FolderError(cwd)
 	}
 	if where != "start" {
 		return fmt.Errorf("the launcher could not read its %s: Win32 error %d", where, code)
 	}
-	switch code {
-	case errorFileNotFound, errorPathNotFound, errorInvalidName:
-		return wire.Errorf(wire.NotFound,
-			"exec: %q: executable file not found in %%PATH%%: The system cannot find the file specified.", name)
-	case errorAccessDenied:
-		return wire.Errorf(wire.NotExecutable, "exec: %q: Access is denied.", name)
-	case errorBadExeFormat, errorMachineTypeBad:
-		return wire.Errorf(wire.NotExecutable, "exec: %q: %%1 is not a valid Win32 application.", name)
-	}
-	return wire.Errorf(wire.NotExecutable, "exec: %q: CreateProcess failed with Win32 error %d", name, code)
+	return program.StartError(name, code)
 }
 
 // started implements process.Job for a program that runs.
@@ -293,19 +249,16 @@ func (s *started) Wait() uint32 {
 	return job.ExitCode(status)
 }
 
-// Console control events (wincon.h) for docker's signals on Windows.
-var events = map[string]string{"INT": "0", "BREAK": "1", "TERM": "6"}
-
 // Signal implements process.Job.
 func (s *started) Signal(name string) error {
 	if name == "KILL" {
 		return s.job.Kill()
 	}
-	event, ok := events[name]
+	event, ok := program.Events[name]
 	if !ok {
 		return wire.Errorf(wire.Invalid, "unknown signal: %s", name)
 	}
-	return s.tell("event " + event)
+	return s.tell(fmt.Sprintf("event %d", event))
 }
 
 // Resize implements process.Resizer: Wine's console does not look at its

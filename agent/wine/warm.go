@@ -61,7 +61,7 @@ func (g *Guest) Warm() error {
 }
 
 // Rehearse implements session.Guest: what an emulator has met once it has
-// translated, and the guest's first program starts in a third of the time.
+// translated, and the guest's first program starts sooner for it.
 func (g *Guest) Rehearse() error {
 	if g.frozen == nil || g.prepared {
 		return wire.Errorf(wire.Invalid, "the guest is not one that waits for a container")

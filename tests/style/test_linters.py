@@ -39,14 +39,19 @@ def test_go_tests() -> None:
     check("env", "CGO_ENABLED=0", "go", "test", "./...", folder=REPOSITORY / "agent")
 
 
-def test_go_is_formatted() -> None:
+GO_MODULES = ["agent", "tests/conformance/subject"]
+
+
+@pytest.mark.parametrize("module", GO_MODULES)
+def test_go_is_formatted(module: str) -> None:
     done = subprocess.run(
-        [BIN / "go", "run", "cmd/gofmt", "-l", "."], cwd=REPOSITORY / "agent", capture_output=True, text=True
+        [BIN / "go", "run", "cmd/gofmt", "-l", "."], cwd=REPOSITORY / module, capture_output=True, text=True
     )
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("system", ["linux", "windows"])
-def test_go_vet(system: str) -> None:
-    check("env", f"GOOS={system}", "CGO_ENABLED=0", "go", "vet", "./...", folder=REPOSITORY / "agent")
+@pytest.mark.parametrize("module", GO_MODULES)
+def test_go_vet(module: str, system: str) -> None:
+    check("env", f"GOOS={system}", "CGO_ENABLED=0", "go", "vet", "./...", folder=REPOSITORY / module)

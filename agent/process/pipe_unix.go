@@ -16,8 +16,20 @@ import (
 // than any pipe holds, and little enough that a stray writer is not followed.
 const maxDrained = 1 << 20
 
+// Pipe is the agent's end of a program's handle.
+type Pipe = *os.File
+
+func inputPipe() (own Pipe, child *os.File, err error) {
+	child, own, err = os.Pipe()
+	return own, child, err
+}
+
+func outputPipe() (own Pipe, child *os.File, err error) { return os.Pipe() }
+
+func openNull() (*os.File, error) { return os.Open(os.DevNull) }
+
 // interrupt makes a pending and every later Read of the pipe return at once.
-func interrupt(pipe *os.File) { pipe.SetReadDeadline(time.Now()) }
+func interrupt(pipe Pipe) { pipe.SetReadDeadline(time.Now()) }
 
 // pipeSize is what a program may print before it has to wait for the agent's turn on
 // the CPU. It is no promise: the kernel gives less to an agent that has many pipes.
@@ -60,7 +72,7 @@ func reader(fd uintptr) func([][]byte) (int, error) {
 }
 
 // drain takes what is in the pipe without waiting for more.
-func drain(pipe *os.File, output *Output) {
+func drain(pipe Pipe, output *Output) {
 	pipe.SetReadDeadline(time.Time{})
 	raw, err := pipe.SyscallConn()
 	if err != nil {

@@ -1,6 +1,4 @@
-//go:build linux
-
-package wine
+package program
 
 import "testing"
 
@@ -15,15 +13,15 @@ func TestAbsolute(t *testing.T) {
 	}
 }
 
-func TestProgramName(t *testing.T) {
+func TestName(t *testing.T) {
 	for line, want := range map[string]string{
 		`cmd /c ver`:           "cmd",
 		` node  -p 1`:          "node",
 		`"C:\a b\x.exe" one`:   `C:\a b\x.exe`,
 		`"unclosed quote here`: "unclosed quote here",
 	} {
-		if got := programName(line); got != want {
-			t.Errorf("programName(%q) is %q, want %q", line, got, want)
+		if got := Name(line); got != want {
+			t.Errorf("Name(%q) is %q, want %q", line, got, want)
 		}
 	}
 }

@@ -1,0 +1,3 @@
+module linwin/conformance
+
+go 1.24
