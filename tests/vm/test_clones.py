@@ -78,7 +78,10 @@ def test_windows_is_the_same_restored_and_cold(linwin: Linwin, program: Callable
     assert restored.count("\n") > 40_000
     assert "SAME-NAME" in restored
     differing = [
-        pair for pair in zip(restored.splitlines(), cold.splitlines(), strict=True) if pair[0] != pair[1]
+        (mine, other)
+        for mine, other in zip(restored.splitlines(), cold.splitlines(), strict=True)
+        # A kernel measures its clock at each boot, and a busy host shows in the last digits.
+        if mine != other and not (mine.startswith('"~MHz"=') and other.startswith('"~MHz"='))
     ]
     assert differing == []
 
