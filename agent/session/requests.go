@@ -118,13 +118,16 @@ func execute(s *Server, c call) (any, error) {
 		return nil, err
 	}
 	attached := false
-	_, err := s.Table.Start(e, func(p *process.Process) error {
+	p, err := s.Table.Start(e, func(p *process.Process) error {
 		err := s.attach(c, p, e.Streams, 0, 0)
 		attached = err == nil
 		return err
 	})
 	if err != nil && attached {
 		s.detach(c, e.Streams)
+	}
+	if err == nil {
+		go s.retire(c, p, e.Streams)
 	}
 	return nil, err
 }
@@ -141,6 +144,7 @@ func adopt(s *Server, c call) (any, error) {
 	if err := s.attach(c, p, a.Streams, a.Stdout, a.Stderr); err != nil {
 		return nil, err
 	}
+	go s.retire(c, p, a.Streams)
 	if p.Stdin == nil {
 		return wire.Adopted{}, nil
 	}
@@ -175,6 +179,24 @@ func (s *Server) attach(c call, p *process.Process, n wire.Streams, stdout, stde
 		})
 	}
 	return nil
+}
+
+// retire forgets the streams of a process that has ended, all but those of which the
+// host has yet to acknowledge something, which it forgets then.
+func (s *Server) retire(c call, p *process.Process, n wire.Streams) {
+	<-p.Done()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c.session != s.number {
+		return
+	}
+	delete(s.inputs, n.Stdin)
+	if p.Stdout.Settled() {
+		delete(s.outputs, n.Stdout)
+	}
+	if p.Stderr.Settled() {
+		delete(s.outputs, n.Stderr)
+	}
 }
 
 // detach frees the stream numbers of a process that did not start.
