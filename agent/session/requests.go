@@ -138,6 +138,8 @@ func execute(s *Server, c call) (any, error) {
 	}
 	if err == nil && e.Transient && s.over(c) {
 		p.Abandon() // its session ended while it was being started
+	if err == nil {
+		go s.retire(c, p, e.Streams)
 	}
 	return nil, err
 }
@@ -161,6 +163,7 @@ func adopt(s *Server, c call) (any, error) {
 	if err := s.attach(c, p, a.Streams, a.Stdout, a.Stderr); err != nil {
 		return nil, err
 	}
+	go s.retire(c, p, a.Streams)
 	if p.Stdin == nil {
 		return wire.Adopted{}, nil
 	}
@@ -195,6 +198,24 @@ func (s *Server) attach(c call, p *process.Process, n wire.Streams, stdout, stde
 		})
 	}
 	return nil
+}
+
+// retire forgets the streams of a process that has ended, all but those of which the
+// host has yet to acknowledge something, which it forgets then.
+func (s *Server) retire(c call, p *process.Process, n wire.Streams) {
+	<-p.Done()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c.session != s.number {
+		return
+	}
+	delete(s.inputs, n.Stdin)
+	if p.Stdout.Settled() {
+		delete(s.outputs, n.Stdout)
+	}
+	if p.Stderr.Settled() {
+		delete(s.outputs, n.Stderr)
+	}
 }
 
 // detach frees the stream numbers of a process that did not start.

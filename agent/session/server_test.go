@@ -8,6 +8,8 @@ import (
 	"errors"
 	"net"
 	"os"
+	"runtime"
+	"strconv"
 	"testing"
 	"time"
 
@@ -65,7 +67,8 @@ func (nothing) Shutdown() error                { return nil }
 
 // host is the other end: it collects the frames of a session.
 type host struct {
-	t      *testing.T
+	t      testing.TB
+	server *Server
 	conn   net.Conn
 	frames chan frame.Frame
 }
@@ -78,14 +81,14 @@ func (h *host) Frame(f frame.Frame) {
 func (h *host) Torn(why frame.Tear) { h.t.Errorf("torn frame: %s", why) }
 
 // serve starts a server with a kind and says hello to it.
-func serve(t *testing.T, kind process.Kind) *host {
+func serve(t testing.TB, kind process.Kind) *host {
 	agent, conn := net.Pipe()
 	files, err := archive.Open(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &host{t, conn, make(chan frame.Frame, 1000)}
-	server := Server{Link: pipe{agent}, Hello: wire.Hello{Version: 1}, Table: process.NewTable(kind), Guest: nothing{}, Files: files}
+	server := &Server{Link: pipe{agent}, Hello: wire.Hello{Version: 1}, Table: process.NewTable(kind), Guest: nothing{}, Files: files}
+	h := &host{t: t, server: server, conn: conn, frames: make(chan frame.Frame, 1000)}
 	go server.Run()
 	t.Cleanup(func() { conn.Close() })
 	go func() {
@@ -224,6 +227,33 @@ func TestOutputKeepsToTheWindowAndSurvivesASession(t *testing.T) {
 	}
 	if !bytes.Equal(seen, text[50_000:]) {
 		t.Error("the output changed on its way")
+	}
+}
+
+func TestStreamsOfEndedProcessesAreForgotten(t *testing.T) {
+	h := serve(t, printer{[]byte{}, make(chan struct{})})
+	for n := range uint32(300) {
+		id, stream := strconv.Itoa(int(n)), 3*n+1
+		streams := wire.Streams{Stdin: stream, Stdout: stream + 1, Stderr: stream + 2, Window: 1000}
+		h.request(n+1, string(encode(struct {
+			Op string `json:"op"`
+			wire.Exec
+		}{"exec", wire.Exec{Process: id, Argv: []string{"x"}, Streams: streams}})))
+		h.response(n + 1)
+		h.request(n+1, `{"op":"signal","process":"`+id+`","name":"KILL"}`)
+		h.response(n + 1)
+		h.request(n+1, `{"op":"wait","process":"`+id+`"}`)
+		h.response(n + 1)
+	}
+	held := func() int {
+		h.server.mu.Lock()
+		defer h.server.mu.Unlock()
+		return len(h.server.inputs) + len(h.server.outputs)
+	}
+	for began := time.Now(); held() > 0; runtime.Gosched() {
+		if time.Since(began) > 10*time.Second {
+			t.Fatalf("%d streams are held of processes that have ended", held())
+		}
 	}
 }
 
