@@ -138,6 +138,7 @@ func execute(s *Server, c call) (any, error) {
 	}
 	if err == nil && e.Transient && s.over(c) {
 		p.Abandon() // its session ended while it was being started
+	}
 	if err == nil {
 		go s.retire(c, p, e.Streams)
 	}

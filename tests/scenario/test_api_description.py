@@ -117,7 +117,7 @@ async def test_health_and_restarts(checked: Checked, daemon: Daemon) -> None:
     inspected = await checked("GET", "/containers/{id}/json", 200, name="one")
     assert inspected["State"]["Health"]["Status"] == "healthy"
     ended = await daemon.engine.wait("one", "next-exit")
-    main = next(iter(guest_of(daemon)[1].processes.values()))
+    main = next(iter(guest_of(daemon)[1].running.values()))
     await main.signal("KILL")
     await ended
     inspected = await checked("GET", "/containers/{id}/json", 200, name="one")

@@ -46,14 +46,14 @@ async def until_waiting(timing: FakeTiming) -> None:
 
 
 def probe_of(guest: FakeGuest) -> FakeProcess:
-    return next(process for name, process in guest.processes.items() if name.startswith("health-"))
+    return next(process for name, process in guest.running.items() if name.startswith("health-"))
 
 
 async def until_printed(guest: FakeGuest) -> None:
     """The check has printed something, and we have acknowledged it."""
     for _ in range(100):
         await asyncio.sleep(0)
-        if any(name.startswith("health-") for name in guest.processes):
+        if any(name.startswith("health-") for name in guest.running):
             probe = probe_of(guest)
             if 0 < probe._printed["stdout"] == probe._acknowledged["stdout"]:
                 return
@@ -135,10 +135,10 @@ async def test_a_check_that_is_not_there_fails(daemon: Daemon, timing: FakeTimin
 async def test_nothing_is_checked_while_paused_or_after_the_end(daemon: Daemon, timing: FakeTiming) -> None:
     guest = await start(daemon)
     await one_check(timing)
-    before = len(guest.processes)
+    before = len(guest.running)
     await daemon.engine.pause("pet")
     timing.advance(100)
-    assert len(guest.processes) == before
+    assert len(guest.running) == before
     assert (await health(daemon))["Status"] == "healthy"
     assert await timing.waits.get() == 2
     await daemon.engine.unpause("pet")

@@ -285,6 +285,7 @@ class FakeGuests:
     def all(self) -> list[FakeGuest]:
         return list(self._guests.values())
 
+    @property
     def last_guest(self) -> FakeGuest:
         """The guest that was connected to first of those made last."""
         return list(self._guests.values())[-1]
