@@ -28,9 +28,8 @@ answer as a docker daemon outside a swarm does, and without plugins.
 
 def coverage() -> str:
     """The whole of docs/api-coverage.md."""
-    return PREFACE + "".join(
-        f"| `{method} {path}` | {state} | {what} |\n" for path, method, state, what in rows()
-    )
+    lines = (f"| `{method} {path}` | {state} | {what} |\n" for path, method, state, what in rows())
+    return PREFACE + "".join(lines)
 
 
 def rows() -> Iterator[tuple[str, str, str, str]]:
@@ -51,7 +50,8 @@ def _plain(path: str) -> str:
 def _sentence(handler: object) -> str:
     text = " ".join((inspect.getdoc(handler) or "").split("\n\n")[0].split())
     # The request stands in the first column; what remains of a docstring is the answer.
-    return re.sub(r"^(``[^`]+``(,| and)? ?)+[:,]? ?", "", text).replace("``", "`").replace("|", "\\|")
+    answer = re.sub(r"^(``[^`]+``(,| and)? ?)+", "", text).lstrip(":;, ")
+    return "" if answer == "." else answer.replace("``", "`").replace("|", "\\|")
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ TITLES = ["Name", "PID", "CPU", "Private Working Set"]
 
 
 async def top(request: web.Request) -> web.Response:
-    """``GET /containers/{id}/top``."""
+    """``GET /containers/{id}/top``: what runs in it, in docker's columns for Windows."""
     if request.query.get("ps_args"):
         raise InvalidRequest(
             "Windows does not support arguments to top", hint="Leave out what follows the container."

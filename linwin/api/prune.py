@@ -105,6 +105,7 @@ def _nothing(known: frozenset[str], **figures: Any) -> Handler:
         query.filters(request, known)
         return answer(figures)
 
+    prune.__doc__ = "There are none to remove."
     return prune
 
 

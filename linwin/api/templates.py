@@ -43,7 +43,7 @@ async def list_all(request: web.Request) -> web.Response:
 
 
 async def inspect(request: web.Request) -> web.Response:
-    """``GET /linwin/templates/{name}``."""
+    """``GET /linwin/templates/{name}``: one of them."""
     return answer(render(await engine_of(request).template(request.match_info["name"])))
 
 

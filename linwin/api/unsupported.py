@@ -22,6 +22,14 @@ _REFUSALS = (
     ("POST", "/volumes/create", "volumes", _LATER),
     ("GET", "/networks", "networks", _LATER),
     ("POST", "/networks/create", "networks", _LATER),
+    ("GET", "/networks/{id}", "networks", _LATER),
+    ("DELETE", "/networks/{id}", "networks", _LATER),
+    ("POST", "/networks/{id}/connect", "networks", _LATER),
+    ("POST", "/networks/{id}/disconnect", "networks", _LATER),
+    ("GET", "/volumes/{name}", "volumes", _LATER),
+    ("PUT", "/volumes/{name}", "volumes", _LATER),
+    ("DELETE", "/volumes/{name}", "volumes", _LATER),
+    ("GET", "/containers/{id}/attach/ws", "attachments over websockets", "Use /containers/{id}/attach."),
 )
 
 
@@ -29,6 +37,7 @@ def _refusing(what: str, hint: str) -> Handler:
     async def refuse(_: web.Request) -> web.StreamResponse:
         raise Unsupported(f"linwin does not support {what}", hint=hint)
 
+    refuse.__doc__ = f"501: linwin does not support {what}."
     return refuse
 
 
