@@ -23,8 +23,12 @@ ROOT = Path(__file__).parents[2]
 AGENTS = ROOT / "linwin" / "_agent"
 CONNECT_TIMEOUT = 60
 
+NOT_WRITTEN = {"files": "the Windows build of the agent copies no files yet"}
+"""What the Windows build lacks anywhere."""
+
 _LAST_HANDLER = "Wine's last handler of console events ends a program with 0, Windows' with 0xC000013A"
 UNDER_WINE = {
+    **NOT_WRITTEN,
     "resize": "Wine's ResizePseudoConsole does nothing but return E_NOTIMPL",
     "TERM exit code": _LAST_HANDLER,
     "INT exit code": _LAST_HANDLER,
@@ -105,7 +109,9 @@ class Target:
 @asynccontextmanager
 async def native(folder: Path, cgroup: Path, subject: Path) -> AsyncIterator[Target]:
     """The Linux build, which runs Linux programs on this host."""
-    command = [AGENTS / "linwin-agent", "-listen", "agent.sock", "-cgroup", cgroup]
+    files = folder / "files"
+    files.mkdir()
+    command = [AGENTS / "linwin-agent", "-listen", "agent.sock", "-cgroup", cgroup, "-files", files]
     async with _started(*command, cwd=folder, env=dict(os.environ)) as (pid, _):
         machine = HostMachine(folder / "agent.sock")
         yield Target("linux", "linux", str(subject), machine, f"{folder}/", pid=pid)
@@ -126,11 +132,11 @@ async def under_wine(folder: Path, wine: Wine) -> AsyncIterator[Target]:
 
 @asynccontextmanager
 async def elsewhere(folder: Path, address: str) -> AsyncIterator[Target]:
-    """The Windows build on a Windows machine: nothing is lacking there."""
+    """The Windows build on a Windows machine, which lacks nothing that Wine does."""
     async with forwarded(folder / "agent.sock", address) as machine:
         yield Target(
             "elsewhere", "windows", "C:\\linwin\\subject.exe", machine, "C:\\linwin\\work\\",
-            own=False, prefix=f"{secrets.token_hex(4)}-",
+            own=False, prefix=f"{secrets.token_hex(4)}-", lacks=NOT_WRITTEN,
         )  # fmt: skip
 
 

@@ -151,8 +151,13 @@ async def test_a_service_needs_windows_to_start_it(shared_wine: Wine) -> None:
 def test_go_tests_of_the_windows_packages(shared_wine: Wine) -> None:
     """The agent's own, overlapped pipes and the port among them; tests/style runs those of Linux."""
     environment = {**shared_wine.environment, **GO_ENVIRONMENT, "GOOS": "windows"}
+    listed = subprocess.run(
+        [GO, "list", "./..."], cwd=ROOT / "agent", env=environment, capture_output=True, text=True, check=True
+    )
+    # The Windows build has no part in archive, and os.Root, on which it stands, needs what Wine lacks.
+    packages = [package for package in listed.stdout.split() if package != "linwin/agent/archive"]
     done = subprocess.run(
-        [GO, "test", "-exec", shared_wine.loader, "./..."],
+        [GO, "test", "-exec", shared_wine.loader, *packages],
         cwd=ROOT / "agent", env=environment, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
