@@ -55,6 +55,9 @@ func serve(listen, device, cgroup string) error {
 		return err
 	}
 	log.Printf("listening on %s%s", listen, device)
+	if err := calmMonitor(); err != nil {
+		log.Print(err) // it is not needed
+	}
 	server := session.Server{Link: link, Hello: hello, Table: process.NewTable(kind), Guest: native.Guest{}}
 	return server.Run()
 }
