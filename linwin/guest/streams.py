@@ -56,9 +56,8 @@ class Output:
                 raise self._error
             self._arrived.clear()
             await self._arrived.wait()
-        await asyncio.sleep(
-            0
-        )  # a flood of which each chunk is dealt with at once would keep all others waiting
+        # A flood, each chunk of which is dealt with at once, must keep nobody waiting.
+        await asyncio.sleep(0)
         return self._chunks.popleft()
 
 
