@@ -34,6 +34,9 @@ func serveGuest() error {
 	if err := boot.Loopback(); err != nil {
 		return err
 	}
+	if err := calmMonitor(); err != nil {
+		log.Print(err) // it is not needed
+	}
 	reaper, err := job.NewReaper()
 	if err != nil {
 		return err

@@ -51,6 +51,9 @@ func serve(listen, device, cgroup, files string) error {
 		return err
 	}
 	log.Printf("listening on %v", link)
+	if err := calmMonitor(); err != nil {
+		log.Print(err) // it is not needed
+	}
 	server := session.Server{Link: link, Hello: hello, Table: process.NewTable(kind), Guest: native.Guest{Spawner: kind.Spawner}}
 	if files != "" {
 		root, err := archive.Open(files)

@@ -7,6 +7,8 @@ package job
 import (
 	"errors"
 	"fmt"
+	"os"
+	"os/signal"
 	"sync"
 	"syscall"
 	"time"
@@ -16,6 +18,7 @@ import (
 const (
 	prSetChildSubreaper = 36
 	waitAll             = 0          // P_ALL
+	waitNone            = 0x00000001 // WNOHANG
 	waitExited          = 0x00000004 // WEXITED
 	waitNoReap          = 0x01000000 // WNOWAIT
 )
@@ -41,7 +44,9 @@ func NewReaper() (*Reaper, error) {
 	}
 	r := &Reaper{children: map[int]*child{}}
 	r.changed = sync.NewCond(&r.mu)
-	go r.run()
+	ended := make(chan os.Signal, 1)
+	signal.Notify(ended, syscall.SIGCHLD)
+	go r.run(ended)
 	return r, nil
 }
 
@@ -56,7 +61,6 @@ func (r *Reaper) Start(path string, argv []string, attr *syscall.ProcAttr) (pid 
 	}
 	r.children[pid] = &child{ended: make(chan struct{})}
 	r.idle = false
-	r.changed.Broadcast()
 	return pid, nil
 }
 
@@ -121,27 +125,31 @@ func (r *Reaper) Kill(pid int, signal syscall.Signal) error {
 	}
 }
 
-func (r *Reaper) run() {
-	for {
-		pid, err := nextDead()
-		switch err {
-		case nil:
-			r.reap(pid)
-		case syscall.ECHILD:
-			r.rest()
-		}
+// run reaps whenever the kernel says that a child has ended. A system call that waits
+// for one would keep the other goroutines from the CPU until the runtime notices.
+func (r *Reaper) run(ended <-chan os.Signal) {
+	for r.sweep(); ; r.sweep() {
+		<-ended
 	}
 }
 
-// rest waits for the next Start. A child that was started since the last look
-// keeps the reaper going.
-func (r *Reaper) rest() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.idle = r.alive() == 0
-	r.changed.Broadcast()
-	for r.idle {
-		r.changed.Wait()
+// sweep reaps every child that has ended by now.
+func (r *Reaper) sweep() {
+	for {
+		switch pid, err := nextDead(); {
+		case err == syscall.EINTR:
+		case err != nil: // ECHILD: there is no child
+			r.mu.Lock()
+			// One may have been started since.
+			r.idle = r.alive() == 0
+			r.mu.Unlock()
+			r.changed.Broadcast()
+			return
+		case pid == 0:
+			return
+		default:
+			r.reap(pid)
+		}
 	}
 }
 
@@ -156,12 +164,12 @@ func (r *Reaper) alive() (n int) {
 	return n
 }
 
-// nextDead waits until some child has ended and leaves it unreaped, so that its
-// pid stays taken until reap holds the lock.
+// nextDead returns a child that has ended, 0 for none, and leaves it unreaped, so that
+// its pid stays taken until reap holds the lock.
 func nextDead() (int, error) {
 	var info [128]byte // siginfo_t
-	_, _, errno := syscall.Syscall6(syscall.SYS_WAITID, waitAll, 0, uintptr(unsafe.Pointer(&info)),
-		waitExited|waitNoReap, 0, 0)
+	_, _, errno := syscall.RawSyscall6(syscall.SYS_WAITID, waitAll, 0, uintptr(unsafe.Pointer(&info)),
+		waitExited|waitNoReap|waitNone, 0, 0)
 	if errno != 0 {
 		return 0, errno
 	}

@@ -56,7 +56,7 @@ class Output:
                 raise self._error
             self._arrived.clear()
             await self._arrived.wait()
-        # A flood of which each chunk is dealt with at once would keep all others waiting.
+        # A flood, each chunk of which is dealt with at once, must keep nobody waiting.
         await asyncio.sleep(0)
         return self._chunks.popleft()
 

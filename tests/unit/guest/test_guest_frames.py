@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from linwin.guest import frames
 from linwin.guest.frames import Frame, FrameDecoder, FrameType, Torn
+
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""A busy machine is no finding."""
 
 VECTORS = Path(__file__).parents[3] / "protocol" / "vectors"
 
@@ -93,6 +96,7 @@ encoded = st.one_of(
 )
 
 
+@PATIENT
 @given(st.lists(encoded, max_size=8), st.lists(st.integers(1, 400), min_size=1, max_size=8))
 def test_any_chunking_gives_the_same_frames(sent: list[tuple[bytes, Frame]], sizes: list[int]) -> None:
     data = b"".join(wire for wire, _ in sent)
@@ -105,6 +109,7 @@ def test_any_chunking_gives_the_same_frames(sent: list[tuple[bytes, Frame]], siz
     assert decoder.buffered == 0
 
 
+@PATIENT
 @given(st.lists(st.binary(max_size=2000), max_size=8))
 def test_garbage_never_raises_and_is_not_kept(garbage: list[bytes]) -> None:
     decoder = FrameDecoder()
@@ -113,6 +118,7 @@ def test_garbage_never_raises_and_is_not_kept(garbage: list[bytes]) -> None:
         assert decoder.buffered < frames.MAX_FRAME
 
 
+@PATIENT
 @given(st.binary(max_size=2000))
 def test_a_resync_is_found_behind_any_garbage(garbage: bytes) -> None:
     decoder = FrameDecoder()

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from linwin.errors import Unavailable
@@ -20,6 +20,9 @@ from linwin.model.guest import ProcessSpec
 from tests.scripted_agent import ScriptedAgent
 
 from .conftest import ScriptedMachine
+
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""A busy machine is no finding."""
 
 ROUNDS = 400
 SESSIONS = 60
@@ -178,6 +181,7 @@ JSON = st.recursive(
 NAMES = st.sampled_from(["ok", "error", "session", "version", "capabilities", "kind", "boot_id", "message"])
 
 
+@PATIENT
 @given(st.dictionaries(NAMES, JSON))
 def test_any_object_is_parsed_or_malformed(fields: dict[str, Any]) -> None:
     payload = json.dumps(fields).encode()
@@ -191,6 +195,7 @@ def test_any_object_is_parsed_or_malformed(fields: dict[str, Any]) -> None:
                 parsed.message.encode()
 
 
+@PATIENT
 @given(st.binary(max_size=200))
 def test_any_bytes_are_parsed_or_malformed(payload: bytes) -> None:
     for parse in (parse_hello, parse_response):
