@@ -122,7 +122,8 @@ func TestPutMergesFoldersAndGoesThroughNoLink(t *testing.T) {
 
 func TestLinksAreMadeRelativeAndStayWithin(t *testing.T) {
 	for _, c := range []struct{ target, at, want string }{
-		{`C:\a\b`, "x/y/l", "../../a/b"}, {"/a", "l", "a"}, {"../a", "x/l", "../a"}, {"../a", "l", ""}, {`D:\a`, "l", ""},
+		{`C:\a\b`, "x/y/l", "../../a/b"}, {"/a", "l", "a"}, {"/../../a", "x/l", "../a"},
+		{`C:\..\a`, "l", "a"}, {"../a", "x/l", "../a"}, {"../a", "l", ""}, {`D:\a`, "l", ""},
 	} {
 		got, err := relative(c.target, c.at)
 		if got != c.want || (err != nil) != (c.want == "") {

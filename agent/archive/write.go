@@ -253,6 +253,7 @@ func relative(target, at string) (string, error) {
 	}
 	depth := strings.Count(at, "/")
 	if strings.HasPrefix(target, "/") {
+		target = path.Clean(target) // which takes what leads above the root
 		return path.Clean(strings.Repeat("../", depth) + strings.TrimLeft(target, "/")), nil
 	}
 	if clean := path.Clean(strings.Repeat("x/", depth) + target); clean == ".." || strings.HasPrefix(clean, "../") {

@@ -32,10 +32,9 @@ func newInput() *Input {
 // the given function.
 func (in *Input) Attach(credit func(acked uint64, window uint32)) {
 	in.mu.Lock()
+	defer in.mu.Unlock()
 	in.credit = credit
-	written := in.written
-	in.mu.Unlock()
-	credit(written, Window)
+	credit(in.written, Window)
 }
 
 // Received tells how many bytes have arrived; a new session goes on from there.
@@ -106,11 +105,16 @@ func (in *Input) pump(w io.WriteCloser) {
 			readable = err == nil
 		}
 		in.mu.Lock()
-		in.written += uint64(len(chunk))
-		written, credit := in.written, in.credit
+		in.wrote(len(chunk))
 		in.mu.Unlock()
-		credit(written, Window)
 	}
+}
+
+// wrote grants credit for n more bytes. Called with the lock held, or a session that
+// attaches meanwhile would get its credits in the wrong order.
+func (in *Input) wrote(n int) {
+	in.written += uint64(n)
+	in.credit(in.written, Window)
 }
 
 func (in *Input) take() (chunk []byte, ok bool) {

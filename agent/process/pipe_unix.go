@@ -79,11 +79,13 @@ func drain(pipe Pipe, output *Output) {
 		return
 	}
 	for taken := 0; taken < maxDrained && err == nil; {
-		raw.Read(func(fd uintptr) bool {
+		var failed error
+		err = raw.Read(func(fd uintptr) bool {
 			var n int
-			n, err = output.fill(reader(fd))
-			taken += max(n, 0)
+			n, failed = output.fill(reader(fd))
+			taken += n
 			return true
 		})
+		err = errors.Join(err, failed)
 	}
 }

@@ -83,8 +83,8 @@ func (p *Process) Resize(size wire.Size) error {
 	return nil
 }
 
-// Detach ends a session's part in all streams.
-func (p *Process) Detach() {
+// detach ends a session's part in all streams.
+func (p *Process) detach() {
 	if p.Stdin != nil {
 		p.Stdin.Detach()
 	}

@@ -105,6 +105,16 @@ func (t *Table) All() []*Process {
 	return all
 }
 
+// Detach ends a session's part in all streams, those of processes that are being
+// started among them.
+func (t *Table) Detach() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, p := range t.order {
+		p.detach()
+	}
+}
+
 // Close kills every process, waits for their ends and refuses new ones.
 func (t *Table) Close() error {
 	t.mu.Lock()

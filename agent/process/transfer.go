@@ -35,11 +35,11 @@ func NewInput() *Input { return newInput() }
 // Read implements io.Reader, and lets the host send as much again.
 func (in *Input) Read(p []byte) (int, error) {
 	in.mu.Lock()
+	defer in.mu.Unlock()
 	for len(in.queue) == 0 && !in.closed {
 		in.change.Wait()
 	}
 	if len(in.queue) == 0 {
-		defer in.mu.Unlock()
 		if in.dropped {
 			return 0, io.ErrUnexpectedEOF
 		}
@@ -49,10 +49,7 @@ func (in *Input) Read(p []byte) (int, error) {
 	if in.queue[0] = in.queue[0][n:]; len(in.queue[0]) == 0 {
 		in.queue = in.queue[1:]
 	}
-	in.written += uint64(n)
-	written, credit := in.written, in.credit
-	in.mu.Unlock()
-	credit(written, Window)
+	in.wrote(n)
 	return n, nil
 }
 

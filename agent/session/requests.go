@@ -145,6 +145,8 @@ func execute(s *Server, c call) (any, error) {
 	return nil, err
 }
 
+var errOver = wire.Errorf(wire.Unavailable, "the session is over")
+
 // over tells whether the session of a call has ended.
 func (s *Server) over(c call) bool {
 	s.mu.Lock()
@@ -177,10 +179,10 @@ func (s *Server) attach(c call, p *process.Process, n wire.Streams, stdout, stde
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if c.session != s.number {
-		return wire.Errorf(wire.Unavailable, "the session is over")
+		return errOver
 	}
 	if n.Stdout == 0 || n.Stderr == 0 || n.Stdout == n.Stderr || s.outputs[n.Stdout] != nil || s.outputs[n.Stderr] != nil {
-		return wire.Errorf(wire.Invalid, "stream numbers are missing or taken")
+		return errTaken
 	}
 	if err := p.Stdout.Attach(stdout, n.Window, s.writer.wake); err != nil {
 		return err

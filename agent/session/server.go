@@ -159,10 +159,10 @@ func (s *Server) close() {
 	s.id = ""
 	s.parts, s.held = map[uint32][]byte{}, 0
 	s.writer.end()
+	s.forget() // first: from now on no request of the session attaches a stream
 	s.transfers.drop()
-	s.forget()
+	s.Table.Detach()
 	for _, p := range s.Table.All() {
-		p.Detach()
 		if p.Transient {
 			go p.Abandon()
 		}

@@ -35,50 +35,60 @@ func withoutFiles(capabilities []string) []string {
 // transfer is an archive under way.
 type transfer interface{ Drop() }
 
-// transfers are the archives under way, by the streams they are on.
+// track is the stream of one session that an archive is on: a request of a session that
+// is over may still run while the next one uses the same numbers.
+type track struct {
+	session uint64
+	stream  uint32
+}
+
+// transfers are the archives under way.
 type transfers struct {
 	mu       sync.Mutex
-	open     map[uint32]transfer
-	unwanted map[uint32]bool // given up before they began: requests run side by side
+	open     map[track]transfer
+	unwanted map[track]bool // given up before they began: requests run side by side
 	running  sync.WaitGroup
 	closed   bool
 }
 
 // begin takes a transfer in, unless it was given up already.
-func (t *transfers) begin(stream uint32, one transfer) error {
+func (t *transfers) begin(on track, one transfer) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch {
 	case t.closed:
 		return wire.Errorf(wire.Unavailable, "the guest is shutting down")
-	case t.unwanted[stream]:
-		delete(t.unwanted, stream)
+	case t.unwanted[on]:
+		delete(t.unwanted, on)
 		return errDropped
+	case t.open[on] != nil:
+		return errTaken
 	}
 	if t.open == nil {
-		t.open = map[uint32]transfer{}
+		t.open = map[track]transfer{}
 	}
-	t.open[stream] = one
+	t.open[on] = one
 	t.running.Add(1)
 	return nil
 }
 
-var errDropped = wire.Errorf(wire.Unavailable, "the archive was given up")
+var (
+	errDropped = wire.Errorf(wire.Unavailable, "the archive was given up")
+	errTaken   = wire.Errorf(wire.Invalid, "stream numbers are missing or taken")
+)
 
-func (t *transfers) end(stream uint32, one transfer) {
+func (t *transfers) end(on track) {
 	t.mu.Lock()
-	if t.open[stream] == one { // a later session may have another under the number
-		delete(t.open, stream)
-	}
+	delete(t.open, on)
 	t.mu.Unlock()
 	t.running.Done()
 }
 
 // giveUp drops one transfer, now or when it begins, unless it has begun and is over.
-func (t *transfers) giveUp(stream uint32, begun bool) error {
+func (t *transfers) giveUp(on track, begun bool) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if one := t.open[stream]; one != nil {
+	if one := t.open[on]; one != nil {
 		one.Drop()
 		return nil
 	}
@@ -89,13 +99,13 @@ func (t *transfers) giveUp(stream uint32, begun bool) error {
 		return wire.Errorf(wire.Invalid, "more than %d archives were given up that never began", maxRequests)
 	}
 	if t.unwanted == nil {
-		t.unwanted = map[uint32]bool{}
+		t.unwanted = map[track]bool{}
 	}
-	t.unwanted[stream] = true
+	t.unwanted[on] = true
 	return nil
 }
 
-// drop gives all up: their session is over.
+// drop gives all up: their session is over, which a request that begins one later sees.
 func (t *transfers) drop() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -136,11 +146,11 @@ func get(s *Server, c call) (any, error) {
 	if err := s.decodeForFiles(c, &g); err != nil {
 		return nil, err
 	}
-	output := process.NewOutput()
-	if err := s.transfers.begin(g.Stream, output); err != nil {
+	output, on := process.NewOutput(), track{c.session, g.Stream}
+	if err := s.transfers.begin(on, output); err != nil {
 		return nil, err
 	}
-	defer s.transfers.end(g.Stream, output)
+	defer s.transfers.end(on)
 	if err := s.attachOutput(c, g, output); err != nil {
 		return nil, err
 	}
@@ -173,10 +183,10 @@ func (s *Server) attachOutput(c call, g wire.Get, output *process.Output) error 
 // free refuses a stream number that is missing or taken. Called with the lock held.
 func (s *Server) free(c call, stream uint32) error {
 	if c.session != s.number {
-		return wire.Errorf(wire.Unavailable, "the session is over")
+		return errOver
 	}
 	if stream == 0 || s.outputs[stream] != nil || s.inputs[stream] != nil {
-		return wire.Errorf(wire.Invalid, "stream numbers are missing or taken")
+		return errTaken
 	}
 	return nil
 }
@@ -198,11 +208,11 @@ func put(s *Server, c call) (any, error) {
 	if err := s.decodeForFiles(c, &p); err != nil {
 		return nil, err
 	}
-	input := process.NewInput()
-	if err := s.transfers.begin(p.Stream, input); err != nil {
+	input, on := process.NewInput(), track{c.session, p.Stream}
+	if err := s.transfers.begin(on, input); err != nil {
 		return nil, err
 	}
-	defer s.transfers.end(p.Stream, input)
+	defer s.transfers.end(on)
 	if err := s.attachInput(c, p.Stream, input); err != nil {
 		return nil, err
 	}
@@ -235,9 +245,12 @@ func drop(s *Server, c call) (any, error) {
 		return nil, err
 	}
 	s.mu.Lock()
-	output := s.outputs[d.Stream]
+	over, output := c.session != s.number, s.outputs[d.Stream]
 	s.mu.Unlock()
-	err := s.transfers.giveUp(d.Stream, output != nil)
+	if over {
+		return nil, errOver // the stream is another's now
+	}
+	err := s.transfers.giveUp(track{c.session, d.Stream}, output != nil)
 	if output != nil {
 		s.dropOutput(c, d.Stream, output)
 	}
