@@ -56,7 +56,7 @@ def parse(text: bytes, where: str) -> Configuration:
         raise InvalidRequest(f"{where} is larger than {LARGEST_FILE >> 20} MiB")
     try:
         tables = tomllib.loads(text.decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # of TOML, of UTF-8, and of numbers too long for Python
         raise InvalidRequest(f"{where} is not TOML: {error}") from error
     _known(tables, ("pool",), where, "")
     pool = tables.get("pool", {})

@@ -47,7 +47,7 @@ from linwin.engine.pool import Pool
 from linwin.engine.stats import Watch
 from linwin.engine.streams import Attachment
 from linwin.engine.timing import Timing
-from linwin.errors import CommandNotFound, Conflict, LinwinError
+from linwin.errors import CommandNotFound, Conflict, LinwinError, NotFound
 from linwin.model.container import Container, ContainerSpec, LogQuery, LogRecord, Update, WaitCondition
 from linwin.model.exec import ExecSpec
 from linwin.model.files import FileStat
@@ -132,7 +132,11 @@ class Engine:
 
     async def follow_restart(self, container_id: str) -> None:
         """Carry out the restart by policy that the state announces."""
-        await restarts.follow(self, await self.rooms.state.get(container_id))
+        try:
+            container = await self.rooms.state.get(container_id)
+        except NotFound:  # it was removed before its wait began
+            return
+        await restarts.follow(self, container)
 
     async def health_changed(self, container: Container, status: HealthStatus) -> None:
         """Note what the health of a container that runs has become."""

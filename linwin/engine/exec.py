@@ -132,20 +132,26 @@ async def create(engine: Engine, reference: str, spec: ExecSpec) -> Exec:
 async def check_startable(engine: Engine, exec_id: str) -> Exec:
     """The exec, if it may be started now. Raises NotFound or Conflict in docker's words."""
     exec_ = engine.execs.get(exec_id)
-    if exec_.exit_code is not None:
-        raise Conflict(f"exec command {exec_id} has already run", hint="Create another exec.")
-    if exec_.started:
-        raise Conflict(f"exec command {exec_id} is already running", hint="Create another exec.")
+    _check_new(exec_)
     container = await engine.rooms.state.get(exec_.container_id)
     _run_of(engine, container, container.id)
     return exec_
 
 
+def _check_new(exec_: Exec) -> None:
+    if exec_.exit_code is not None:
+        raise Conflict(f"exec command {exec_.id} has already run", hint="Create another exec.")
+    if exec_.started:
+        raise Conflict(f"exec command {exec_.id} is already running", hint="Create another exec.")
+
+
 async def start(engine: Engine, exec_: Exec, console_size: tuple[int, int]) -> None:
     """Run it. One that cannot be run is over, with docker's exit code for why, and raises why."""
-    await check_startable(engine, exec_.id)
     container = await engine.rooms.state.get(exec_.container_id)
     run = _run_of(engine, container, container.id)
+    _check_new(
+        engine.execs.get(exec_.id)
+    )  # with nothing awaited until it counts as started: of two starts, one is refused
     exec_.started = True
     size = terminal.size(console_size, exec_.console_size)
     try:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from linwin.engine.interfaces import Guest, Machine, Process
 from linwin.engine.stats import Sampler
 from linwin.engine.streams import Streams
-from linwin.model.container import WaitCondition
+from linwin.model.container import Container, WaitCondition
 
 if TYPE_CHECKING:
     from linwin.engine.health import Monitor
@@ -37,6 +37,8 @@ class Run:
     paused: bool = False
     asked_to_end: bool = False
     """Somebody stops or kills it: whatever its restart policy, this end is final."""
+    ended: Container | None = None
+    """The container as its end was recorded: it may have been renamed since the end was asked for."""
     again: bool = False
     """Its end is recorded as a restart."""
     monitor: Monitor | None = None

@@ -94,47 +94,56 @@ class Pool:
         while (pooled := next((one for one in self._ready if one.suits(spec)), None)) is not None:
             self._ready.remove(pooled)
             try:
-                await self._wake(pooled)
                 async with AsyncExitStack() as steps:
                     steps.push_async_callback(self._end, pooled)
+                    await self._wake(pooled)
                     await self._give(pooled, container)
                     await undo.enter_async_context(steps.pop_all())
             except LinwinError as error:
                 logger.warning("a guest of the pool was of no use: %s", error.message)
-                await self._end(pooled)
                 continue
             self._uids.discard(pooled.spec.uid)
             return pooled.machine, pooled.guest
         return None
 
     async def drop(self) -> bool:
-        """End all that wait, for want of memory or of their checkpoint; whether there were any."""
-        await self._stop_filling()
+        """End all that wait or are being restored, for want of memory or of their checkpoint.
+
+        Tells whether there were any.
+        """
+        filling = await self._stop_filling()
         doomed, self._ready = self._ready, []
         await asyncio.gather(*(self._end(pooled) for pooled in doomed))
-        return bool(doomed)
+        return filling or bool(doomed)
 
     async def close(self) -> None:
         """End all of it, for good."""
         self._closed = True
         await self.drop()
 
-    async def _stop_filling(self) -> None:
-        if self._filling is not None:
-            self._filling.cancel()
-            await asyncio.gather(self._filling, return_exceptions=True)
+    async def _stop_filling(self) -> bool:
+        """Whether it was under way."""
+        if self._filling is None or self._filling.done():
+            return False
+        self._filling.cancel()
+        await asyncio.gather(self._filling, return_exceptions=True)
+        return True
 
     async def _wake(self, pooled: Pooled) -> None:
         await pooled.machine.resume()
         pooled.guest.rest(False)
 
     async def _give(self, pooled: Pooled, container: Container) -> None:
-        """Make the machine the container's: first by name, then by user and folder."""
+        """Make the machine the container's: first by folder, where a new daemon finds it, then by user.
+
+        A machine that could not be moved leaves the container the user that it had:
+        what is restored instead runs as that one.
+        """
         engine, uid = self._engine, pooled.spec.uid
+        await pooled.machine.move(engine.paths.machine(container.id))
         await engine.rooms.state.advance(
             container.id, "starting", pid=pooled.machine.pid, boot="restored", uid=uid
         )
-        await pooled.machine.move(engine.paths.machine(container.id))
         await asyncio.to_thread(own, engine.paths.overlay(container.id), uid)
 
     async def _fill(self) -> None:

@@ -117,9 +117,13 @@ async def release(engine: Engine) -> None:
     engine.closing = True
     for live in engine.lives():
         live.interrupted.set()
-    under_way = [container for container in await engine.list() if container.status in UNDER_WAY]
-    await asyncio.gather(*(_release(engine, container) for container in under_way))
-    await asyncio.gather(*(task for task in engine.watching() if not task.done()), return_exceptions=True)
+    # What is waited for may be a restart that had begun, and then leaves a run to be stopped.
+    tasks = None
+    while tasks is None or tasks:
+        under_way = [container for container in await engine.list() if container.status in UNDER_WAY]
+        await asyncio.gather(*(_release(engine, container) for container in under_way))
+        tasks = [task for task in engine.watching() if not task.done()]
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _release(engine: Engine, container: Container) -> None:

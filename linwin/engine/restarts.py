@@ -62,7 +62,10 @@ async def bring_back(engine: Engine) -> None:
     for container in await engine.rooms.state.list():
         failed = container.exit_code or (1 if container.error else 0)
         if container.status == "exited" and container.started_at and wanted(container, failed):
-            container = await engine.rooms.state.advance(container.id, "restarting")
+            try:
+                container = await engine.rooms.state.advance(container.id, "restarting")
+            except LinwinError as error:  # one container must not keep the daemon from the others
+                logger.error("container %s is not started again: %s", container.short_id, error)
         if container.status == "restarting":
             engine.live(container.id).task = asyncio.create_task(
                 follow(engine, container, at_once=True), name=f"bring back {container.short_id}"

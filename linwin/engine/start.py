@@ -97,7 +97,7 @@ async def make_overlay(engine: Engine, container: Container, template: Template)
     async with engine.chains.using():
         chain_id, chain_end = await rooms.disks.chain(template, image.layers, engine.unreported)
         # Not always the one of create: the template may have been built anew since.
-        await rooms.state.advance(container.id, container.status, chain_id=chain_id)
+        await rooms.state.amend(container.id, chain_id=chain_id)
         await rooms.disks.overlay(chain_end, overlay, uid=container.uid)
 
 

@@ -43,7 +43,7 @@ async def stop(engine: Engine, reference: str, timeout: int | None, signal: str)
             container = await engine.rooms.state.amend(container.id, stopped_by_hand=True)
     await _signal_then_kill(engine, container, run, _limit(container, timeout), name)
     await asyncio.shield(run.over)
-    engine.events.container(container, "stop")
+    engine.events.container(run.ended or container, "stop")
     return True
 
 
@@ -66,7 +66,8 @@ async def kill(engine: Engine, reference: str, signal: str) -> None:
             hint="Start it first, or remove it with rm.",
         )
     # As docker: a signal other than the one that its user chose to stop it with may not be to end it.
-    run.asked_to_end = name in ("KILL", signals.parse(container.spec.stop_signal or name))
+    # What a stop that is under way has asked for is not taken back.
+    run.asked_to_end |= name in ("KILL", signals.parse(container.spec.stop_signal or name))
     await engine.rooms.state.amend(container.id, stopped_by_hand=True)
     if name == "KILL":
         await end(engine, container, run)

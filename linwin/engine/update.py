@@ -31,7 +31,8 @@ async def update(engine: Engine, reference: str, wanted: Update) -> None:
         if spec.memory != container.spec.memory:
             check_memory(spec, await engine.rooms.templates.get(container.template))
             await engine.admission.check_size(spec.memory // MIB)
-        await engine.rooms.state.amend(container.id, spec=spec)
+        container = await engine.rooms.state.amend(container.id, spec=spec)
+        engine.events.container(container, "update")
         await restarts.reconsider(engine, container.id)
 
 

@@ -157,4 +157,4 @@ async def _record(engine: Engine, container: Container, run: Run, exit_: Exit) -
     )
     ran = (ended.finished_at - ended.started_at) // 10**9
     engine.events.container(ended, "die", exitCode=str(exit_.code), execDuration=str(ran))
-    run.again = again
+    run.ended, run.again = ended, again

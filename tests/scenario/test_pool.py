@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from linwin.errors import OutOfMemory
+from linwin.errors import OutOfMemory, Unavailable
 from linwin.model.container import ContainerSpec
 from linwin.model.machine import MachineSpec
 from linwin.model.pool import PoolPlan
 from tests.scenario.fakes import Fakes
+from tests.scenario.fakes.gate import Gate
 from tests.scenario.fakes.machine import FakeMachine
 from tests.scenario.harness import IMAGE, Daemon, make_root, served
 
@@ -173,3 +174,52 @@ async def test_the_next_daemon_ends_what_a_killed_one_left(tmp_path: Path) -> No
         assert fakes.machines.running == {}
         assert adopted.exited.done()
         assert list(paths.pool.iterdir()) == []
+
+
+async def test_a_start_that_is_cancelled_while_it_wakes_a_guest_ends_it(
+    pooled: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, taken = Gate(), pooled.engine.pool._ready[0].machine
+    assert isinstance(taken, FakeMachine)
+    monkeypatch.setattr(taken, "resume", gate.passed)
+    starting = asyncio.create_task(run(pooled, "hang"))
+    await gate.reached.wait()
+    starting.cancel()
+    await asyncio.gather(starting, return_exceptions=True)
+    assert taken.exited.done()
+    assert not taken.spec.run_dir.exists()
+
+
+async def test_a_guest_that_could_not_be_given_leaves_the_container_its_user(
+    pooled: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its machine runs as the user that the record names, or another container may be given that one."""
+    monkeypatch.setattr("linwin.engine.create.os.geteuid", lambda: 0)
+    monkeypatch.setattr("linwin.engine.pool.os.chown", lambda *_: None)
+    await pooled.engine.pool.drop()
+    pooled.engine.pool.refill()
+    await filled(pooled)
+
+    async def stuck(self: FakeMachine, run_dir: Path) -> None:
+        raise Unavailable(f"the machine cannot be moved to {run_dir}")
+
+    monkeypatch.setattr(FakeMachine, "move", stuck)
+    identity = await run(pooled, "hang")
+    container = await pooled.engine.rooms.state.get(identity)
+    assert pooled.fakes.machines.running[container.pid].spec.uid == container.uid
+    await filled(pooled)
+    await pooled.engine.remove(identity, force=True)
+
+
+async def test_room_that_only_the_filling_took_is_found(
+    pooled: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The guest that is being restored gives way, and what it held is counted anew."""
+    machines = pooled.fakes.machines
+    await pooled.engine.pool.drop()
+    machines.gate = gate = Gate()
+    pooled.engine.pool.refill()
+    await gate.reached.wait()
+    machines.gate, machines.available = None, 700
+    assert await pooled.engine.pool.drop()
+    machines.available = 32768
