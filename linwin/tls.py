@@ -31,6 +31,11 @@ def certificates() -> tuple[str, str, str]:
     return ca, certificate, key
 
 
+def no_passphrase() -> str:
+    """Raises OSError for a key that needs one; OpenSSL would ask whoever sits at the terminal, and wait."""
+    raise OSError("the key is encrypted, and must not be")
+
+
 class TlsStream:
     """One connection, without its socket.
 

@@ -13,12 +13,12 @@ import logging
 import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from linwin.errors import InvalidRequest, Unavailable
-from linwin.tls import PIECE, TlsStream
+from linwin.tls import PIECE, TlsStream, no_passphrase
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ Accept = Callable[[socket.socket], Awaitable[object]]
 
 HANDSHAKE_TIMEOUT = 10.0  # seconds
 LINGER = 5.0
-"""Seconds that a client has to hang up after its answer ended."""
+"""Seconds that a client has to hang up after it was told all: its answer, or why it is refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class TlsAddress:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.verify_mode = ssl.CERT_REQUIRED
         try:
-            context.load_cert_chain(self.certificate, self.key)
+            context.load_cert_chain(self.certificate, self.key, password=no_passphrase)
             context.load_verify_locations(self.ca)
         except OSError as error:  # ssl.SSLError is one
             raise InvalidRequest(
@@ -78,6 +78,7 @@ class _Front:
         self._context = context
         self._accept = accept
         self._tasks: set[asyncio.Task[None]] = set()
+        self._closing = False
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One client, from its hello to its end."""
@@ -89,13 +90,18 @@ class _Front:
         except (ssl.SSLError, TimeoutError) as error:
             peer = writer.get_extra_info("peername")
             logger.warning("a client at %s is refused: %s", peer[0] if peer else "?", error or "no hello")
-        except ConnectionError as error:
+        except OSError as error:
             logger.debug("a client over TLS is gone: %s", error)
+        except asyncio.CancelledError:
+            # The daemon ends. asyncio would report a cancelled task as a defect (before Python 3.12).
+            if not self._closing:
+                raise
         finally:
             writer.transport.abort()
             self._tasks.discard(task)
 
     async def close(self) -> None:
+        self._closing = True
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -105,8 +111,10 @@ class _Front:
         try:
             async with asyncio.timeout(HANDSHAKE_TIMEOUT):
                 first = await _greet(tls, reader, writer)
-        finally:
-            writer.write(tls.outgoing())  # what it is told when it is refused
+        except ssl.SSLError:
+            writer.write(tls.outgoing())  # what it is told
+            await _hear_out(reader, writer)
+            raise
         ours, theirs = socket.socketpair()
         await self._accept(theirs)
         inner_reader, inner_writer = await asyncio.open_connection(sock=ours, limit=PIECE)
@@ -130,6 +138,15 @@ async def _greet(tls: TlsStream, reader: asyncio.StreamReader, writer: asyncio.S
         await writer.drain()
         if tls.established:
             return plain
+
+
+async def _hear_out(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Let a client that is refused hang up first: what it sends unread would undo what it was told."""
+    with suppress(TimeoutError, ConnectionError):
+        async with asyncio.timeout(LINGER):
+            writer.write_eof()
+            while await reader.read(PIECE):
+                pass
 
 
 async def _carry(tls: TlsStream, outer: Pair, inner: Pair, first: bytes) -> None:
@@ -175,5 +192,6 @@ async def _outward(tls: TlsStream, source: asyncio.StreamReader, writer: asyncio
         await writer.drain()
     tls.end()
     writer.write(tls.outgoing())
+    writer.transport.set_write_buffer_limits(high=0)  # a slow client gets the last byte too
     await writer.drain()
     writer.write_eof()

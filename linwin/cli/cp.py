@@ -94,7 +94,7 @@ def container_target(client: Client, container: str, text: str) -> Target:
     path = parsed(text)
     stat = look(client, container, text)
     if stat is not None and stat["mode"] & MODE_SYMLINK:
-        parts = follow(stat["linkTarget"], path.parts[:-1])
+        parts = led(stat["linkTarget"], path.parts[:-1])
         path = VolumePath(parts, is_folder=False, base=parts[-1] if parts else "/")
         stat = look(client, container, written(path.parts))
     return Target(
@@ -138,7 +138,7 @@ def followed(client: Client, container: str, text: str, path: VolumePath) -> str
     stat = look(client, container, text)
     if stat is None or not stat["mode"] & MODE_SYMLINK:
         return text
-    return written(follow(stat["linkTarget"], path.parts[:-1]))
+    return written(led(stat["linkTarget"], path.parts[:-1]))
 
 
 # ---- both -----------------------------------------------------------------------
@@ -163,6 +163,16 @@ def parsed(text: str) -> VolumePath:
     except ValueError as error:
         raise InvalidRequest(
             str(error), hint="Name a path on C:, such as C:\\folder\\file or /folder/file."
+        ) from error
+
+
+def led(link: str, parent: tuple[str, ...]) -> tuple[str, ...]:
+    """Where a link in the folder ``parent`` leads. Raises InvalidRequest for one that leads off C:."""
+    try:
+        return follow(link, parent)
+    except ValueError as error:
+        raise InvalidRequest(
+            f"the link to {link!r} cannot be followed: {error}", hint="Copy the link itself, or from C:."
         ) from error
 
 

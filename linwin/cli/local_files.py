@@ -104,7 +104,9 @@ class Packer(threading.Thread):
         except BrokenPipeError:
             return  # the daemon has said why it takes no more
         except OSError as error:
-            self.failure = Unavailable(f"cannot read {error.filename or self._path}: {error.strerror}")
+            self.failure = Unavailable(
+                f"cannot read {error.filename or self._path}: {error.strerror or error}"
+            )
 
 
 def packable(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
@@ -118,15 +120,17 @@ def packable(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
 def unpack(stream: Any, folder: str, old: str, new: str) -> None:
     """Unpack below ``folder`` an archive whose first member is called ``old``, as ``new``.
 
+    Nothing else is touched: a folder beside it is its user's, whatever the daemon sends.
     Raises InvalidRequest, in docker's words for what is there already and may not be replaced.
     """
     root = os.path.realpath(folder)
+    top = os.path.normpath(os.path.join(root, new.lstrip("/")))
     folders: list[tuple[str, float]] = []
     try:
         with tarfile.open(fileobj=stream, mode="r|") as tar:
             for member in tar:
                 path = os.path.normpath(os.path.join(root, renamed(member.name, old, new).lstrip("/")))
-                check_inside(root, path, member.name)
+                check_inside(top, path, member.name)
                 put(tar, member, root, path)
                 if member.isdir():
                     folders.append((path, member.mtime))
@@ -136,13 +140,15 @@ def unpack(stream: Any, folder: str, old: str, new: str) -> None:
         raise Unavailable(f"the daemon's archive broke off or is damaged: {error}") from error
     except OSError as error:
         raise Unavailable(f"cannot write {error.filename or folder}: {error.strerror}") from error
+    except (ValueError, OverflowError) as error:  # names and times that no file here can have
+        raise InvalidRequest(f"the daemon's archive holds what cannot be written here: {error}") from error
 
 
-def check_inside(root: str, path: str, name: str) -> None:
-    """Refuse what leads out, also by way of links that came before."""
+def check_inside(top: str, path: str, name: str) -> None:
+    """Refuse what leads out of what is unpacked, also by way of links that came before."""
     inside = os.path.join(os.path.realpath(os.path.dirname(path)), "")
-    if path != root and not inside.startswith(os.path.join(root, "")):
-        raise InvalidRequest(f'"{name}" is outside of "{root}"')
+    if path != top and not inside.startswith(os.path.join(top, "")):
+        raise InvalidRequest(f'"{name}" is outside of "{top}"')
 
 
 def put(tar: tarfile.TarFile, member: tarfile.TarInfo, root: str, path: str) -> None:

@@ -90,10 +90,7 @@ class Board:
 
     def update(self) -> None:
         """Begin to watch what is new, and forget what does not run any more."""
-        wanted = self._names or [
-            short_id(item["Id"])
-            for item in self._client.get("/containers/json", all=self._everything or None)
-        ]
+        wanted = self._names or self._listed()
         for name in [name for name in self._watches if name not in wanted]:
             self._watches.pop(name).close()
         for name in wanted:

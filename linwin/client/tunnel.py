@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from linwin.client.failures import Unreachable
 from linwin.errors import InvalidRequest
-from linwin.tls import PIECE, TlsStream, certificates
+from linwin.tls import PIECE, TlsStream, certificates, no_passphrase
 
 SSH_CONNECT_TIMEOUT = 30  # seconds, as docker's
 
@@ -50,7 +50,7 @@ def _context() -> ssl.SSLContext:
     ca, certificate, key = certificates()
     try:
         context = ssl.create_default_context(cafile=ca)
-        context.load_cert_chain(certificate, key)
+        context.load_cert_chain(certificate, key, password=no_passphrase)
     except OSError as error:
         raise InvalidRequest(
             f"the certificates cannot be used: {error.strerror or error}",

@@ -21,6 +21,8 @@ LARGEST_RECORDS = 1 << 20
 LARGEST_SIZE = 1 << 60
 DEEPEST = 1_000
 FILE, LINK, FOLDER, RECORDS = b"0", b"2", b"5", b"x"
+ANOTHER_NAME = b"GNU.sparse."
+"""Records of sparse files, one of which tools take for the name before all others."""
 ZEROS = bytes(BLOCK)
 
 
@@ -118,6 +120,8 @@ def parsed(block: bytes) -> dict[bytes, bytes]:
         key, equals, value = record[:-1].partition(b"=")
         if at + length > len(block) or not equals or not record.endswith(b"\n") or key in records:
             raise Malformed("the archive has a damaged extended header")
+        if key.startswith(ANOTHER_NAME) or (key == b"path" and not value):
+            raise Malformed("the archive has a record that gives a member another name")
         records[key] = value
         at += length
     return records

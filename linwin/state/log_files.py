@@ -39,6 +39,8 @@ class LogFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.newer: LogFile | None = None
+        self.gone = False
+        """Whether rotation deleted it. Another file may have its name by now."""
 
     @property
     def compressed(self) -> bool:
@@ -65,6 +67,8 @@ class LogFile:
         Of a compressed file the text is unpacked into one without a name first,
         in a thread. Raises Internal for one that is damaged.
         """
+        if self.gone:
+            return None
         try:
             raw = self.path.open("rb")
         except FileNotFoundError:
@@ -125,7 +129,7 @@ class LogFiles:
             self._rename(before, 1)
             self._files.append(before)
         self._fresh.rename(self._path)
-        before.newer = fresh
+        before.newer, before.gone = fresh, before not in self._files
         if self._files:
             self._files[-1].newer = fresh
         self._files.append(fresh)
@@ -133,7 +137,9 @@ class LogFiles:
 
     def _trim(self) -> None:
         while len(self._files) > self._rotation.max_files:
-            self._files.pop(0).path.unlink(missing_ok=True)
+            oldest = self._files.pop(0)
+            oldest.gone = True
+            oldest.path.unlink(missing_ok=True)
 
     def _make_room(self) -> None:
         """Move those that are numbered from 1 on without a gap, so that 1 is free."""

@@ -24,7 +24,7 @@ BACK_SIZE = 64 << 10
 """Bytes read in one go from the end, where few lines are wanted as a rule."""
 
 BREATH = 256
-"""Lines after which others may run."""
+"""Pieces of lines after which others may run: one line may have millions."""
 NEWLINE = 0x0A
 
 
@@ -142,7 +142,7 @@ async def _tail(wanted: int, files: Sequence[LogFile], end: Place) -> Place:
     """The place behind which the last ``wanted`` lines are; pieces of one line count as one."""
     place = end
     finished: dict[StreamName, bool] = {"stdout": False, "stderr": False}
-    lines = 0
+    lines = pieces = 0
     for file in reversed(files) if wanted else ():
         opened = await file.open()
         if opened is None:
@@ -157,7 +157,8 @@ async def _tail(wanted: int, files: Sequence[LogFile], end: Place) -> Place:
                         return place
                 finished[record.stream] = True
                 place = Place(file, offset)
-                if not lines % BREATH:
+                pieces += 1
+                if not pieces % BREATH:
                     await asyncio.sleep(0)
     return place
 

@@ -24,6 +24,12 @@ def issue(authority: Path, folder: Path) -> Path:
     return folder
 
 
+def encrypt(key: Path) -> None:
+    """Put a passphrase on a key."""
+    plain = key.rename(key.with_suffix(".plain"))
+    _openssl("pkey", "-in", plain, "-out", key, "-aes256", "-passout", "pass:secret")
+
+
 def _key() -> list[str]:
     return ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
 

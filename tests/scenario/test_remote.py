@@ -9,16 +9,19 @@ import ssl
 import sys
 from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import docker as docker_py
 import pytest
 
 from linwin.api import TlsAddress
+from linwin.api import tls as tls_module
 from linwin.api.unix import FIRST_PASSED
 from linwin.errors import InvalidRequest
-from tests.scenario.certificates import issue, make_authority
+from linwin.tls import TlsStream
+from tests.scenario.certificates import encrypt, issue, make_authority
 from tests.scenario.fakes import Fakes
 from tests.scenario.harness import IMAGE, Docker, Finished, make_root, served
 
@@ -111,6 +114,88 @@ async def test_a_client_without_our_authority_is_refused(remote: Remote) -> None
     assert b"tls" in refused.err.lower()
 
 
+async def test_a_stranger_that_sends_at_once_hears_why_it_is_refused(remote: Remote) -> None:
+    make_authority(remote.folder / "other")
+    stranger = issue(remote.folder / "other", remote.folder / "stranger")
+    context = ssl.create_default_context(cafile=remote.folder / "client" / "ca.pem")
+    context.load_cert_chain(stranger / "cert.pem", stranger / "key.pem")
+
+    def ask() -> bytes:
+        with (
+            socket.create_connection(("127.0.0.1", remote.address.port)) as plain,
+            context.wrap_socket(plain, server_hostname="127.0.0.1") as tls,
+        ):
+            for _ in range(20):
+                tls.sendall(bytes(16 << 10))
+            return tls.recv(1)
+
+    for _ in range(10):  # unread, what it sends resets the connection and takes the alert with it
+        with pytest.raises(ssl.SSLError, match="unknown ca"):
+            await asyncio.to_thread(ask)
+
+
+async def test_a_slow_client_gets_the_last_byte(remote: Remote, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What waits in the daemon's memory when the answer is over takes longer than LINGER."""
+    monkeypatch.setattr(tls_module, "LINGER", 0.01)
+    answer = b"z" * 40_000
+    finished = asyncio.Event()
+
+    async def accept(sock: socket.socket) -> None:
+        _, writer = await asyncio.open_connection(sock=sock)
+        writer.write(answer)
+        writer.close()
+        await writer.wait_closed()
+        asyncio.get_running_loop().call_later(0.1, finished.set)
+
+    ours, theirs = socket.socketpair()
+    for end in (ours, theirs):
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
+    front = tls_module._Front(remote.address.context(), accept)
+    serving = asyncio.create_task(front.serve(*await asyncio.open_connection(sock=theirs)))
+    context = ssl.create_default_context(cafile=remote.folder / "client" / "ca.pem")
+    context.load_cert_chain(remote.folder / "client" / "cert.pem", remote.folder / "client" / "key.pem")
+    client = TlsStream(context, hostname="127.0.0.1")
+    client.begin()
+    loop = asyncio.get_running_loop()
+    ours.setblocking(False)
+    while not client.established:
+        await loop.sock_sendall(ours, client.outgoing())
+        received = client.feed(await loop.sock_recv(ours, 1 << 10))
+    await loop.sock_sendall(ours, client.outgoing())
+    await finished.wait()
+    while data := await loop.sock_recv(ours, 1 << 10):
+        received += client.feed(data)
+    ours.close()
+    await serving
+    assert client.ended
+    assert received == answer
+
+
+async def test_a_daemon_that_ends_lets_its_clients_go_without_a_word(
+    remote: Remote, caplog: pytest.LogCaptureFixture
+) -> None:
+    accepted = asyncio.get_running_loop().create_future()
+
+    async def accept(sock: socket.socket) -> None:
+        accepted.set_result(sock)
+
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    context = ssl.create_default_context(cafile=remote.folder / "client" / "ca.pem")
+    context.load_cert_chain(remote.folder / "client" / "cert.pem", remote.folder / "client" / "key.pem")
+    async with tls_module.listening(replace(remote.address, port=port), accept):
+        attached, attached_writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
+        greeting, greeting_writer = await asyncio.open_connection("127.0.0.1", port)
+        inner = await accepted
+    assert await greeting.read() == b""
+    with suppress(ConnectionError):
+        assert await attached.read() == b""
+    for writer in (attached_writer, greeting_writer):
+        writer.close()
+    inner.close()
+    assert [record.message for record in caplog.records if record.name == "asyncio"] == []
+
+
 async def test_a_client_without_certificate_is_refused(remote: Remote) -> None:
     context = ssl.create_default_context(cafile=remote.folder / "client" / "ca.pem")
     # In TLS 1.3 a client learns of its refusal with the first answer.
@@ -141,6 +226,15 @@ def test_certificates_that_cannot_be_read(tmp_path: Path) -> None:
     address = TlsAddress("127.0.0.1", 1, tmp_path / "a", tmp_path / "b", tmp_path / "c")
     with pytest.raises(InvalidRequest, match="the certificates cannot be used: No such file or directory"):
         address.context()
+
+
+def test_a_key_with_a_passphrase_is_refused_and_nobody_asked(tmp_path: Path) -> None:
+    make_authority(tmp_path / "authority")
+    server = issue(tmp_path / "authority", tmp_path / "server")
+    encrypt(server / "key.pem")
+    files = (server / name for name in ("ca.pem", "cert.pem", "key.pem"))
+    with pytest.raises(InvalidRequest, match="certificates cannot be used: the key is encrypted, and must"):
+        TlsAddress("127.0.0.1", 1, *files).context()
 
 
 async def test_dial_stdio(docker: Docker) -> None:

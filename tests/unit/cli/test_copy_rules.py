@@ -11,7 +11,7 @@ import pytest
 
 from linwin.cli import local_files
 from linwin.cli.copy_rules import Source, Target, place, renamed
-from linwin.cli.cp import split
+from linwin.cli.cp import led, split
 from linwin.errors import InvalidRequest, LinwinError, Unavailable
 
 FILE, FOLDER = Source("s", is_folder=False), Source("s", is_folder=True)
@@ -122,6 +122,50 @@ def test_what_an_archive_may_not_do(tmp_path: Path, archive: io.BytesIO, sentenc
     assert sorted(tmp_path.iterdir()) == [folder]
 
 
+@pytest.mark.parametrize(
+    "archive",
+    [
+        pack(("a", b"1"), ("a/../mine", b"2")),
+        pack(("a/../mine", b"2")),
+        pack(("a", "."), ("a/mine", b"2")),
+        pack(("a", None), ("a/l", ".."), ("a/l/mine", b"2")),
+    ],
+)
+def test_nothing_beside_the_target_is_touched(tmp_path: Path, archive: io.BytesIO) -> None:
+    """``cp CONTAINER:/a home/new`` is about ``new``, whatever a hostile daemon calls its members."""
+    (tmp_path / "mine").write_bytes(b"1")
+    with pytest.raises(InvalidRequest, match=f'is outside of "{tmp_path}/new"'):
+        local_files.unpack(archive, str(tmp_path), "a", "new")
+    assert (tmp_path / "mine").read_bytes() == b"1"
+
+
+@pytest.mark.parametrize("records", [{"mtime": "1e400"}, {"mtime": "nan"}, {"path": "a/\0x"}])
+def test_names_and_times_that_no_file_can_have(tmp_path: Path, records: dict[str, str]) -> None:
+    member = tarfile.TarInfo("a")
+    member.pax_headers = records
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        tar.addfile(member)
+    archive.seek(0)
+    with pytest.raises(InvalidRequest, match="the daemon's archive holds what cannot be written here: "):
+        local_files.unpack(archive, str(tmp_path), "a", "a")
+
+
+def test_a_file_that_shrinks_while_it_is_packed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "f").write_bytes(b"1" * 100)
+
+    def grown(member: tarfile.TarInfo) -> tarfile.TarInfo:
+        member.size += 100
+        return member
+
+    monkeypatch.setattr(local_files, "packable", grown)
+    with (
+        pytest.raises(Unavailable, match=f"cannot read {tmp_path}/f: unexpected end of data"),
+        local_files.packed(f"{tmp_path}/f", "x", follow=False) as stream,
+    ):
+        stream.read()
+
+
 def test_nothing_is_written_through_a_link_that_was_there(tmp_path: Path) -> None:
     (outside := tmp_path / "outside").mkdir()
     (folder := tmp_path / "to").mkdir()
@@ -164,3 +208,9 @@ def test_targets(tmp_path: Path) -> None:
         local_files.target(f"{tmp_path}/f/x")
     with pytest.raises(InvalidRequest, match="must be a directory or a regular file"):
         local_files.target("/dev/null")
+
+
+def test_a_link_that_leads_off_the_volume() -> None:
+    assert led("..\\other", ("a", "b")) == ("a", "other")
+    with pytest.raises(InvalidRequest, match=r"the link to 'D:/x' cannot be followed: .*system drive \(C:\)"):
+        led("D:/x", ("a",))

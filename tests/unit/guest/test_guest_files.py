@@ -198,6 +198,8 @@ async def test_a_session_that_ends_leaves_no_half_file(machine: FakeMachine, c: 
         (pack(("f", b""))[1:] + b"x", "a number that is none|a damaged header"),
         (pack(("f", b""), size="99999999999999999999999"), "a number that is none"),
         (pack(("f", b"")) + b"more" * 512, "goes on behind its end"),
+        (pack(("f", b""), **{"GNU.sparse.name": "../x"}), "gives a member another name"),
+        (pack(("f", b""), path=""), "gives a member another name"),
     ],
 )
 def test_archives_that_no_agent_sends(archive: bytes, sentence: str) -> None:

@@ -7,7 +7,7 @@ import gzip
 import os
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -353,3 +353,39 @@ def test_daemons_that_die_anywhere_lose_and_double_nothing(
         assert not [name for name in os.listdir(path.parent) if name.endswith(".new")]
 
     asyncio.run(scenario())
+
+
+async def test_a_slow_follower_of_a_log_with_one_file_reads_nothing_twice(tmp_path: Path) -> None:
+    log = JsonFileLog(tmp_path / "log.json", Rotation(max_size=200, max_files=1))
+    await log.begin(1)
+    await log.append("stdout", b"line 0\n")
+    async with aclosing(log.read(LogQuery(follow=True))) as following:  # type: ignore[type-var]
+        seen = [(await anext(following)).data]
+        for number in range(1, 10):  # three files come and go before it looks again
+            await log.append("stdout", f"line {number}\n".encode())
+        await log.finish()
+        seen += [record.data async for record in following]
+    assert seen == sorted(set(seen)), "each once, in order"
+    assert seen[-1] == b"line 9\n"
+
+
+async def test_tail_lets_others_run_while_it_passes_a_line_of_many_pieces(tmp_path: Path) -> None:
+    log = JsonFileLog(tmp_path / "log.json")
+    await log.begin(1)
+    for _ in range(4 * log_reader.BREATH):
+        await log.append("stdout", b"x")
+    ran, over = 0, False
+
+    async def others() -> None:
+        nonlocal ran
+        while not over:
+            ran += 1
+            await asyncio.sleep(0)
+
+    task = asyncio.create_task(others())
+    first = await anext(aiter(log.read(LogQuery(tail=2))))
+    over = True
+    await task
+    assert first.data == b"x"
+    assert ran >= 4
+    await log.finish()
