@@ -6,6 +6,7 @@ package usage
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -22,8 +23,10 @@ const (
 	// tick is a clock tick of /proc in the 100 ns that Windows counts CPU time in.
 	tick     = 100_000
 	pageSize = 4096
-	// maxProcesses bounds an answer, which has to fit into one frame.
+	// maxProcesses and maxList, in bytes of JSON, bound an answer, which has to fit into
+	// one frame whatever the programs call themselves.
 	maxProcesses = 512
+	maxList      = 60 << 10
 	maxName      = 64
 )
 
@@ -107,14 +110,20 @@ func (p Process) Name() string {
 
 // List describes processes, whose names and numbers identify gives.
 func List(processes []Process, identify func(Process) (name string, pid uint32)) (wire.Processes, error) {
-	list := wire.Processes{Processes: []wire.ProcessInfo{}}
+	list, size := wire.Processes{Processes: []wire.ProcessInfo{}}, 0
 	for _, p := range processes {
 		info, err := describe(p, identify)
 		switch {
 		case gone(err):
 		case err != nil:
 			return wire.Processes{}, err
-		case len(list.Processes) < maxProcesses:
+		case len(list.Processes) == maxProcesses:
+			return list, nil
+		default:
+			encoded, err := json.Marshal(info)
+			if size += len(encoded) + len(","); err != nil || size > maxList {
+				return list, err
+			}
 			list.Processes = append(list.Processes, info)
 		}
 	}

@@ -4,11 +4,15 @@ package usage
 
 import (
 	"encoding/binary"
+	"encoding/json"
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
+	"linwin/agent/frame"
 	"linwin/agent/wire"
 )
 
@@ -109,5 +113,22 @@ func TestDiskCountersAreSectors(t *testing.T) {
 	want := wire.DiskUsage{Reads: 457, ReadBytes: 6480 * 512, Writes: 9, WrittenBytes: 16 * 512}
 	if err != nil || got != want {
 		t.Errorf("got %+v, %v, want %+v", got, err, want)
+	}
+}
+
+func TestAListFitsIntoAFrameWhateverTheNames(t *testing.T) {
+	self := Process{os.Getpid(), "/proc/self"}
+	for name, most := range map[string]int{"cmd.exe": maxProcesses, strings.Repeat("\x01", 100): 200} {
+		list, err := List(slices.Repeat([]Process{self}, 600), func(Process) (string, uint32) { return name, 1 << 31 })
+		if err != nil {
+			t.Fatal(err)
+		}
+		encoded, err := json.Marshal(wire.Respond(list, nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := len(list.Processes); n > most || n < 100 || len(encoded) > frame.MaxPayload {
+			t.Errorf("%q: %d processes in %d bytes", name, n, len(encoded))
+		}
 	}
 }

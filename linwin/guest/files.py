@@ -62,7 +62,7 @@ class AgentFiles:
             raise Internal(f"the guest's agent sent no archive: {error}") from error
         finally:
             if not ended:
-                self._drop(stream)
+                self._drop(stream, answer)
 
     async def write(self, path: VolumePath, archive: Path, *, keep_kinds: bool) -> None:
         self._check("put")
@@ -81,8 +81,14 @@ class AgentFiles:
                 self._session.start_request("drop", stream=stream.number)
                 stream.stop()
 
-    def _drop(self, stream: OutputStream) -> None:
-        """Have the agent give an archive up. What is on its way is taken until it has answered."""
+    def _drop(self, stream: OutputStream, answer: Answer) -> None:
+        """Have the agent give an archive up. What is on its way is taken until it has answered.
+
+        One that failed has been given up: a drop would be of an archive that never begins.
+        """
+        if failed(answer) or self._session.failure is not None:
+            self._session.close_stream(stream.number)
+            return
         dropped = self._session.start_request("drop", stream=stream.number)
         dropped.add_done_callback(lambda _: self._session.close_stream(stream.number))
 
@@ -115,8 +121,15 @@ def parse_stat(answer: Mapping[str, Any]) -> FileStat:
 
 def fail_output(output: Output, answer: Answer) -> None:
     """An archive that failed has no end of its own."""
-    if not answer.cancelled() and answer.exception() is None and isinstance(answer.result(), Failure):
+    if failed(answer):
         output.lost(error_of(answer))
+
+
+def failed(answer: Answer) -> bool:
+    """Whether the agent has refused or given up the request."""
+    if not answer.done() or answer.cancelled() or answer.exception() is not None:
+        return False
+    return isinstance(answer.result(), Failure)
 
 
 def error_of(answer: Answer) -> LinwinError:

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import json
 import os
+import re
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -395,6 +396,16 @@ async def test_request_vectors(guest: AgentGuest, vector: dict[str, str]) -> Non
     assert result.kind == vector["kind"]
     if vector["message"] is not None:
         assert result.message == vector["message"]
+
+
+def test_the_vectors_have_each_request() -> None:
+    readme = (REQUESTS.parents[1] / "README.md").read_text()
+    told = set(re.findall(r"^\| `(\w+)` \|", readme.partition("\n## Requests\n")[2], re.MULTILINE))
+    observed = {
+        vector["op"] for vector in json.loads((REQUESTS.parent / "observations.json").read_text())["vectors"]
+    }
+    asked = set(re.findall(r'\\"op\\": \\"(\w+)\\"', REQUESTS.read_text()))
+    assert told - asked - observed == {"shutdown"}, "after which there is no agent to ask"
 
 
 async def test_an_agent_that_cannot_be_frozen_is_not_asked_to(scripted: ScriptedMachine) -> None:

@@ -248,6 +248,34 @@ async def test_an_agent_that_sends_something_else(scripted: ScriptedMachine) -> 
     await guest.close()
 
 
+async def test_an_archive_that_failed_is_not_given_up_again(scripted: ScriptedMachine) -> None:
+    guest, agent = await greeted(scripted)
+    reading = asyncio.create_task(get(guest, "/f"))
+    number, _ = await agent.request()
+    agent.respond(number, {"error": {"kind": "not-found", "message": "no such file"}})
+    with pytest.raises(NotFound, match="no such file"):
+        await reading
+    stat = asyncio.create_task(guest.files.stat(parse_path("/")))
+    number, body = await agent.request()
+    assert body["op"] == "stat"
+    agent.respond(number, {"ok": {"size": 0, "directory": True, "read_only": False, "modified": 0}})
+    await stat
+    await guest.close()
+
+
+async def test_reading_can_be_stopped_after_the_session_ended(scripted: ScriptedMachine) -> None:
+    guest, agent = await greeted(scripted)
+    pieces = guest.files.read(parse_path("/f"))
+    first = asyncio.ensure_future(anext(pieces))
+    _, body = await agent.request()
+    stream = body["stream"]
+    assert isinstance(stream, int)
+    agent.send(frames.encode_data(stream, 0, pack(("f", b"1"))))
+    await first
+    await guest.close()
+    await pieces.aclose()
+
+
 async def test_an_old_agent_says_so(scripted: ScriptedMachine) -> None:
     guest, _ = await scripted.connect()
     with pytest.raises(Unavailable, match="the guest's agent cannot copy files"):
