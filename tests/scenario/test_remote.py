@@ -323,3 +323,14 @@ async def test_a_service_managers_socket(short_folder: Path, docker_client: str)
     assert process.returncode == 0
     assert path.is_socket(), "it is not ours to remove"
     assert not (short_folder / "linwin.sock").exists()
+
+
+async def test_linwin_says_that_its_certificate_is_refused(remote: Remote) -> None:
+    make_authority(remote.folder / "other")
+    issue(remote.folder / "other", remote.folder / "stranger")
+    for name in ("cert.pem", "key.pem"):
+        (remote.folder / "client" / name).write_bytes((remote.folder / "stranger" / name).read_bytes())
+    refused = await remote.linwin("ps")
+    assert refused.code == 1
+    assert b"the linwin daemon at 127.0.0.1 refuses our certificate: " in refused.err
+    assert b"Check ca.pem, cert.pem and key.pem in LINWIN_CERT_PATH." in refused.err
