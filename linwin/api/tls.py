@@ -29,6 +29,9 @@ HANDSHAKE_TIMEOUT = 10.0  # seconds
 LINGER = 5.0
 """Seconds that a client has to hang up after it was told all: its answer, or why it is refused."""
 
+KEEPALIVE = 15
+"""Seconds of silence after which a client is asked whether its host is still there; docker's."""
+
 
 @dataclass(frozen=True, slots=True)
 class TlsAddress:
@@ -66,6 +69,10 @@ async def listening(address: TlsAddress, accept: Accept) -> AsyncIterator[None]:
             f"cannot listen on {address.host}:{address.port}: {error.strerror or error}",
             hint="Choose an address of this host and a port that is free.",
         ) from error
+    for sock in server.sockets:  # and, on Linux, whatever it accepts
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEPALIVE)
     try:
         yield
     finally:

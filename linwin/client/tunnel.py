@@ -11,12 +11,15 @@ import socket
 import ssl
 import subprocess
 import threading
+from collections.abc import Callable
+from typing import Any
 from urllib.parse import urlsplit
 
 from linwin.client.failures import Unreachable
 from linwin.errors import InvalidRequest
 from linwin.tls import PIECE, TlsStream, certificates, no_passphrase
 
+CERTIFICATES = "Check ca.pem, cert.pem and key.pem in LINWIN_CERT_PATH."
 SSH_CONNECT_TIMEOUT = 30  # seconds, as docker's
 
 
@@ -37,11 +40,15 @@ def over_tls(sock: socket.socket, host: str) -> socket.socket:
     except OSError as error:  # ssl.SSLError is one
         raise Unreachable(
             f"no TLS with the linwin daemon at {host}: {getattr(error, 'verify_message', '') or error}",
-            hint="Check ca.pem, cert.pem and key.pem in LINWIN_CERT_PATH.",
+            hint=CERTIFICATES,
         ) from error
-    ours, theirs = socket.socketpair()
+    pair, theirs = socket.socketpair()
+    ours = _Plain(fileno=pair.detach())
     ours.settimeout(sock.gettimeout())
     carrier = _Carrier(tls, sock, theirs, early)
+    ours.alert = lambda: (
+        carrier.alert and f"the linwin daemon at {host} refuses our certificate: {carrier.alert}"
+    )
     threading.Thread(target=carrier.run, name="tls", daemon=True).start()
     return ours
 
@@ -59,6 +66,23 @@ def _context() -> ssl.SSLContext:
     return context
 
 
+class _Plain(socket.socket):
+    """Our end of the pair. In TLS 1.3 a client learns with the first answer only that it is refused."""
+
+    alert: Callable[[], str] = str
+    """What the daemon said instead of an answer; or empty."""
+
+    def recv_into(self, *arguments: Any, **options: Any) -> int:
+        """Raises Unreachable, beside what :class:`socket.socket` does."""
+        try:
+            if (length := super().recv_into(*arguments, **options)) or not (alert := self.alert()):
+                return length
+        except ConnectionError:
+            if not (alert := self.alert()):
+                raise
+        raise Unreachable(alert, hint=CERTIFICATES)
+
+
 class _Carrier:
     """Carries bytes and ends between the network and us. Neither direction waits for the other."""
 
@@ -70,6 +94,8 @@ class _Carrier:
         self._to_network = bytearray(tls.outgoing())
         self._we_ended = False
         self._told_us = False
+        self.alert = ""
+        """What the daemon said in the words of TLS, when it broke off."""
 
     def run(self) -> None:
         for sock in (self._network, self._us):
@@ -78,6 +104,8 @@ class _Carrier:
             try:
                 while self._step():
                     pass
+            except ssl.SSLError as error:
+                self.alert = (error.reason or "").partition("ALERT_")[2].replace("_", " ").lower()
             except OSError:  # either side is gone, or what came is no TLS: our end of the pair says so
                 return
 

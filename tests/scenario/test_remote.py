@@ -196,6 +196,19 @@ async def test_a_daemon_that_ends_lets_its_clients_go_without_a_word(
     assert [record.message for record in caplog.records if record.name == "asyncio"] == []
 
 
+async def test_a_client_whose_host_vanished_is_noticed(remote: Remote) -> None:
+    """One that follows a silent container would else be served for ever."""
+    _, writer = await asyncio.open_connection("127.0.0.1", remote.address.port)
+    client, server = (
+        f"0100007F:{port:04X}" for port in (writer.get_extra_info("sockname")[1], remote.address.port)
+    )
+    table = await asyncio.to_thread(Path("/proc/net/tcp").read_text)
+    rows = [line.split() for line in table.splitlines()]
+    [timer] = [row[5] for row in rows if row[1:3] == [server, client]]
+    assert timer.startswith("02:"), "no keepalive timer runs"
+    writer.close()
+
+
 async def test_a_client_without_certificate_is_refused(remote: Remote) -> None:
     context = ssl.create_default_context(cafile=remote.folder / "client" / "ca.pem")
     # In TLS 1.3 a client learns of its refusal with the first answer.
@@ -323,3 +336,14 @@ async def test_a_service_managers_socket(short_folder: Path, docker_client: str)
     assert process.returncode == 0
     assert path.is_socket(), "it is not ours to remove"
     assert not (short_folder / "linwin.sock").exists()
+
+
+async def test_linwin_says_that_its_certificate_is_refused(remote: Remote) -> None:
+    make_authority(remote.folder / "other")
+    issue(remote.folder / "other", remote.folder / "stranger")
+    for name in ("cert.pem", "key.pem"):
+        (remote.folder / "client" / name).write_bytes((remote.folder / "stranger" / name).read_bytes())
+    refused = await remote.linwin("ps")
+    assert refused.code == 1
+    assert b"the linwin daemon at 127.0.0.1 refuses our certificate: " in refused.err
+    assert b"Check ca.pem, cert.pem and key.pem in LINWIN_CERT_PATH." in refused.err
