@@ -194,6 +194,10 @@ async def _run_to_end(engine: Engine, container: Container, exec_: Exec, process
         logger.exception("exec %s was given up", exec_.id[:12])
         code = TAKEN_ALONG
     _over(engine, exec_, code)
+    try:
+        container = await engine.rooms.state.get(container.id)  # which may have been renamed
+    except LinwinError as error:
+        logger.info("exec %s: its end is told of the container as it was: %s", exec_.id[:12], error.message)
     _tell(engine, container, exec_, "exec_die", exitCode=str(code))
 
 

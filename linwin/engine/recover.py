@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from linwin.engine import health, pause, remove, restarts, stop, watch
 from linwin.engine.live import LOST, Run
+from linwin.engine.pool import own
 from linwin.engine.start import abandon, at_rest, machine_spec, process_id
 from linwin.engine.stop import UNDER_WAY
 from linwin.errors import LinwinError, NotFound
@@ -104,6 +105,8 @@ async def _lay_to_rest(engine: Engine, container: Container) -> None:
     if container.status == "starting":
         await asyncio.to_thread(abandon, engine, container)
         await engine.rooms.state.advance(container.id, at_rest(container), pid=0, error=LOST_MESSAGE)
+        # A guest of the pool may have given its user to the record and not yet to the disk.
+        await asyncio.to_thread(own, engine.paths.overlay(container.id), container.uid)
     else:
         await engine.rooms.state.advance(
             container.id, "exited", pid=0, exit_code=LOST, error=LOST_MESSAGE, finished_at=time.time_ns()

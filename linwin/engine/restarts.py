@@ -66,8 +66,10 @@ async def bring_back(engine: Engine) -> None:
                 container = await engine.rooms.state.advance(container.id, "restarting")
             except LinwinError as error:  # one container must not keep the daemon from the others
                 logger.error("container %s is not started again: %s", container.short_id, error)
-        if container.status == "restarting":
-            engine.live(container.id).task = asyncio.create_task(
+        live = engine.live(container.id)
+        # One that was adopted, and has ended since, is followed by its own watch.
+        if container.status == "restarting" and (live.task is None or live.task.done()):
+            live.task = asyncio.create_task(
                 follow(engine, container, at_once=True), name=f"bring back {container.short_id}"
             )
 

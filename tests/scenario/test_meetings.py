@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from linwin.engine import restarts
 from linwin.errors import Conflict, Unavailable
 from linwin.model.container import Container, ContainerSpec, Update
 from linwin.model.exec import ExecSpec
@@ -152,3 +153,41 @@ async def test_a_state_that_cannot_be_written_keeps_no_daemon_from_starting(
         statuses = {container.id: container.status for container in await second.engine.list()}
         assert statuses.pop(failed[0]) == "exited"
         assert "exited" not in statuses.values()
+
+
+async def test_a_start_that_a_dead_daemon_left_gives_the_disk_to_the_user_of_the_record(
+    daemon: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A daemon killed between the two leaves the disk to a user whom another machine may be given."""
+    identity = await create(daemon, "no", "echo", "hi")
+    await daemon.engine.start("pet")
+    await daemon.settled()
+    owned: list[tuple[object, int]] = []
+    monkeypatch.setattr("linwin.engine.pool.os.chown", lambda path, uid, gid: owned.append((path, uid)))
+    await daemon.fakes.state.advance(identity, "starting", uid=1_039_020_007)
+    async with served(daemon.fakes, daemon.paths) as second:
+        assert (await second.engine.inspect("pet")).status == "exited"
+    assert owned == [(daemon.paths.overlay(identity), 1_039_020_007)]
+
+
+async def test_an_exec_that_ends_after_a_rename_is_told_by_the_new_name(daemon: Daemon) -> None:
+    await create(daemon, "no", "hang")
+    await daemon.engine.start("pet")
+    exec_ = await daemon.engine.exec_create("pet", ExecSpec(("stubborn",)))
+    await daemon.engine.exec_start(exec_, (0, 0))
+    await daemon.engine.rename("pet", "beast")
+    await daemon.fakes.guests.last.signal("KILL")
+    assert exec_.task
+    await exec_.task
+    assert actions(daemon)[-1] == "exec_die beast"
+
+
+async def test_an_end_that_is_seen_during_the_recovery_is_followed_once(
+    daemon: Daemon, timing: FakeTiming
+) -> None:
+    identity = await create(daemon, "always", "stubborn")
+    await start_and_crash(daemon, timing)
+    task = daemon.engine.live(identity).task
+    await restarts.bring_back(daemon.engine)
+    assert daemon.engine.live(identity).task is task
+    assert timing.waits.empty()
