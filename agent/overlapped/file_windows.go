@@ -58,10 +58,10 @@ func NewFile(handle syscall.Handle) (*File, error) {
 // Handle is the handle itself, which stays the file's.
 func (f *File) Handle() syscall.Handle { return f.handle }
 
-// Read implements io.Reader. The end of a pipe is io.EOF.
+// Read implements io.Reader. The end of a pipe or a file is io.EOF.
 func (f *File) Read(p []byte) (int, error) {
 	n, err := f.transfer(&f.reading, p, syscall.ReadFile)
-	if errors.Is(err, syscall.ERROR_BROKEN_PIPE) {
+	if errors.Is(err, syscall.ERROR_BROKEN_PIPE) || errors.Is(err, syscall.ERROR_HANDLE_EOF) {
 		err = io.EOF
 	}
 	return n, err

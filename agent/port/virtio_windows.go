@@ -99,7 +99,7 @@ func (v *Virtio) Read(p []byte) (int, error) {
 	}
 }
 
-// gone tells the end of a pipe, which needs a new one.
+// gone tells an end, after which the handle is of no more use.
 func gone(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, errorPipeNotConnected) || errors.Is(err, errorNoData)
 }

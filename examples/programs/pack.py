@@ -3,6 +3,7 @@
 
     examples/programs/pack.py node node.tar         # a docker-archive
     examples/programs/pack.py cmake cmake.tar --oci # an OCI archive
+    examples/programs/pack.py tools tools.tar --files FOLDER   # your own files
     linwin load -i node.tar
     linwin run --rm example/node node -p 6*7
 
@@ -76,6 +77,18 @@ def members(archive: Path, wanted: str) -> Iterator[tuple[str, bytes]]:
         for member in sorted(package.getmembers(), key=lambda m: m.name):
             if (match := re.fullmatch(wanted, member.name)) and (stream := package.extractfile(member)):
                 yield match[1], stream.read()
+
+
+def own_files(folder: Path) -> Iterator[tuple[str, bytes]]:
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            yield path.relative_to(folder).as_posix(), path.read_bytes()
+
+
+def fetched_layer(name: str) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        archive = fetch(PROGRAMS[name], Path(folder))
+        return layer(name, members(archive, PROGRAMS[name].wanted))
 
 
 def layer(folder: str, files: Iterator[tuple[str, bytes]]) -> bytes:
@@ -183,14 +196,18 @@ def write_tar(output: Path, files: dict[str, bytes]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("program", choices=sorted(PROGRAMS))
+    parser.add_argument("program", help=f"one of {', '.join(sorted(PROGRAMS))}, or a name for --files")
+    parser.add_argument("--files", type=Path, metavar="FOLDER", help="pack the files of a folder instead")
     parser.add_argument("output", type=Path)
     parser.add_argument("--oci", action="store_true", help="write an OCI archive instead of a docker-archive")
     arguments = parser.parse_args()
-    program, base = PROGRAMS[arguments.program], base_image()
-    with tempfile.TemporaryDirectory() as folder:
-        archive = fetch(program, Path(folder))
-        top = layer(arguments.program, members(archive, program.wanted))
+    if not arguments.files and arguments.program not in PROGRAMS:
+        parser.error(f"{arguments.program} is not one of {', '.join(sorted(PROGRAMS))}")
+    base = base_image()
+    if arguments.files:
+        top = layer(arguments.program, own_files(arguments.files))
+    else:
+        top = fetched_layer(arguments.program)
     image = config(base, arguments.program, digest(top))
     write = write_oci_archive if arguments.oci else write_docker_archive
     write(arguments.output, arguments.program, image, base["RootFS"]["Layers"], top)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 from linwin.guest import GuestProcess
 from linwin.model.guest import Chunk
+
+TIMEOUT = 60
+"""Seconds that a program's answer may take, in a guest under emulation too."""
 
 
 async def collect(process: GuestProcess) -> tuple[bytes, bytes]:
@@ -21,6 +25,7 @@ async def collect(process: GuestProcess) -> tuple[bytes, bytes]:
 async def until(output: AsyncIterator[Chunk], text: bytes) -> bytes:
     """Output up to the chunk that completes a text, unacknowledged."""
     seen = b""
-    while text not in seen:
-        seen += (await anext(output)).data
+    async with asyncio.timeout(TIMEOUT):
+        while text not in seen:
+            seen += (await anext(output)).data
     return seen

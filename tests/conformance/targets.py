@@ -36,17 +36,22 @@ UNDER_WINE = {
     "console handles": "Wine gives the program of a pseudo-console no standard handles",
 }
 """What Wine lacks and the Windows build needs, each with its reason; docs/windows-agent.md lists them."""
+UNDER_NEWER_WINE = UNDER_WINE | {
+    "break": "Wine 10 turns a console's Ctrl-Break into a signal that no handler sees, and reports success",
+}
 
 
 class HostMachine:
-    """A machine that is nothing but an agent's socket."""
+    """A machine that is nothing but an agent's socket, and perhaps a file that its console is in."""
 
-    def __init__(self, agent_socket: Path) -> None:
+    def __init__(self, agent_socket: Path, console: Path | None = None) -> None:
         self.agent_socket = agent_socket
+        self._console = console
         self.exited: asyncio.Future[MachineExit] = asyncio.get_running_loop().create_future()
 
     async def console_tail(self, lines: int = 20) -> tuple[str, ...]:
-        return ()
+        text = self._console.read_text(errors="replace") if self._console else ""
+        return tuple(text.splitlines()[-lines:])
 
 
 class PrefixedGuest(AgentGuest):

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conformance.targets import UNDER_WINE
+from tests.conformance.machines import OF_THE_LAUNCHER
+from tests.conformance.targets import UNDER_NEWER_WINE
 
 REPOSITORY = Path(__file__).parents[2]
 DOCUMENT = (REPOSITORY / "docs" / "windows-agent.md").read_text()
@@ -41,6 +42,6 @@ def test_a_test_of_windows_alone_names_the_apis_that_the_document_lists(
     assert [api for api in apis if f"`{api}`" not in DOCUMENT] == []
 
 
-@pytest.mark.parametrize("reason", sorted(set(UNDER_WINE.values())))
+@pytest.mark.parametrize("reason", sorted({*UNDER_NEWER_WINE.values(), *OF_THE_LAUNCHER.values()}))
 def test_what_wine_lacks_is_in_the_document(reason: str) -> None:
     assert f"- {reason}\n" in DOCUMENT
