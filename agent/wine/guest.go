@@ -51,7 +51,9 @@ type Guest struct {
 	Reaper   *job.Reaper
 	Kind     *Kind
 	server   int         // wineserver's pid, 0 while none runs
-	prepared bool        // C: is mounted
+	prepared bool        // C: was mounted once
+	mounted  bool        // and is
+	unsaved  bool        // the registry is in the prefix and not on C: yet
 	ready    atomic.Bool // and its files may be copied
 	frozen   *template   // what runs since before the guest was frozen, nil in one that was not
 }
@@ -84,7 +86,7 @@ func (g *Guest) Prepare(p wire.Preparation) error {
 	if err := mountC(p.CSerial); err != nil {
 		return err
 	}
-	g.prepared = true
+	g.prepared, g.mounted = true, true
 	g.ready.Store(true)
 	return g.loadRegistry(p.Hostname)
 }
@@ -219,17 +221,23 @@ func (g *Guest) background(path string, argv ...string) (int, error) {
 // and C: is unmounted clean.
 func (g *Guest) Shutdown() error {
 	g.ready.Store(false)
-	if g.server == 0 {
-		return nil // nothing was mounted
+	if !g.mounted {
+		return nil
 	}
-	if err := g.endServices(); err != nil {
-		log.Printf("shutdown: %v", err) // they are ended all the same
+	if g.server != 0 {
+		if err := g.endServices(); err != nil {
+			log.Printf("shutdown: %v", err) // they are ended all the same
+		}
+		if err := g.endWine(); err != nil {
+			return err
+		}
+		g.unsaved = true
 	}
-	if err := g.endWine(); err != nil {
-		return err
-	}
-	if err := saveHives(); err != nil {
-		return fmt.Errorf("save the registry: %w", err)
+	if g.unsaved {
+		if err := saveHives(); err != nil {
+			return fmt.Errorf("save the registry: %w", err)
+		}
+		g.unsaved = false
 	}
 	if err := g.Reaper.KillAll(endTimeout); err != nil {
 		return err
@@ -238,6 +246,7 @@ func (g *Guest) Shutdown() error {
 	if err := syscall.Unmount(cMount, 0); err != nil {
 		return errors.Join(written, fmt.Errorf("unmount C: %w", err))
 	}
+	g.mounted = false
 	syscall.Sync()
 	log.Print("C: is unmounted")
 	return written

@@ -80,7 +80,10 @@ class Pool:
             machine = await self._engine.rooms.machine.adopt(spec, 0)
             if machine is not None:
                 await machine.quit()
-            await asyncio.to_thread(shutil.rmtree, run_dir)
+            try:
+                await asyncio.to_thread(shutil.rmtree, run_dir)
+            except OSError as error:  # what lies there by mistake must not keep the daemon from starting
+                logger.warning("the pool of an earlier daemon left %s: %s", run_dir, error)
 
     def refill(self) -> None:
         """Begin to restore what is missing, unless that is under way."""
