@@ -13,6 +13,19 @@ void console_ignore_events(void)
     SetConsoleCtrlHandler(ignore_event, TRUE);
 }
 
+void console_listen(void)
+{
+    HANDLE keys = CreateFileW(L"CONIN$", GENERIC_READ | GENERIC_WRITE, FILE_SHARE_READ | FILE_SHARE_WRITE, NULL,
+                              OPEN_EXISTING, 0, NULL);
+    INPUT_RECORD first;
+    DWORD count;
+
+    if (keys == INVALID_HANDLE_VALUE)
+        return; /* the standard handles are no terminal */
+    PeekConsoleInputW(keys, &first, 1, &count);
+    CloseHandle(keys);
+}
+
 static SHORT smaller(SHORT a, SHORT b)
 {
     return a < b ? a : b;

@@ -12,6 +12,12 @@
 /* Leaves Ctrl-C and the like to the program. */
 void console_ignore_events(void);
 
+/*
+ * Has the console read its terminal, which Wine's does from the first look at its
+ * input on: Ctrl-C would not reach a program that never looks.
+ */
+void console_listen(void);
+
 /* Gives the console another size, which programs that asked for it are told. */
 void console_resize(SHORT rows, SHORT columns);
 

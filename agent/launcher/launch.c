@@ -373,6 +373,7 @@ void entry(void)
     if (unprepared)
         fail("start", unprepared);
     console_ignore_events();
+    console_listen();
     if (!CreateProcessW(NULL, command_line, NULL, NULL, TRUE, 0, NULL, NULL, &startup, &process))
         fail("start", GetLastError());
     child = process.hProcess;

@@ -26,6 +26,7 @@ from linwin.guest import AgentGuest, AgentGuests, GuestProcess
 from linwin.model.guest import Preparation, ProcessSpec
 from tests.vm.conftest import GUEST_TIMEOUT, Linwin
 
+from .steady import steady
 from .targets import AGENTS, ROOT, UNDER_NEWER_WINE, HostMachine, Target
 
 IMAGE = "example/conformance"
@@ -53,7 +54,7 @@ class Guest:
 
     def target(self, kind: str) -> Target:
         """The Linux build, of kind wine, or the Windows build."""
-        port, lacks = ("agent", OF_THE_LAUNCHER) if kind == "wine" else ("second", UNDER_NEWER_WINE)
+        port, lacks = ("agent", OF_THE_LAUNCHER) if kind == "wine" else ("windows", UNDER_NEWER_WINE)
         return Target(
             f"{kind} in a guest", kind, f"{FOLDER}subject.exe", self.machine(port), f"{FOLDER}work\\",
             own=False, lacks=lacks, prefix=f"{secrets.token_hex(4)}-",
@@ -72,7 +73,8 @@ def booted(linwin: Linwin, folder: Path, subject: Path) -> Iterator[Guest]:
         try:
             with _monitor(folder / "monitor") as monitor:
                 asyncio.run(_prepare(guest, monitor, disk))
-            yield guest
+            with steady(folder / "second", folder / "windows"):
+                yield guest
         finally:
             qemu.kill()
     linwin("rmi", IMAGE)

@@ -86,8 +86,9 @@ func follow() int {
 	}
 }
 
+// waitForResize also returns for a key: Wine tells of a change before it is one.
 func waitForResize(input syscall.Handle) {
-	const resized = 4 // WINDOW_BUFFER_SIZE_EVENT
+	const resized, key = 4, 1 // WINDOW_BUFFER_SIZE_EVENT, KEY_EVENT
 	for {
 		var record struct { // INPUT_RECORD
 			kind  uint16
@@ -98,7 +99,7 @@ func waitForResize(input syscall.Handle) {
 		if ok == 0 {
 			check(err)
 		}
-		if record.kind == resized {
+		if record.kind == resized || record.kind == key {
 			return
 		}
 	}
