@@ -48,6 +48,13 @@ func FolderError(folder string) error {
 	return wire.Errorf(wire.Invalid, "the working directory %q is invalid: The directory name is invalid.", folder)
 }
 
+// UserError says, in the words that docker has from Windows, that a user is unknown,
+// and who is known.
+func UserError(user, known string) error {
+	return wire.Errorf(wire.Invalid,
+		"failure in a Windows system call: The user name or password is incorrect. (0x52e): %s, not %q", known, user)
+}
+
 // The Win32 errors (winerror.h) that a user can cause.
 const (
 	errorFileNotFound   = 2

@@ -58,7 +58,7 @@ func (k *Kind) check(spec wire.Exec) (line string, err error) {
 	switch strings.ToLower(spec.User) {
 	case "", "containeradministrator":
 	default:
-		return "", wire.Errorf(wire.Invalid, "unable to find user %s: no matching entries in the guest", spec.User)
+		return "", program.UserError(spec.User, "programs run as ContainerAdministrator here")
 	}
 	if err := program.CheckFolder(spec.Cwd); err != nil {
 		return "", err

@@ -6,7 +6,7 @@ import (
 	"os"
 	"strings"
 
-	"linwin/agent/wire"
+	"linwin/agent/program"
 )
 
 // account is a user that Windows programs believe they run as. All are one to Wine,
@@ -40,8 +40,7 @@ func findAccount(name string) (account, error) {
 			return a, nil
 		}
 	}
-	return account{}, wire.Errorf(wire.Invalid, "failure in a Windows system call: The user name or password is incorrect. "+
-		"(0x52e): a wine guest has the users ContainerAdministrator, ContainerUser and NT AUTHORITY\\SYSTEM, not %q", name)
+	return account{}, program.UserError(name, "a wine guest has the users ContainerAdministrator, ContainerUser and NT AUTHORITY\\SYSTEM")
 }
 
 func (a account) in(domain string) bool {

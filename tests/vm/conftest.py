@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -73,6 +75,16 @@ class Linwin:
 
     def folders(self) -> list[str]:
         return sorted(entry.name for entry in (self.root / "containers").iterdir())
+
+    def kill_daemon(self) -> None:
+        """Kill it, and return when it is gone: its socket takes clients for a moment longer."""
+        pid = int((self.root / "daemon.pid").read_text())
+        descriptor = os.pidfd_open(pid)
+        try:
+            signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+            select.select([descriptor], [], [])
+        finally:
+            os.close(descriptor)
 
     def guests(self) -> dict[int, str]:
         """The QEMU processes of containers; one that is made into a checkpoint belongs to none."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import time
 from collections.abc import Callable
@@ -102,7 +101,7 @@ def test_a_clone_survives_the_daemon(own_daemon: Linwin) -> None:
     linwin("run", "-d", "--name", "counter", NANOSERVER, "cmd", "/c", script)
     assert boot_of(linwin, "counter") == "restored"
     qemus = linwin.guests()
-    os.kill(int((linwin.root / "daemon.pid").read_text()), signal.SIGKILL)
+    linwin.kill_daemon()
     with linwin.start("logs", "-f", "counter", stdout=subprocess.PIPE) as logs:
         assert logs.stdout is not None
         lines = [logs.stdout.readline().decode().strip() for _ in range(5)]
@@ -138,7 +137,7 @@ def test_the_budget_evicts_and_a_killed_daemon_leaves_no_machine_half_frozen() -
                 assert making.stderr is not None
                 while b"Warming" not in making.stderr.readline():
                     assert making.poll() is None
-                os.kill(int((linwin.root / "daemon.pid").read_text()), signal.SIGKILL)
+                linwin.kill_daemon()
                 making.communicate()
             assert len(linwin.qemus()) == 1
             assert linwin.text("checkpoint", "ls", "-q", "--no-trunc").split() == [made]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -56,7 +54,7 @@ def test_exec_in_a_container_that_a_new_daemon_adopted(own_daemon: Linwin) -> No
     linwin = own_daemon
     linwin("run", "-d", "--name", "kept", NANOSERVER, *FOREVER)
     until_started(linwin, "kept")
-    os.kill(int((linwin.root / "daemon.pid").read_text()), signal.SIGKILL)
+    linwin.kill_daemon()
     linwin("exec", "kept", "cmd", "/c", "exit 5", code=5)
     linwin("rm", "-f", "kept")
 

@@ -106,9 +106,8 @@ def test_a_daemon_that_is_killed_loses_no_container_and_no_line(own_daemon: Linw
     rotated = ("--log-opt", "max-size=200", "--log-opt", "max-file=99")
     linwin("run", "-d", "--name", "counter", *rotated, NANOSERVER, "cmd", "/c", f"echo started & {count}")
     until_started(linwin, "counter")
-    daemon_pid = int((linwin.root / "daemon.pid").read_text())
     qemus = linwin.guests()
-    os.kill(daemon_pid, signal.SIGKILL)
+    linwin.kill_daemon()
     with linwin.start("logs", "-f", "counter", stdout=subprocess.PIPE) as logs:
         assert logs.stdout is not None
         lines = [logs.stdout.readline().decode().strip() for _ in range(8)]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,7 +44,7 @@ def test_a_container_takes_the_guest_that_waits(pooled: Linwin) -> None:
 
     # A container that came from the pool outlives its daemon; what still waits does not.
     left = waiting(pooled)
-    os.kill(int((pooled.root / "daemon.pid").read_text()), signal.SIGKILL)
+    pooled.kill_daemon()
     assert pooled.text("exec", "pet", "cmd", "/c", "echo alive").strip() == "alive"
     assert pid in pooled.guests()
     assert waiting(pooled) != left
