@@ -14,14 +14,14 @@ from tests.unit.guest.conftest import FakeMachine
 
 async def main(socket: Path, path: Path, argv: tuple[str, ...]) -> int:
     log = JsonFileLog(path)
-    await log.begin()
-    logged = await log.lengths(0)
+    logged = await log.begin(1)
     guest = await AgentGuests().connect(FakeMachine(socket), timeout=30)
     process = await guest.adopt("p", stdout=logged["stdout"], stderr=logged["stderr"])
     process = process or await guest.spawn("p", ProcessSpec(argv, cwd="/"))
     print("following", flush=True)
     async for chunk in process.output():
         await log.append(chunk.stream, chunk.data)
+        print(".", end="", flush=True)  # the test counts these, and kills between log and acknowledgement too
         await process.acknowledge(chunk)
     code = await process.wait()
     await guest.close()

@@ -42,14 +42,18 @@ async def test_no_byte_is_lost_or_doubled(machine: FakeMachine, tmp_path: Path, 
     killed_at = []
     while True:
         host = await follow(machine.agent_socket, path)
-        ending = asyncio.create_task(host.communicate())
-        ended, _ = await asyncio.wait({ending}, timeout=chance.choice([0.001, 0.01, 0.04]))
-        if ended or len(killed_at) == MOST_KILLS:
-            await ending
+        assert host.stdout is not None
+        try:
+            await host.stdout.readexactly(chance.randint(1, 4))
+        except asyncio.IncompleteReadError:
+            break  # the program has ended
+        if len(killed_at) == MOST_KILLS:
+            await host.stdout.read()
             break
         host.kill()
-        await ending
+        await host.wait()
         killed_at.append(path.stat().st_size)
+    await host.wait()
     assert host.returncode == 7
     assert len(set(killed_at)) >= 3, "kills struck while output was logged"
     printed = {"stdout": bytearray(), "stderr": bytearray()}
