@@ -16,6 +16,7 @@ from aiohttp import web
 
 from linwin.api import platforms, progress, query
 from linwin.api.context import PATHS, engine_of
+from linwin.api.outbox import send_tar
 from linwin.api.render import familiar
 from linwin.errors import InvalidRequest, Unavailable
 from linwin.model.image import Image
@@ -121,26 +122,8 @@ async def save(request: web.Request) -> web.StreamResponse:
 
 
 async def _send_archive(request: web.Request, references: Sequence[str]) -> web.StreamResponse:
-    """An error before the first piece is a status; one after it can only break the connection off."""
-    response = web.StreamResponse()
-    response.content_type = "application/x-tar"
-    response.enable_chunked_encoding()
     async with aclosing(engine_of(request).save(references)) as pieces:
-        try:
-            async for piece in pieces:
-                if not response.prepared:
-                    await response.prepare(request)
-                await response.write(piece)
-            await response.write_eof()
-        except ConnectionError:
-            raise
-        except Exception:
-            if not response.prepared:
-                raise
-            logger.exception("the archive of %s was broken off", ", ".join(references))
-            if request.transport is not None:
-                request.transport.abort()
-    return response
+        return await send_tar(request, pieces, ", ".join(references))
 
 
 async def disk(request: web.Request) -> web.StreamResponse:

@@ -15,6 +15,7 @@ from aiohttp import web
 from linwin.api import query
 from linwin.api.archives import scratch, spool
 from linwin.api.context import LIFETIME, engine_of
+from linwin.api.outbox import send_tar
 from linwin.errors import InvalidRequest
 from linwin.model.files import FileStat, parse_path
 
@@ -43,24 +44,8 @@ async def read(request: web.Request) -> web.StreamResponse:
     """
     path = _path(request)
     async with engine_of(request).archive_read(request.match_info["id"], path) as archive:
-        response = web.StreamResponse(headers={STAT: stat_header(archive.base, archive.stat)})
-        response.content_type = "application/x-tar"
-        response.enable_chunked_encoding()
-        try:
-            async for piece in archive.pieces:
-                if not response.prepared:
-                    await response.prepare(request)
-                await response.write(piece)
-            await response.write_eof()
-        except ConnectionError:
-            raise
-        except Exception:
-            if not response.prepared:
-                raise
-            logger.exception("the archive of %s was broken off", path)
-            if request.transport is not None:
-                request.transport.abort()
-    return response
+        headers = {STAT: stat_header(archive.base, archive.stat)}
+        return await send_tar(request, archive.pieces, path, headers)
 
 
 async def write(request: web.Request) -> web.Response:

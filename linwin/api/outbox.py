@@ -1,10 +1,15 @@
-"""Sending many small pieces with few writes."""
+"""Sending what is made while it is sent: many small pieces with few writes, and tars."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing
+
+from aiohttp import web
+
+logger = logging.getLogger(__name__)
 
 LIMIT = 256 * 1024
 """Bytes that may wait for a slow client before the source is made to wait."""
@@ -43,3 +48,30 @@ async def send_all(pieces: AsyncGenerator[bytes, None], write: Callable[[bytes],
     finally:
         collecting.cancel()
         await asyncio.wait([collecting])
+
+
+async def send_tar(
+    request: web.Request, pieces: AsyncIterator[bytes], what: str, headers: Mapping[str, str] | None = None
+) -> web.StreamResponse:
+    """Answer with a tar that is made as it is sent; ``what`` names it in the log.
+
+    An error before the first piece is a status; one after it can only break the connection off.
+    """
+    response = web.StreamResponse(headers=headers)
+    response.content_type = "application/x-tar"
+    response.enable_chunked_encoding()
+    try:
+        async for piece in pieces:
+            if not response.prepared:
+                await response.prepare(request)
+            await response.write(piece)
+        await response.write_eof()
+    except ConnectionError:
+        raise
+    except Exception:
+        if not response.prepared:
+            raise
+        logger.exception("the archive of %s was broken off", what)
+        if request.transport is not None:
+            request.transport.abort()
+    return response

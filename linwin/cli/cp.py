@@ -17,7 +17,7 @@ from linwin.cli.streams import write_all
 from linwin.cli.units import human_size
 from linwin.client import Client, quote
 from linwin.errors import Internal, InvalidRequest, LinwinError, NotFound
-from linwin.model.files import VolumePath, follow, parse_path
+from linwin.model.files import SPELLING, VolumePath, follow, parse_path
 
 STDIN, STDOUT = 0, 1
 STAT = "x-docker-container-path-stat"
@@ -161,9 +161,7 @@ def parsed(text: str) -> VolumePath:
     try:
         return parse_path(text)
     except ValueError as error:
-        raise InvalidRequest(
-            str(error), hint="Name a path on C:, such as C:\\folder\\file or /folder/file."
-        ) from error
+        raise InvalidRequest(str(error), hint=SPELLING) from error
 
 
 def led(link: str, parent: tuple[str, ...]) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ import click
 from linwin import __version__
 from linwin.cli import failures
 from linwin.cli.groups import LazyGroup
+from linwin.cli.options import setting, tls_settings
 from linwin.errors import LinwinError
 
 # Name → module and function within linwin.cli.
@@ -64,29 +65,17 @@ COMMANDS = {
 
 
 @click.group(cls=LazyGroup, members=COMMANDS, context_settings={"max_content_width": 100})
-@click.option(
+@setting(
     "-H",
     "--host",
     metavar="ADDRESS",
+    variable="LINWIN_HOST",
     help="Daemon to talk to, unix:///PATH, tcp://HOST:PORT or ssh://USER@HOST (default $LINWIN_HOST).",
 )
-@click.option("--tlsverify", is_flag=True, help="Talk TLS over TCP, and show a certificate.")
-@click.option("--tlscacert", metavar="FILE", help="Trust certificates that this one signed.")
-@click.option("--tlscert", metavar="FILE", help="The certificate to show.")
-@click.option("--tlskey", metavar="FILE", help="Its key.")
+@tls_settings
 @click.version_option(__version__, "-v", "--version", message="linwin version %(version)s")
-def linwin(
-    host: str | None, tlsverify: bool, tlscacert: str | None, tlscert: str | None, tlskey: str | None
-) -> None:
+def linwin() -> None:
     """Windows containers on a Linux host."""
-    given = {
-        "LINWIN_HOST": host,
-        "LINWIN_TLS_VERIFY": "1" if tlsverify else None,
-        "LINWIN_TLS_CACERT": tlscacert,
-        "LINWIN_TLS_CERT": tlscert,
-        "LINWIN_TLS_KEY": tlskey,
-    }
-    os.environ.update({name: value for name, value in given.items() if value is not None})
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

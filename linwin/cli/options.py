@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -31,6 +32,40 @@ class ExplicitFlags(click.Command):
                 if isinstance(param, click.Option) and param.secondary_opts and flag in param.opts:
                     return (param.opts if _EXPLICIT[value] else param.secondary_opts)[-1]
         return word
+
+
+def setting(*names: str, variable: str, help: str, **more: Any) -> Callable[[F], F]:
+    """An option that is an environment variable given by hand: the daemon and the client read those."""
+
+    def remember(ctx: click.Context, param: click.Parameter, value: Any) -> None:
+        if isinstance(value, tuple):
+            value = ",".join(value)
+        if value:
+            os.environ[variable] = "1" if value is True else str(value)
+
+    return click.option(*names, help=help, expose_value=False, callback=remember, **more)
+
+
+def tls_settings(command: F) -> F:
+    """The options about certificates, which both ends of a connection show."""
+    for option in (
+        setting("--tlskey", metavar="FILE", variable="LINWIN_TLS_KEY", help="Its key."),
+        setting("--tlscert", metavar="FILE", variable="LINWIN_TLS_CERT", help="The certificate to show."),
+        setting(
+            "--tlscacert",
+            metavar="FILE",
+            variable="LINWIN_TLS_CACERT",
+            help="Trust the other side if this certificate's owner signed its.",
+        ),
+        setting(
+            "--tlsverify",
+            is_flag=True,
+            variable="LINWIN_TLS_VERIFY",
+            help="TCP carries TLS, and both sides show certificates.",
+        ),
+    ):
+        command = option(command)
+    return command
 
 
 def listing_format() -> Callable[[F], F]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
 import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
@@ -16,7 +15,7 @@ from linwin.disks.durable import publish
 from linwin.disks.failures import translated
 from linwin.disks.files_job import FilesJob, Verb
 from linwin.disks.qcow2 import read_header
-from linwin.disks.supervise import end, tail
+from linwin.disks.supervise import end, start_worker, tail
 from linwin.errors import Internal
 from linwin.host.process import last_words, run
 from linwin.model.files import FileStat, VolumePath, parse_path
@@ -105,15 +104,7 @@ class DiskFiles:
 
 async def messages_of(job: FilesJob) -> AsyncGenerator[tuple[bytes, bytes], None]:
     """Run the job; yield its messages but the last. Raises what it reported, Internal when it died."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "linwin.disks.files_worker",
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        start_new_session=True,
-    )
+    process = await start_worker("linwin.disks.files_worker")
     complaints = asyncio.create_task(tail(process.stderr), name="complaints of a file copy")
     try:
         assert process.stdin is not None

@@ -17,21 +17,26 @@ from linwin.layers import short
 STDERR_KEPT = 4096
 
 
+async def start_worker(module: str) -> asyncio.subprocess.Process:
+    """A process that runs a module of ours, piped to us, in a session that :func:`end` kills as a whole."""
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        module,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        start_new_session=True,
+    )
+
+
 async def run_job(job: Job, advanced: Callable[[int], None]) -> Applied:
     """Run ``job`` in a process of its own.
 
     Raises what the worker reported, and Internal when it died. When the caller
     is cancelled, the worker and its export are killed before this returns.
     """
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "linwin.disks.worker",
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        start_new_session=True,
-    )
+    process = await start_worker("linwin.disks.worker")
     try:
         async with asyncio.TaskGroup() as tasks:
             complaints = tasks.create_task(tail(process.stderr))

@@ -13,7 +13,7 @@ from linwin.engine import pause, start, stop
 from linwin.engine.interfaces import Files
 from linwin.errors import Conflict, InvalidRequest, NotFound
 from linwin.model.container import Container
-from linwin.model.files import FileStat, VolumePath, parse_path
+from linwin.model.files import SPELLING, FileStat, VolumePath, parse_path
 
 if TYPE_CHECKING:
     from linwin.engine.engine import Engine
@@ -63,9 +63,7 @@ def parsed(text: str) -> VolumePath:
     try:
         return parse_path(text)
     except ValueError as error:
-        raise InvalidRequest(
-            str(error), hint="Name a path on C:, such as C:\\folder\\file or /folder/file."
-        ) from error
+        raise InvalidRequest(str(error), hint=SPELLING) from error
 
 
 @contextmanager

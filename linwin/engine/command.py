@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from linwin.errors import InvalidRequest
-from linwin.model.container import ContainerSpec
+from linwin.model.container import Container, ContainerSpec
+from linwin.model.guest import ProcessSpec
 from linwin.model.image import RunConfig
 
 
@@ -107,3 +108,27 @@ def merge_env(*sources: Iterable[str]) -> tuple[str, ...]:
             if equals:
                 merged[name.upper()] = pair
     return tuple(merged.values())
+
+
+def in_container(
+    container: Container,
+    command: Command,
+    *,
+    env: Iterable[str] | None = None,
+    cwd: str = "",
+    user: str = "",
+    stdin: bool = False,
+    terminal: tuple[int, int] | None = None,
+    transient: bool = False,
+) -> ProcessSpec:
+    """A program in a container: its environment, folder and user are the container's unless named."""
+    return ProcessSpec(
+        argv=command.argv,
+        command_line=command.line or join(command.argv),
+        env=dict(pair.split("=", 1) for pair in (container.env if env is None else env)),
+        cwd=cwd or container.cwd,
+        user=user or container.user,
+        stdin=stdin,
+        terminal=terminal,
+        transient=transient,
+    )

@@ -338,7 +338,8 @@ class Engine:
     async def tag(self, source: str, target: str) -> None:
         async with self.creating:  # a prune must not delete what is being given a name
             await self.rooms.images.tag(source, target)
-        self.events.image(await self.rooms.images.resolve(target), "tag", target)
+            tagged = await self.rooms.images.resolve(target)
+        self.events.image(tagged, "tag", target)
 
     async def remove_image(self, reference: str, *, force: bool) -> Sequence[Removed]:
         return await load.remove_image(self, reference, force=force)

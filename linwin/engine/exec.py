@@ -173,12 +173,12 @@ async def start(engine: Engine, exec_: Exec, console_size: tuple[int, int]) -> N
 
 def process_spec(container: Container, spec: ExecSpec, size: terminal.Size) -> ProcessSpec:
     """The exec's words over the container's own; ``size`` is its terminal's, if it is to have one."""
-    return ProcessSpec(
-        argv=spec.argv,
-        command_line=command.join(spec.argv),
-        env=dict(pair.split("=", 1) for pair in command.merge_env(container.env, spec.env)),
-        cwd=spec.working_dir or container.cwd,
-        user=spec.user or container.user,
+    return command.in_container(
+        container,
+        command.Command(spec.argv),
+        env=command.merge_env(container.env, spec.env),
+        cwd=spec.working_dir,
+        user=spec.user,
         stdin=spec.attach_stdin,
         terminal=size if spec.tty else None,
     )

@@ -215,14 +215,7 @@ def report(engine: Engine, container: Container) -> HealthReport:
 def probe_spec(container: Container, check: HealthCheck) -> ProcessSpec:
     """The program that a check runs, in the container's own environment."""
     found = command.probe(check.test, container.shell)
-    return ProcessSpec(
-        argv=found.argv,
-        command_line=found.line or command.join(found.argv),
-        env=dict(pair.split("=", 1) for pair in container.env),
-        cwd=container.cwd,
-        user=container.user,
-        transient=True,
-    )
+    return command.in_container(container, found, transient=True)
 
 
 def go_duration(nanoseconds: int) -> str:

@@ -31,5 +31,5 @@ async def push(
     pushed = []
     for name in chosen:
         pushed.append(await images.push(name, report, credentials))
-        engine.events.image(await images.resolve(name), "push", repository(name), id=name)
+        engine.events.publish("image", "push", name, name=repository(name))
     return pushed

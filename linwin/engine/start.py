@@ -194,12 +194,9 @@ def process_id(container: Container) -> str:
 
 def process_spec(container: Container, size: terminal.Size) -> ProcessSpec:
     """``size`` is its terminal's, if it is to have one."""
-    return ProcessSpec(
-        argv=container.argv,
-        command_line=container.command_line or command.join(container.argv),
-        env=dict(pair.split("=", 1) for pair in container.env),
-        cwd=container.cwd,
-        user=container.user,
+    return command.in_container(
+        container,
+        command.Command(container.argv, container.command_line),
         stdin=container.spec.open_stdin,
         terminal=size if container.spec.tty else None,
     )

@@ -50,6 +50,9 @@ class FileStat:
     link: str = ""
 
 
+SPELLING = "Name a path on C:, such as C:\\folder\\file or /folder/file."
+
+
 def parse_path(text: str) -> VolumePath:
     """Take a path apart that a client sent. Raises ValueError with a sentence for its user."""
     rest = _without_drive(text)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from linwin.guest import AgentGuest
+from tests.cgroups import cgroup as cgroup
 
 from .targets import AGENTS, Target, elsewhere, native, under_wine
 from .wine import Wine, wine, wine_loader
@@ -53,24 +54,6 @@ def shared_wine(tmp_path_factory: pytest.TempPathFactory, subjects: dict[str, Pa
         ) as keeper:  # fmt: skip
             yield running
             keeper.kill()
-
-
-@pytest.fixture
-def cgroup() -> Iterator[Path]:
-    """A folder of cgroup2 to make groups in."""
-    mounts = [line.split() for line in Path("/proc/self/mounts").read_text().splitlines()]
-    folders = [Path(fields[1]) for fields in mounts if fields[2] == "cgroup2"]
-    if not folders or not os.access(folders[0], os.W_OK):
-        pytest.skip("no cgroup2 file system that this user may write to")
-    folder = folders[0] / f"linwin-conformance-{os.getpid()}"
-    folder.mkdir()
-    yield folder
-    for group in folder.glob("linwin-*"):
-        (group / "cgroup.kill").write_text("1")
-        while "populated 1" in (group / "cgroup.events").read_text():
-            pass
-        group.rmdir()
-    folder.rmdir()
 
 
 ELSEWHERE = os.environ.get("LINWIN_CONFORMANCE_AGENT")

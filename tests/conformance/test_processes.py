@@ -190,6 +190,8 @@ async def test_an_unknown_signal_is_refused(target: Target, guest: AgentGuest) -
     with pytest.raises(InvalidRequest, match=r"^unknown signal: USR7$"):
         await process.signal("USR7")
     await process.signal("KILL")
+    assert await process.wait() == 137
+    await process.signal("KILL")  # to signal what has ended is no error
 
 
 async def test_what_a_program_leaves_behind_ends_with_it(target: Target, guest: AgentGuest) -> None:

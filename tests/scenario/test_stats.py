@@ -73,7 +73,7 @@ async def test_stats_once(client: Docker, daemon: Daemon) -> None:
     assert cells[3:] == ["4MiB", "5kB", "/", "6kB", "2kB", "/", "4kB"]
     form = await client("stats", "--no-stream", "--no-trunc", "--format", "{{.ID}} {{.MemPerc}} {{.PIDs}}")
     assert form.out == f"{container} -- --\n".encode()
-    as_json = json.loads((await client("stats", "--no-stream", "--format", "json", "box")).out)
+    as_json = json.loads((await client("stats", "--no-stream", "--format", "{{json .}}", "box")).out)
     assert (as_json["Name"], as_json["MemUsage"], as_json["NetIO"]) == ("box", "4MiB", "5kB / 6kB")
     await unwatched(daemon, container)
 

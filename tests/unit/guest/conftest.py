@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from linwin.guest import AgentGuest, AgentGuests
 from linwin.model.machine import MachineExit
+from tests.cgroups import cgroup as cgroup
 from tests.scripted_agent import ScriptedAgent
 
 ROOT = Path(__file__).parents[3]
@@ -64,24 +64,6 @@ async def scripted(tmp_path: Path) -> AsyncIterator[ScriptedMachine]:
     yield machine
     server.close()
     await machine.close()
-
-
-@pytest.fixture
-def cgroup() -> Iterator[Path]:
-    """A folder of cgroup2 to make groups in."""
-    mounts = [line.split() for line in Path("/proc/self/mounts").read_text().splitlines()]
-    folders = [Path(fields[1]) for fields in mounts if fields[2] == "cgroup2"]
-    if not folders or not os.access(folders[0], os.W_OK):
-        pytest.skip("no cgroup2 file system that this user may write to")
-    folder = folders[0] / f"linwin-test-{os.getpid()}"
-    folder.mkdir()
-    yield folder
-    for group in folder.glob("linwin-*"):
-        (group / "cgroup.kill").write_text("1")
-        while "populated 1" in (group / "cgroup.events").read_text():
-            pass
-        group.rmdir()
-    folder.rmdir()
 
 
 @pytest.fixture

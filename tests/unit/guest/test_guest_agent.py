@@ -1,4 +1,4 @@
-"""Whole sessions with the real agent, which runs Linux programs on this host."""
+"""What only the Linux build does, and what is asked of it in more detail than tests/conformance does."""
 
 from __future__ import annotations
 
@@ -8,16 +8,14 @@ import json
 import os
 import re
 import signal
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from linwin.errors import CommandNotExecutable, CommandNotFound, InvalidRequest, Unavailable
-from linwin.guest import AgentGuest, AgentGuests, GuestProcess
-from linwin.guest.frames import FrameType, encode
-from linwin.guest.messages import Failure
-from linwin.model.guest import Chunk, Preparation, ProcessSpec
+from linwin.guest import AgentGuest, AgentGuests
+from linwin.model.guest import Preparation, ProcessSpec
+from tests.conformance.streams import collect, until
 
 from .conftest import FakeMachine, ScriptedMachine
 
@@ -28,35 +26,12 @@ def shell(script: str, *, stdin: bool = False, cwd: str = "/") -> ProcessSpec:
     return ProcessSpec(("sh", "-c", script), cwd=cwd, stdin=stdin)
 
 
-async def collect(process: GuestProcess) -> tuple[bytes, bytes]:
-    """All output, acknowledged as it comes."""
-    streams = {"stdout": bytearray(), "stderr": bytearray()}
-    async for chunk in process.output():
-        streams[chunk.stream] += chunk.data
-        assert len(streams[chunk.stream]) == chunk.end
-        await process.acknowledge(chunk)
-    return bytes(streams["stdout"]), bytes(streams["stderr"])
-
-
-async def until(output: AsyncIterator[Chunk], text: bytes) -> bytes:
-    seen = b""
-    while text not in seen:
-        seen += (await anext(output)).data
-    return seen
-
-
 async def test_streams_arrive_apart_and_the_exit_code_is_whole(guest: AgentGuest) -> None:
     process = await guest.spawn("p", shell("cat; echo err >&2; exit 42", stdin=True))
     await process.write(b"b\na\n")
     await process.close_stdin()
     assert await collect(process) == (b"b\na\n", b"err\n")
     assert await process.wait() == 42
-
-
-async def test_without_stdin_a_process_reads_an_end(guest: AgentGuest) -> None:
-    process = await guest.spawn("p", shell("cat; echo end"))
-    await process.write(b"to nobody")
-    assert await collect(process) == (b"end\n", b"")
 
 
 async def test_environment_and_folder(guest: AgentGuest, tmp_path: Path) -> None:
@@ -76,37 +51,6 @@ async def test_fifty_megabytes_are_byte_exact(guest: AgentGuest, tmp_path: Path)
     assert stderr == b"done\n"
 
 
-async def test_a_large_stdin_is_byte_exact(guest: AgentGuest) -> None:
-    data = os.urandom(5_000_003)
-    process = await guest.spawn("p", shell("sha256sum", stdin=True))
-    await process.write(data)
-    await process.close_stdin()
-    stdout, _ = await collect(process)
-    assert stdout.split()[0].decode() == hashlib.sha256(data).hexdigest()
-
-
-async def test_a_flood_does_not_hold_up_requests(guest: AgentGuest) -> None:
-    flood = await guest.spawn("flood", shell("yes"))
-    output = flood.output()
-    await anext(output)  # and acknowledge nothing: its window closes
-    other = await guest.spawn("other", shell("echo quick"))
-    assert await collect(other) == (b"quick\n", b"")
-    await flood.signal("KILL")
-    assert await flood.wait() == 137
-
-
-async def test_stdin_of_a_process_that_does_not_read_waits(guest: AgentGuest) -> None:
-    process = await guest.spawn("p", shell("sleep 600", stdin=True))
-    writing = asyncio.create_task(process.write(bytes(10_000_000)))
-    done, _ = await asyncio.wait({writing}, timeout=0.3)
-    assert not done
-    await process.signal("KILL")
-    await writing  # no-op after the process has ended
-    await process.write(b"more")
-    await process.close_stdin()
-    assert await process.wait() == 137
-
-
 async def test_term_and_int_reach_the_process(guest: AgentGuest) -> None:
     process = await guest.spawn(
         "p", shell("trap 'echo bye; exit 5' TERM; echo on; while :; do sleep 0.05; done")
@@ -119,15 +63,6 @@ async def test_term_and_int_reach_the_process(guest: AgentGuest) -> None:
     other = await guest.spawn("q", ProcessSpec(("sleep", "600"), cwd="/"))
     await other.signal("INT")
     assert await other.wait() == 128 + signal.SIGINT
-
-
-async def test_an_unknown_signal_is_refused(guest: AgentGuest) -> None:
-    process = await guest.spawn("p", ProcessSpec(("sleep", "600"), cwd="/"))
-    with pytest.raises(InvalidRequest, match=r"^unknown signal: USR7$"):
-        await process.signal("USR7")
-    await process.signal("KILL")
-    await process.signal("KILL")
-    assert await process.wait() == 137
 
 
 async def test_what_a_process_leaves_behind_ends_with_it(guest: AgentGuest, cgroup: Path) -> None:
@@ -173,7 +108,7 @@ async def test_programs_that_do_not_start(
     assert await process.wait() == 0
 
 
-async def test_a_request_longer_than_a_frame_comes_in_parts(guest: AgentGuest) -> None:
+async def test_a_request_of_nearly_the_most_the_agent_takes_comes_in_parts(guest: AgentGuest) -> None:
     env = {f"NAME{n}": chr(97 + n % 26) * 9_000 for n in range(100)}
     process = await guest.spawn("p", ProcessSpec(("sh", "-c", "env | grep ^NAME | sort"), env=env, cwd="/"))
     stdout, _ = await collect(process)
@@ -185,13 +120,6 @@ async def test_a_request_longer_than_the_agent_takes_is_refused_here(guest: Agen
         InvalidRequest, match=r"^the exec request is 20000[0-9]{2} bytes long, a guest takes 1048576\n"
     ):
         await guest.spawn("p", ProcessSpec(("echo", "x" * 1_999_900), cwd="/"))
-
-
-async def test_parts_without_an_end_end_the_session(guest: AgentGuest) -> None:
-    for number in range(17):
-        guest._session.send(encode(FrameType.PART, 1000 + number, b"x" * 65_000))
-    with pytest.raises(Unavailable, match=r"^the guest's agent dropped the session\n"):
-        await guest.spawn("p", ProcessSpec(("true",), cwd="/"))
 
 
 def terminal(script: str, *, stdin: bool = True) -> ProcessSpec:
@@ -234,16 +162,6 @@ async def test_control_keys_are_bytes_of_a_terminals_input(guest: AgentGuest) ->
     assert await process.wait() == 4
 
 
-async def test_an_end_of_stdin_is_no_end_of_a_terminal(guest: AgentGuest) -> None:
-    process = await guest.spawn("p", terminal("echo on; read x; sleep 0.1; echo got $x"))
-    output = process.output()
-    await until(output, b"on\r\n")
-    await process.write(b"word\r")
-    await process.close_stdin()
-    await until(output, b"got word\r\n")
-    assert await process.wait() == 0
-
-
 async def test_input_that_a_terminals_program_does_not_read_waits(guest: AgentGuest) -> None:
     process = await guest.spawn("p", terminal("stty raw -echo; echo on; sleep 600"))
     output = process.output()
@@ -261,13 +179,6 @@ async def test_five_megabytes_through_a_terminal_are_whole(guest: AgentGuest) ->
     stdout, stderr = await collect(process)
     assert stdout.split() == [b"%d" % n for n in range(1, 700_001)]
     assert stderr == b""
-
-
-async def test_only_a_terminal_is_resized(guest: AgentGuest) -> None:
-    process = await guest.spawn("p", shell("sleep 600"))
-    with pytest.raises(InvalidRequest, match=r"^process p has no terminal$"):
-        await process.resize(24, 80)
-    await process.signal("KILL")
 
 
 async def test_ended_processes_make_room_for_new_ones(guest: AgentGuest) -> None:
@@ -308,44 +219,6 @@ async def test_a_second_session_goes_on_where_the_first_broke_off(machine: FakeM
     await second.close()
 
 
-async def test_an_ended_process_is_adopted_with_its_output_and_code(machine: FakeMachine) -> None:
-    first = await AgentGuests().connect(machine, timeout=10)
-    process = await first.spawn("p", shell("echo kept; exit 3"))
-    assert await process.wait() == 3
-    await first.close()
-    second = await AgentGuests().connect(machine, timeout=10)
-    adopted = await second.adopt("p", stdout=0, stderr=0)
-    assert adopted is not None
-    assert await collect(adopted) == (b"kept\n", b"")
-    assert await adopted.wait() == 3
-    await second.close()
-
-
-async def test_adopting_what_the_guest_does_not_know(guest: AgentGuest) -> None:
-    assert await guest.adopt("x", stdout=0, stderr=0) is None
-
-
-async def test_adopting_from_an_offset_that_is_gone_is_refused(machine: FakeMachine) -> None:
-    first = await AgentGuests().connect(machine, timeout=10)
-    await collect(await first.spawn("p", shell("echo hello")))
-    await first.close()
-    second = await AgentGuests().connect(machine, timeout=10)
-    with pytest.raises(InvalidRequest, match=r"^offset 0 is not among the kept bytes 6 to 6$"):
-        await second.adopt("p", stdout=0, stderr=0)
-    await second.close()
-
-
-async def test_a_host_that_breaks_off_in_a_frame_does_not_disturb_the_next(machine: FakeMachine) -> None:
-    _, writer = await asyncio.open_unix_connection(machine.agent_socket)
-    writer.write(b"\x02\x00\x00\x00\x00\x01\x00\x00\x40\x00{")
-    await writer.drain()
-    writer.transport.abort()
-    guest = await AgentGuests().connect(machine, timeout=10)
-    process = await guest.spawn("p", shell("echo fine"))
-    assert await collect(process) == (b"fine\n", b"")
-    await guest.close()
-
-
 async def test_a_transient_process_ends_with_its_session(machine: FakeMachine, tmp_path: Path) -> None:
     """And makes room for others, although nobody has acknowledged what it printed."""
     fifo = tmp_path / "fifo"
@@ -380,22 +253,6 @@ async def test_warm_prepare_and_shutdown_are_answered(guest: AgentGuest) -> None
     assert await sleeper.wait() == 137
     with pytest.raises(Unavailable, match=r"^the guest is shutting down$"):
         await guest.spawn("q", ProcessSpec(("true",), cwd="/"))
-
-
-@pytest.mark.parametrize("vector", json.loads(REQUESTS.read_text())["vectors"], ids=lambda v: str(v["name"]))
-async def test_request_vectors(guest: AgentGuest, vector: dict[str, str]) -> None:
-    session = guest._session
-    number = next(session._request_numbers)
-    session._requests[number] = answer = asyncio.get_running_loop().create_future()
-    session.send(encode(FrameType.REQUEST, number, vector["payload"].encode()))
-    result = await asyncio.wait_for(answer, 10)
-    if vector["kind"] is None:
-        assert result == {}
-        return
-    assert isinstance(result, Failure)
-    assert result.kind == vector["kind"]
-    if vector["message"] is not None:
-        assert result.message == vector["message"]
 
 
 def test_the_vectors_have_each_request() -> None:
