@@ -154,6 +154,8 @@ async def opened(paths: Paths, configuration: Configuration) -> AsyncIterator[En
             log_default=log_default(),
         )
         await engine.open()
+        for template in await engine.unusable_templates():
+            logger.warning("%s; %s", template.reason, template.remedy)
         try:
             yield engine
         finally:

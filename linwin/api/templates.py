@@ -10,7 +10,7 @@ from aiohttp import web
 from linwin.api import progress
 from linwin.api.context import LIFETIME, answer, engine_of
 from linwin.model.progress import Report
-from linwin.model.template import Template
+from linwin.model.template import Template, Unusable
 
 
 def render(template: Template) -> dict[str, Any]:
@@ -34,12 +34,29 @@ def render(template: Template) -> dict[str, Any]:
         "Initrd": str(template.initrd),
         "RootDisk": str(template.root_disk),
         "CDisk": str(template.c_disk),
+        "Problem": "",
+    }
+
+
+def render_unusable(template: Unusable) -> dict[str, Any]:
+    """Its name, and under ``Problem`` what is wrong and what mends it; the rest cannot be known."""
+    return {
+        "Name": template.name,
+        "Kind": "",
+        "Summary": "",
+        "Digest": "",
+        "Created": "",
+        "Size": 0,
+        "Provides": [],
+        "Problem": f"{template.reason}; {template.remedy}",
     }
 
 
 async def list_all(request: web.Request) -> web.Response:
-    """``GET /linwin/templates``: the installed ones."""
-    return answer([render(template) for template in await engine_of(request).templates()])
+    """``GET /linwin/templates``: the installed ones, those last that cannot be used."""
+    engine = engine_of(request)
+    usable = [render(template) for template in await engine.templates()]
+    return answer(usable + [render_unusable(template) for template in await engine.unusable_templates()])
 
 
 async def inspect(request: web.Request) -> web.Response:

@@ -67,7 +67,7 @@ def _row(item: Mapping[str, Any], full: bool) -> dict[str, Any]:
         "Size": human_size(item["Size"]),
         "Provides": ", ".join(provided),
         "Created": item["Created"],
-        "Summary": item["Summary"],
+        "Summary": f"CANNOT BE USED: {item['Problem']}" if item["Problem"] else item["Summary"],
     }
 
 

@@ -12,7 +12,7 @@ from linwin.errors import NotFound
 from linwin.model.container import Container
 from linwin.model.image import Image
 from linwin.model.progress import Progress, Report
-from linwin.model.template import Template
+from linwin.model.template import Template, Unusable
 from linwin.model.upkeep import Finding
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ async def check(engine: Engine, report: Report, *, repair: bool) -> list[Finding
         report(Progress("Checking containers"))
         findings += await _containers(engine, templates)
     findings += await _folders(engine, repair=repair)
+    findings += _templates(await rooms.templates.unusable())
     return findings + _images(await rooms.images.list(), templates)
 
 
@@ -160,7 +161,14 @@ def _deleted_if_empty(folder: Path) -> bool:
     return True
 
 
-# Images
+# Templates and images
+
+
+def _templates(unusable: Collection[Unusable]) -> list[Finding]:
+    return [
+        Finding(f"template {template.name}", template.reason, template.remedy.capitalize())
+        for template in unusable
+    ]
 
 
 def _images(images: Collection[Image], templates: Collection[Template]) -> list[Finding]:

@@ -81,7 +81,10 @@ async def template_for(engine: Engine, image: Image) -> Template:
     if chosen := choose_template(image, templates):
         return chosen
     name = next(iter(image.references), image.id)
-    raise no_template(name, image.platform.os_version, [template.name for template in templates])
+    error = no_template(name, image.platform.os_version, [template.name for template in templates])
+    for unusable in await engine.rooms.templates.unusable():
+        error.hint = f"{unusable.reason}; {unusable.remedy}"
+    raise error
 
 
 def choose_template(image: Image, templates: Iterable[Template]) -> Template | None:

@@ -58,7 +58,7 @@ from linwin.model.log_config import STANDARD, LogConfig
 from linwin.model.pool import PoolPlan
 from linwin.model.progress import Progress, Report
 from linwin.model.registry import Credentials, Pulled, Pushed, SearchResult
-from linwin.model.template import Template
+from linwin.model.template import Template, Unusable
 from linwin.model.upkeep import DiskUse, Finding, Pruned
 from linwin.model.usage import ProcessInfo
 from linwin.paths import Paths
@@ -397,6 +397,9 @@ class Engine:
 
     async def templates(self) -> Sequence[Template]:
         return await self.rooms.templates.list()
+
+    async def unusable_templates(self) -> Sequence[Unusable]:
+        return await self.rooms.templates.unusable()
 
     async def template(self, name: str) -> Template:
         return await self.rooms.templates.get(name)

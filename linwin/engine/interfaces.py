@@ -22,7 +22,7 @@ from linwin.model.image import Image, Layer, Removed
 from linwin.model.machine import Checkpoint, MachineExit, MachineSpec, Room
 from linwin.model.progress import Report
 from linwin.model.registry import Credentials, Pushed, SearchResult
-from linwin.model.template import Template
+from linwin.model.template import Template, Unusable
 from linwin.model.upkeep import Finding
 from linwin.model.usage import ProcessInfo, Usage
 
@@ -388,10 +388,17 @@ class Guests(Protocol):
 class Templates(Protocol):
     """Installed templates and the recipes to build them."""
 
-    async def list(self) -> list[Template]: ...
+    async def list(self) -> list[Template]:
+        """Those that guests can boot from, by name."""
+
+    async def unusable(self) -> Sequence[Unusable]:
+        """Those that are installed and cannot be used, by name."""
 
     async def get(self, name: str) -> Template:
-        """Raises NotFound, naming the templates at hand and the command that builds one."""
+        """Raises NotFound, naming the templates at hand and the command that builds one.
+
+        Raises Unavailable for one that cannot be used.
+        """
 
     async def build(self, name: str, report: Report) -> Template:
         """Build and install a template from its recipe; a build of equal inputs is reused."""

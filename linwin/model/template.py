@@ -72,3 +72,15 @@ class Template:
     def boots_before_c(self) -> bool:
         """Whether its guests start without C:, so that one checkpoint serves every container."""
         return self.kind == "wine"
+
+
+@dataclass(frozen=True, slots=True)
+class Unusable:
+    """An installed template that no guest can boot from, and why: it is damaged, or another linwin's."""
+
+    name: str
+    reason: str
+
+    @property
+    def remedy(self) -> str:
+        return f"build it again: linwin template build {self.name}"

@@ -23,7 +23,7 @@ from pathlib import Path
 from linwin.errors import LinwinError, NotFound, Unavailable
 from linwin.host import files, locks
 from linwin.model.progress import Progress, Report
-from linwin.model.template import Template
+from linwin.model.template import Template, Unusable
 from linwin.paths import Paths
 from linwin.templates import key, manifest, recipe
 from linwin.templates.manifest import PARTS, Manifest
@@ -54,14 +54,20 @@ class InstalledTemplates:
         self._cache = cache or user_cache()
 
     async def list(self) -> list[Template]:
-        """Installed templates by name. Raises Unavailable for one that is damaged."""
-        return await asyncio.to_thread(self._list)
+        return [found for found in await asyncio.to_thread(self._installed) if isinstance(found, Template)]
+
+    async def unusable(self) -> builtins.list[Unusable]:
+        return [found for found in await asyncio.to_thread(self._installed) if isinstance(found, Unusable)]
 
     async def get(self, name: str) -> Template:
-        found = {template.name: template for template in await self.list()}
-        if name not in found:
-            raise NotFound(f"No such template: {name}", hint=self._advice(sorted(found)))
-        return found[name]
+        found = {template.name: template for template in await asyncio.to_thread(self._installed)}
+        match found.get(name):
+            case None:
+                raise NotFound(f"No such template: {name}", hint=self._advice(sorted(found)))
+            case Unusable(reason=reason) as unusable:
+                raise Unavailable(reason, hint=unusable.remedy)
+            case Template() as template:
+                return template
 
     async def build(self, name: str, report: Report) -> Template:
         """Build and install; a build of equal inputs is taken from the cache.
@@ -79,26 +85,19 @@ class InstalledTemplates:
 
     async def remove(self, name: str) -> None:
         """Delete an installed template, with earlier builds of its name. Raises NotFound."""
-        await self.get(name)
+        names = [found.name for found in await asyncio.to_thread(self._installed)]
+        if name not in names:
+            raise NotFound(f"No such template: {name}", hint=self._advice(names))
         with _disk_errors(f"cannot remove the template {name}"):
             async with self._name_lock(name):
                 await asyncio.to_thread(self._remove, name)
 
-    def _list(self) -> builtins.list[Template]:
+    def _installed(self) -> builtins.list[Template | Unusable]:
+        """What is installed, by name. One that cannot be used never hides the others."""
         if not self._paths.templates.is_dir():
             return []
         folders = sorted(self._paths.templates.iterdir())
-        return [self._read(folder) for folder in folders if (folder / manifest.FILE).exists()]
-
-    def _read(self, folder: Path) -> Template:
-        record = manifest.read(folder)
-        try:
-            return record.template(folder / _short(record))
-        except OSError as error:
-            raise Unavailable(
-                f"the template {folder.name} lacks a part: {error.filename}",
-                hint=f"build it again: linwin template build {folder.name}",
-            ) from error
+        return [_usable(folder) for folder in folders if (folder / manifest.FILE).exists()]
 
     def _recipe(self, name: str) -> recipe.Recipe:
         known = self._known()
@@ -133,7 +132,7 @@ class InstalledTemplates:
             await asyncio.to_thread(_install, source, folder / _short(record), scratch / "parts")
             files.write_atomically(folder / manifest.FILE, record.to_json(), mode=0o644)
         report(Progress("Installed", id=name))
-        return await asyncio.to_thread(self._read, folder)
+        return await self.get(name)
 
     def _remove(self, name: str) -> None:
         folder = self._paths.templates / name
@@ -166,6 +165,16 @@ def user_cache() -> Path:
     """``$XDG_CACHE_HOME/linwin/templates``, by default below ``~/.cache`` (XDG Base Directory)."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "linwin" / "templates"
+
+
+def _usable(folder: Path) -> Template | Unusable:
+    try:
+        record = manifest.read(folder)
+        return record.template(folder / _short(record))
+    except LinwinError as error:
+        return Unusable(folder.name, error.message)
+    except OSError as error:
+        return Unusable(folder.name, f"the template {folder.name} lacks a part: {error.filename}")
 
 
 def _short(record: Manifest) -> str:

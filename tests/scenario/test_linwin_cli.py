@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from linwin.model.template import Unusable
 from tests.scenario.fakes.images import archive
 from tests.scenario.fakes.programs import flood_bytes
 from tests.scenario.harness import IMAGE, Daemon, Finished
@@ -154,6 +155,20 @@ async def test_templates(linwin: Linwin) -> None:
     assert broken.code == 1
     assert b"the package mirror did not answer\nTry again later.\n" in broken.err
     assert (await linwin("template", "rm", "wine")).code == 0
+
+
+async def test_a_template_that_cannot_be_used_is_told(linwin: Linwin, daemon: Daemon) -> None:
+    reason = "its record was written by another version of linwin"
+    told = f"{reason}; build it again: linwin template build wine".encode()
+    daemon.fakes.templates.installed.clear()
+    daemon.fakes.templates.spoilt.append(Unusable("wine", reason))
+    assert b"CANNOT BE USED: " + told in (await linwin("template", "ls")).out
+    refused = await linwin("create", "microsoft/nanoserver")
+    assert refused.code == 1
+    assert refused.err.endswith(told + b"\n")
+    checked = await linwin("system", "check")
+    assert checked.code == 1
+    assert f"template wine {reason}\n".encode() in checked.out.replace(b"  ", b" ")
 
 
 async def test_version_and_info(linwin: Linwin) -> None:

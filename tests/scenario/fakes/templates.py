@@ -7,7 +7,7 @@ from pathlib import Path
 
 from linwin.errors import NotFound, Unavailable
 from linwin.model.progress import Progress, Report
-from linwin.model.template import BaseImage, Template, Unserved
+from linwin.model.template import BaseImage, Template, Unserved, Unusable
 
 
 def wine(folder: Path) -> Template:
@@ -52,10 +52,14 @@ class FakeTemplates:
 
     def __init__(self) -> None:
         self.installed = {"wine": wine(Path("/nowhere"))}
+        self.spoilt: list[Unusable] = []
         self.building: set[str] = set()
 
     async def list(self) -> list[Template]:
         return list(self.installed.values())
+
+    async def unusable(self) -> list[Unusable]:
+        return self.spoilt
 
     async def get(self, name: str) -> Template:
         if name not in self.installed:

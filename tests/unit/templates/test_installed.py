@@ -13,7 +13,7 @@ import pytest
 
 from linwin.errors import NotFound, Unavailable
 from linwin.model.progress import Progress
-from linwin.model.template import BaseImage, Unserved
+from linwin.model.template import BaseImage, Unserved, Unusable
 from linwin.paths import Paths
 from linwin.templates import InstalledTemplates, installed, key, manifest
 from linwin.templates.manifest import PARTS, Manifest
@@ -204,10 +204,35 @@ async def test_a_missing_agent_is_told(templates: InstalledTemplates, agents: Pa
 async def test_a_lost_part_is_told(templates: InstalledTemplates) -> None:
     built = await templates.build("wine", quiet)
     built.kernel.unlink()
+    assert await templates.list() == []
+    reason = f"the template wine lacks a part: {built.kernel}"
+    assert await templates.unusable() == [Unusable("wine", reason)]
     with pytest.raises(Unavailable) as caught:
-        await templates.list()
-    assert caught.value.message == f"the template wine lacks a part: {built.kernel}"
+        await templates.get("wine")
+    assert caught.value.message == reason
     assert caught.value.hint == "build it again: linwin template build wine"
+    assert await templates.build("wine", quiet) == built
+    assert await templates.unusable() == []
+
+
+async def test_one_of_another_version_hides_no_other_and_is_built_again(
+    templates: InstalledTemplates, tmp_path: Path
+) -> None:
+    built = await templates.build("wine", quiet)
+    earlier = tmp_path / "root/templates/earlier"
+    earlier.mkdir()
+    record = tmp_path / "root/templates/wine" / manifest.FILE
+    (earlier / manifest.FILE).write_bytes(record.read_bytes())
+    older = json.dumps({**json.loads(record.read_bytes()), "version": manifest.VERSION - 1})
+    (earlier / manifest.FILE).write_text(older)
+    assert await templates.list() == [built]
+    (unusable,) = await templates.unusable()
+    assert unusable.name == "earlier"
+    assert unusable.reason.endswith("cannot be used: it was written by another version of linwin")
+    await templates.remove("earlier")
+    assert await templates.unusable() == []
+    record.write_text(older)
+    assert await templates.list() == []
     assert await templates.build("wine", quiet) == built
 
 
