@@ -49,8 +49,10 @@ _ACCELERATORS: dict[Accelerator, str] = {
 _OVERHEAD_MIB: dict[Accelerator, int] = {"kvm": 64, "tcg": 64 + _TCG_CACHE_MIB}
 
 # An emulated CPU does not speculate, and keeping the kernel's pages from programs takes
-# a TLB flush at each system call: a third of what a program's start costs.
-_CMDLINES: dict[Accelerator, str] = {"kvm": "", "tcg": " mitigations=off"}
+# a TLB flush at each system call: a third of what a program's start costs. Code that is
+# mapped at another address is translated anew: where all programs find their libraries at
+# the same ones, half of that start again.
+_CMDLINES: dict[Accelerator, str] = {"kvm": "", "tcg": " mitigations=off norandmaps"}
 
 _SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
 # RAM is not in the stream but in a file of its own; the end of a migration is an event.
