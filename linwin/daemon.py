@@ -34,6 +34,7 @@ from linwin.host.locks import try_lock
 from linwin.images import ImageStore
 from linwin.machine import DEFAULT_BUDGET, QemuMachines
 from linwin.model.log_config import LogConfig
+from linwin.network import BridgeNetworks
 from linwin.paths import Paths
 from linwin.state import Database
 from linwin.templates import InstalledTemplates
@@ -49,6 +50,7 @@ def build_rooms(paths: Paths, state: Database) -> Rooms:
         disks=ChainDisks(paths),
         machine=QemuMachines(paths, checkpoint_budget=checkpoint_budget()),
         guest=AgentGuests(),
+        network=BridgeNetworks(paths),
         templates=InstalledTemplates(paths),
         state=state,
     )

@@ -14,12 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from linwin.engine.network_interface import Networks as Networks
 from linwin.engine.state_interface import ContainerLog as ContainerLog
 from linwin.engine.state_interface import State as State
 from linwin.model.files import FileStat, VolumePath
 from linwin.model.guest import Chunk, Preparation, ProcessSpec
 from linwin.model.image import Image, Layer, Removed
 from linwin.model.machine import Checkpoint, MachineExit, MachineSpec, Room
+from linwin.model.network import Interface
 from linwin.model.progress import Report
 from linwin.model.registry import Credentials, Pushed, SearchResult
 from linwin.model.template import Template, Unusable
@@ -232,6 +234,16 @@ class Machine(Protocol):
     async def plug_disk(self, image: Path, serial: str) -> None:
         """Hot-plug a qcow2 disk whose serial number the guest will see."""
 
+    async def plug_nic(self, tap: int, nic_id: str, mac: str) -> None:
+        """Hot-plug a NIC on an open file of a tap, which stays the caller's to close.
+
+        ``nic_id`` is unique in the machine, and names the NIC when it is to be unplugged.
+        Raises Conflict when no port is free, Unavailable in QEMU's words.
+        """
+
+    async def unplug_nic(self, nic_id: str) -> None:
+        """Take a NIC out; returns when the guest has let go of it. Idempotent. Raises Unavailable."""
+
     async def move(self, run_dir: Path) -> None:
         """Make ``run_dir``, an empty folder beside its own, its run folder, by rename."""
 
@@ -342,6 +354,12 @@ class Guest(Protocol):
     async def prepare(self, preparation: Preparation) -> None:
         """Mount the plugged C:, load its registry, set name, clock and random numbers."""
 
+    async def connect_interface(self, interface: Interface) -> None:
+        """Configure a NIC that was plugged in while the container runs. Raises Unavailable."""
+
+    async def forget_interface(self, mac: str) -> None:
+        """Take down a NIC that is about to be unplugged. Idempotent."""
+
     async def set_clock(self, time_ns: int) -> None:
         """Set the time of day, in nanoseconds since the epoch; left alone where it is right.
 
@@ -415,5 +433,6 @@ class Rooms:
     disks: Disks
     machine: Machines
     guest: Guests
+    network: Networks
     templates: Templates
     state: State

@@ -21,6 +21,7 @@ from linwin.guest.session import READ_SIZE, Session
 from linwin.host import sockets
 from linwin.model.guest import Preparation, ProcessSpec
 from linwin.model.machine import MachineExit
+from linwin.model.network import Interface
 from linwin.model.usage import ProcessInfo, Usage
 
 T = TypeVar("T")
@@ -80,6 +81,12 @@ class AgentGuest:
         )
         if isinstance(answer, Failure):
             raise answer.error()
+
+    async def connect_interface(self, interface: Interface) -> None:
+        raise Unavailable("this version of linwin configures no NICs")
+
+    async def forget_interface(self, mac: str) -> None:
+        raise Unavailable("this version of linwin configures no NICs")
 
     async def set_clock(self, time_ns: int) -> None:
         if "clock" not in self.hello.capabilities:

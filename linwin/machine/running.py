@@ -86,6 +86,12 @@ class QemuMachine:
                 await self._execute("blockdev-del", {"node-name": node["node-name"]})
                 raise
 
+    async def plug_nic(self, tap: int, nic_id: str, mac: str) -> None:
+        raise Unavailable("this version of linwin plugs no NICs")
+
+    async def unplug_nic(self, nic_id: str) -> None:
+        raise Unavailable("this version of linwin plugs no NICs")
+
     async def freeze(self, state: int) -> None:
         """Stop the guest for good and write the state of its devices to the open file ``state``.
 

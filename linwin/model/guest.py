@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from linwin.model.network import Interface
+
 StreamName = Literal["stdout", "stderr"]
 
 
@@ -48,9 +50,11 @@ class Preparation:
     ``c_serial`` is the serial number of the plugged disk, ``time_ns`` the
     host's wall clock in nanoseconds since the epoch, ``entropy`` random bytes that
     no other guest gets: a clone remembers the random numbers of all its siblings.
+    ``interfaces`` are the NICs that are plugged in, to be up when this is answered.
     """
 
     hostname: str
     c_serial: str
     time_ns: int
     entropy: bytes = b""
+    interfaces: tuple[Interface, ...] = ()

@@ -9,6 +9,7 @@ from tests.scenario.fakes.disks import FakeDisks
 from tests.scenario.fakes.guest import FakeGuests
 from tests.scenario.fakes.images import FakeImages
 from tests.scenario.fakes.machine import FakeMachines
+from tests.scenario.fakes.network import FakeNetworks
 from tests.scenario.fakes.state import FakeState
 from tests.scenario.fakes.templates import FakeTemplates
 
@@ -24,6 +25,7 @@ class Fakes:
     disks: FakeDisks = field(default_factory=FakeDisks)
     machines: FakeMachines = field(default_factory=FakeMachines)
     guests: FakeGuests = field(default_factory=FakeGuests)
+    networks: FakeNetworks = field(default_factory=FakeNetworks)
     templates: FakeTemplates = field(default_factory=FakeTemplates)
 
     @property
@@ -33,6 +35,7 @@ class Fakes:
             disks=self.disks,
             machine=self.machines,
             guest=self.guests,
+            network=self.networks,
             templates=self.templates,
             state=self.state,
         )

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from linwin.engine.interfaces import Machine, Mold
 from linwin.errors import CommandNotExecutable, CommandNotFound, Unavailable
 from linwin.model.guest import Chunk, Preparation, ProcessSpec, StreamName
+from linwin.model.network import Interface
 from linwin.model.usage import DiskUsage, NetworkUsage, ProcessInfo, Usage
 from tests.scenario.fakes.files import FakeFiles
 from tests.scenario.fakes.machine import FakeMachine
@@ -159,6 +160,7 @@ class FakeGuest:
         self.machine = machine
         self.resting = False
         self.prepared: Preparation | None = None
+        self.interfaces: dict[str, Interface] = {}
         self.mute = False
         self.warmed = False
         self.rehearsed = False
@@ -192,7 +194,16 @@ class FakeGuest:
 
     async def prepare(self, preparation: Preparation) -> None:
         assert preparation.c_serial in self.machine.plugged, "C: is prepared before it was plugged"
+        for interface in preparation.interfaces:
+            await self.connect_interface(interface)
         self.prepared = preparation
+
+    async def connect_interface(self, interface: Interface) -> None:
+        assert interface.mac in self.machine.nics.values(), "a NIC is configured before it was plugged"
+        self.interfaces[interface.mac] = interface
+
+    async def forget_interface(self, mac: str) -> None:
+        self.interfaces.pop(mac, None)
 
     async def set_clock(self, time_ns: int) -> None:
         if self.clockless:

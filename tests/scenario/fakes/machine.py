@@ -21,6 +21,7 @@ class FakeMachine:
         self._pid = pid
         self._exited: asyncio.Future[MachineExit] = asyncio.get_running_loop().create_future()
         self.plugged: dict[str, Path] = {}
+        self.nics: dict[str, str] = {}
         self.paused = False
 
     @property
@@ -38,6 +39,14 @@ class FakeMachine:
     async def plug_disk(self, image: Path, serial: str) -> None:
         assert os.access(image, os.R_OK), f"{image} was plugged before it was made"
         self.plugged[serial] = image
+
+    async def plug_nic(self, tap: int, nic_id: str, mac: str) -> None:
+        os.fstat(tap)
+        assert nic_id not in self.nics
+        self.nics[nic_id] = mac
+
+    async def unplug_nic(self, nic_id: str) -> None:
+        self.nics.pop(nic_id, None)
 
     async def move(self, run_dir: Path) -> None:
         os.rename(self.spec.run_dir, run_dir)

@@ -1,0 +1,126 @@
+"""Networks, and how containers are attached to them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+Protocol = Literal["tcp", "udp"]
+
+DEFAULT_NETWORK = "nat"
+"""What docker on Windows calls the network of containers that name none."""
+
+HOST_NAME = "host.linwin.internal"
+"""The host, as containers of every network name it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subnet:
+    """One address range of a network, IPv4 or IPv6, in CIDR notation.
+
+    ``gateway`` is the host's address in it. ``ip_range`` is where addresses are taken from
+    that nobody chose, empty for the whole subnet.
+    """
+
+    subnet: str
+    gateway: str
+    ip_range: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """One bridge network.
+
+    ``id`` is 64 hexadecimal digits, ``created_at`` nanoseconds since the epoch. From an
+    ``internal`` one nothing is reached but the containers in it. ``options`` are what the
+    client sent, echoed by inspect.
+    """
+
+    id: str
+    name: str
+    created_at: int
+    subnets: tuple[Subnet, ...]
+    internal: bool = False
+    ipv6: bool = False
+    labels: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def short_id(self) -> str:
+        """The first twelve digits, as every listing shows them."""
+        return self.id[:12]
+
+
+@dataclass(frozen=True, slots=True)
+class PortBinding:
+    """A port of the host that leads to one of a container. ``host_ip`` empty is every address.
+
+    ``host_port`` is 0 in what a user asked for who leaves the choice to linwin, never in an
+    :class:`Attachment`.
+    """
+
+    container_port: int
+    protocol: Protocol
+    host_ip: str = ""
+    host_port: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointSpec:
+    """A container in a network as its user asked for it; empty is for linwin to choose.
+
+    ``network`` is a name or id. ``aliases`` are further DNS names in that network.
+    """
+
+    network: str
+    aliases: tuple[str, ...] = ()
+    ipv4: str = ""
+    ipv6: str = ""
+    mac: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """One NIC of one container that runs or is being started: all that the host has to know of it.
+
+    ``id`` (64 hexadecimal digits) is docker's EndpointID. Addresses are without a prefix
+    length, ``ipv6`` empty where its network has none. ``names`` are what the container is
+    called in this network: its name, short id, aliases. ``ports`` are published here.
+    ``uid`` is the host user of the container's machine.
+    """
+
+    id: str
+    network_id: str
+    container_id: str
+    mac: str
+    ipv4: str
+    ipv6: str = ""
+    names: tuple[str, ...] = ()
+    ports: tuple[PortBinding, ...] = ()
+    uid: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class HostNetworks:
+    """Everything that is to exist on the host: what :meth:`Networks.apply` makes true."""
+
+    networks: tuple[Network, ...] = ()
+    attachments: tuple[Attachment, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Interface:
+    """One NIC as a guest's agent configures it.
+
+    Addresses carry their prefix length (``172.20.0.2/16``). ``gateway4`` and ``gateway6`` are
+    empty where there is no way out. ``dns`` are servers, ``search`` domains.
+    """
+
+    mac: str
+    addresses: tuple[str, ...]
+    gateway4: str = ""
+    gateway6: str = ""
+    dns: tuple[str, ...] = ()
+    search: tuple[str, ...] = ()
+    mtu: int = 1500
