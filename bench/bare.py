@@ -16,8 +16,10 @@ class BareGuest:
     """A guest started with a copied command line; every call blocks. ``files`` it inherits."""
 
     def __init__(self, argv: list[str], overlay: Path, folder: Path, files: tuple[int, ...] = ()) -> None:
-        self.folder, self.overlay = folder, overlay
-        self.process = subprocess.Popen([*rewire(argv, folder)], stdin=subprocess.DEVNULL, pass_fds=files)
+        self.folder = folder
+        self.process = subprocess.Popen(
+            [*rewire(argv, folder, overlay)], stdin=subprocess.DEVNULL, pass_fds=files
+        )
         self.monitor, self.agent = (self.connect(name) for name in ("monitor", "agent"))
         self.lines = self.monitor.makefile("r")
         self.qmp("qmp_capabilities")
@@ -70,20 +72,11 @@ class BareGuest:
         return data
 
     def start(self, command: tuple[str, ...]) -> None:
-        """Hello, plug C:, prepare and exec."""
+        """Hello, prepare and exec."""
         self.agent.sendall(b"\xff" * 65536)
         self.send(1, 0, {"session": "bare", "version": 1})
         while json.loads(self.receive(1, 0)).get("session") != "bare":
             pass
-        self.qmp(
-            "blockdev-add",
-            driver="qcow2",
-            **{"node-name": "c"},
-            file={"driver": "file", "filename": str(self.overlay)},
-        )
-        self.qmp(
-            "device_add", driver="virtio-blk-pci", id="c-device", bus="port0", drive="c", serial="linwin-c"
-        )
         self.request(
             1, {"op": "prepare", "hostname": "bare", "c_serial": "linwin-c", "time_ns": time.time_ns()}
         )
@@ -120,13 +113,15 @@ class BareGuest:
         self.agent.close()
 
 
-def rewire(argv: list[str], folder: Path) -> list[str]:
+def rewire(argv: list[str], folder: Path, disk: Path) -> list[str]:
     """The command line with sockets and files of its own instead of inherited descriptors."""
     words = []
+    medium = {"driver": "qcow2", "file": {"driver": "file", "filename": str(disk)}}
+    c_node = json.dumps({"driver": "raw", "node-name": "c", "file": medium})
     for word in argv:
         word = re.sub(r"socket,id=(\w+),fd=\d+", rf"socket,id=\1,path={folder}/\1", word)
         word = re.sub(r"file,id=console,path=[^,]+", f"file,id=console,path={folder}/console", word)
-        words.append(word)
+        words.append(c_node if '"node-name": "c"' in word else word)
     while "-add-fd" in words:
         at = words.index("-add-fd")
         del words[at : at + 2]

@@ -167,7 +167,7 @@ async def _start(spec: MachineSpec, accelerator: Accelerator) -> asyncio.subproc
         argv = arguments(describe(spec, accelerator, Descriptors(monitor, agent, console)))
         for number, (name, file) in enumerate(zip(PORTS, ports, strict=True)):
             # A controller each: those behind one share an interrupt, which wakes them all.
-            controller = {"driver": "virtio-serial-pci", "id": f"serial-{name}", "addr": hex(5 + number)}
+            controller = {"driver": "virtio-serial-pci", "id": f"serial-{name}", "addr": hex(6 + number)}
             device = {"driver": "virtserialport", "bus": f"serial-{name}.0", "nr": 1, "chardev": name}
             argv += ["-chardev", f"socket,id={name},fd={file},server=on,wait=off"]
             argv += ["-device", json.dumps({**controller, "bus": "pcie.0", "max_ports": 2})]

@@ -6,9 +6,6 @@ script in bare.py, which says to the guest just what must be said. Both guests d
 the same work.
 
     scripts/bench start [--runs 3]
-
-With a daemon that has a pool (docs/configuration.md), the figures of restored starts are
-those of pooled ones as long as guests wait, and there is one more that waits for them.
 """
 
 from __future__ import annotations
@@ -111,17 +108,6 @@ def to_spawn(*options: str) -> float:
     return elapsed
 
 
-def has_pool() -> bool:
-    return "  Pool: " in linwin("info")
-
-
-def pooled_to_spawn() -> float:
-    """The same, with a guest that waits."""
-    while "  Pool: 0 of" in linwin("info"):
-        time.sleep(0.1)  # nothing tells that the pool is filled; this is not measured
-    return to_spawn()
-
-
 def at_once() -> float:
     with ThreadPoolExecutor(AT_ONCE) as pool:
         return timed(lambda: list(pool.map(lambda _: whole(), range(AT_ONCE))))
@@ -146,7 +132,7 @@ def bare_first_byte(cold: Learnt) -> float:
 
 
 def bare_restored(warm: Learnt, frozen: Frozen) -> float:
-    """The overlay, QEMU, the restore, the plug, one exec, and the end of QEMU."""
+    """The overlay, QEMU, the restore, one exec, and the end of QEMU."""
     start = time.monotonic()
     state = frozen.open_state()
     argv = [re.sub(r"/proc/self/fd/\d+", f"/proc/self/fd/{frozen.ram}", word) for word in warm.argv]
@@ -180,10 +166,6 @@ def main() -> None:
         ("restored start to spawn, against cold", 1 / 20, to_spawn, lambda: to_spawn("--cold")),
         (f"{AT_ONCE} restored at once, against in sequence", 0.9, at_once, in_sequence),
     ]
-    if has_pool():
-        measured.append(
-            ("pooled start to spawn, against cold", 1 / 20, pooled_to_spawn, lambda: to_spawn("--cold"))
-        )
     met = True
     for name, target, ours, peer in measured:
         mine, other = in_turn(runs, ours, peer)

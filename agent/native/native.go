@@ -147,7 +147,7 @@ func (g Guest) started() ([]usage.Process, error) {
 func (Guest) Warm() error { return nil }
 
 // Rehearse implements session.Guest: a program of Linux starts fast the first time, too.
-func (Guest) Rehearse() error { return nil }
+func (Guest) Rehearse(wire.Rehearsal) error { return nil }
 
 // Prepare implements session.Guest.
 func (Guest) Prepare(wire.Preparation) error { return nil }

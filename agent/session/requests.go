@@ -112,7 +112,13 @@ func (s *Server) answer(c call, response wire.Response) {
 
 func warm(s *Server, _ call) (any, error) { return nil, s.Guest.Warm() }
 
-func rehearse(s *Server, _ call) (any, error) { return nil, s.Guest.Rehearse() }
+func rehearse(s *Server, c call) (any, error) {
+	var r wire.Rehearsal
+	if err := wire.Decode(c.payload, &r); err != nil {
+		return nil, err
+	}
+	return nil, s.Guest.Rehearse(r)
+}
 
 func prepare(s *Server, c call) (any, error) {
 	var p wire.Preparation

@@ -26,8 +26,8 @@ const (
 type Guest interface {
 	// Warm starts what every container will need, before there is one.
 	Warm() error
-	// Rehearse has a guest that is restored do once what its first program will.
-	Rehearse() error
+	// Rehearse has a guest that is restored do once what it will for its container.
+	Rehearse(wire.Rehearsal) error
 	// Prepare makes the guest into one container.
 	Prepare(wire.Preparation) error
 	// Shutdown leaves the disk clean. Every process has ended by then.

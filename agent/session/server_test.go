@@ -61,7 +61,7 @@ func (p printer) Signal(string) error {
 type nothing struct{}
 
 func (nothing) Warm() error                    { return nil }
-func (nothing) Rehearse() error                { return nil }
+func (nothing) Rehearse(wire.Rehearsal) error  { return nil }
 func (nothing) Prepare(wire.Preparation) error { return nil }
 func (nothing) Shutdown() error                { return nil }
 

@@ -35,7 +35,7 @@ var (
 func (*Guest) Warm() error { return nil }
 
 // Rehearse implements session.Guest. No Windows guest waits for its container.
-func (*Guest) Rehearse() error { return nil }
+func (*Guest) Rehearse(wire.Rehearsal) error { return nil }
 
 // SetClock implements session.Clock.
 func (*Guest) SetClock(timeNS int64) (aheadNS int64, err error) {

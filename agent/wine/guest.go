@@ -27,14 +27,15 @@ import (
 
 // What the root disk holds, and where the agent puts things.
 const (
-	wineLoader   = "/usr/lib/wine/wine64"
-	wineServer   = "/usr/lib/wine/wineserver64"
-	launcher     = "/usr/lib/linwin/linwin-launch.exe"
-	frozenPrefix = "/usr/share/linwin/prefix"
-	utf8Locale   = "/usr/lib/locale/C.utf8" // of Debian's libc-bin
-	prefix       = "/run/prefix"
-	cMount       = "/run/c"
-	execFolder   = "/run/linwin/exec"
+	wineLoader     = "/usr/lib/wine/wine64"
+	wineServer     = "/usr/lib/wine/wineserver64"
+	launcher       = "/usr/lib/linwin/linwin-launch.exe"
+	frozenPrefix   = "/usr/share/linwin/prefix"
+	utf8Locale     = "/usr/lib/locale/C.utf8" // of Debian's libc-bin
+	prefix         = "/run/prefix"
+	cMount         = "/run/c"
+	rehearsalMount = "/run/rehearsal"
+	execFolder     = "/run/linwin/exec"
 	// hiveFolder is where C: keeps the registry between runs, in any case.
 	hiveFolder = "Windows/System32/config/linwin"
 )
@@ -83,7 +84,7 @@ func (g *Guest) Prepare(p wire.Preparation) error {
 	if err := identify(p); err != nil {
 		return err
 	}
-	if err := mountC(p.CSerial); err != nil {
+	if err := mount(p.CSerial, cMount); err != nil {
 		return err
 	}
 	g.prepared, g.mounted = true, true
@@ -98,7 +99,7 @@ func (g *Guest) loadRegistry(hostname string) error {
 			return err
 		}
 	}
-	folder, err := onC(hiveFolder)
+	folder, err := below(cMount, hiveFolder)
 	if err != nil {
 		return err
 	}
@@ -142,24 +143,24 @@ func identify(p wire.Preparation) error {
 	return boot.Reseed(p.Entropy)
 }
 
-// mountC mounts the plugged disk. windows_names, because ntfs3 would make a
+// mount mounts the disk that is C:. windows_names, because ntfs3 would make a
 // file out of the name of a stream or a device. No nocase, since in 6.12 each
 // look-up in another case than the file's fails and marks the volume dirty; Wine
 // finds names in any case by itself. No force: a dirty volume is the host's to
 // repair. sparse, prealloc and acl would change what files look like.
-func mountC(serial string) error {
+func mount(serial, folder string) error {
 	disk, err := device.Disk(serial, diskTimeout)
 	if err != nil {
 		return wire.Errorf(wire.Unavailable, "find the C: disk: %v", err)
 	}
-	if err := os.MkdirAll(cMount, 0o755); err != nil {
+	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return err
 	}
 	options := "iocharset=utf8,windows_names,discard"
-	if err := syscall.Mount(disk, cMount, "ntfs3", syscall.MS_NOATIME, options); err != nil {
+	if err := syscall.Mount(disk, folder, "ntfs3", syscall.MS_NOATIME, options); err != nil {
 		return wire.Errorf(wire.Unavailable, "mount C: from %s: %v", disk, err)
 	}
-	log.Printf("C: is %s (%s)", disk, serial)
+	log.Printf("%s is %s (%s)", folder, disk, serial)
 	return nil
 }
 
@@ -281,7 +282,7 @@ func syncC() error {
 }
 
 func saveHives() error {
-	folder, err := onC(hiveFolder)
+	folder, err := below(cMount, hiveFolder)
 	if err != nil {
 		return err
 	}
@@ -293,13 +294,13 @@ func saveHives() error {
 	return nil
 }
 
-// onC finds a folder on C: whatever the case of its names, which is Windows' or
-// Wine's, and makes what is missing.
-func onC(path string) (string, error) {
-	if info, err := os.Stat(filepath.Join(cMount, path)); err == nil && info.IsDir() {
-		return filepath.Join(cMount, path), nil // as the template spells it: there is no folder to read
+// below finds a folder on a mounted C: whatever the case of its names, which is Windows'
+// or Wine's, and makes what is missing.
+func below(mount, path string) (string, error) {
+	if info, err := os.Stat(filepath.Join(mount, path)); err == nil && info.IsDir() {
+		return filepath.Join(mount, path), nil // as the template spells it: there is no folder to read
 	}
-	found := cMount
+	found := mount
 	for _, name := range strings.Split(path, "/") {
 		entries, err := os.ReadDir(found)
 		if err != nil {

@@ -3,11 +3,13 @@
 package wine
 
 import (
+	"errors"
 	"fmt"
 	"log"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"linwin/agent/wire"
@@ -61,12 +63,28 @@ func (g *Guest) Warm() error {
 }
 
 // Rehearse implements session.Guest: what an emulator has met once it has
-// translated, and the guest's first program starts sooner for it.
-func (g *Guest) Rehearse() error {
+// translated, and the guest is prepared and its first program starts sooner for it.
+func (g *Guest) Rehearse(r wire.Rehearsal) error {
 	if g.frozen == nil || g.prepared {
 		return wire.Errorf(wire.Invalid, "the guest is not one that waits for a container")
 	}
+	if err := g.rehearseDisk(r.CSerial); err != nil {
+		return fmt.Errorf("rehearse with the disk %s: %w", r.CSerial, err)
+	}
 	return g.Kind.rehearse()
+}
+
+// rehearseDisk mounts C: aside, reads the registry in it, and leaves nothing of it in
+// the kernel's cache: the host is about to put another disk in its place.
+func (g *Guest) rehearseDisk(serial string) error {
+	if err := mount(serial, rehearsalMount); err != nil {
+		return err
+	}
+	folder, err := below(rehearsalMount, hiveFolder)
+	if err == nil {
+		_, err = g.frozen.changes(folder)
+	}
+	return errors.Join(err, syscall.Unmount(rehearsalMount, 0))
 }
 
 func makeStandIn() error {
@@ -96,7 +114,7 @@ func makeStandIn() error {
 // Wine is ended and must be started anew.
 func (g *Guest) rewarm(hostname string) (bool, error) {
 	began := time.Now()
-	folder, err := onC(hiveFolder)
+	folder, err := below(cMount, hiveFolder)
 	if err != nil {
 		return false, err
 	}

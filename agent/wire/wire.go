@@ -88,6 +88,11 @@ type Preparation struct {
 	Entropy  []byte `json:"entropy"` // base64 in JSON
 }
 
+// Rehearsal is the rehearse request: the disk to rehearse with, which is C:'s device.
+type Rehearsal struct {
+	CSerial string `json:"c_serial"`
+}
+
 // Streams names the session's streams of one process. Stdin is 0 for none.
 // Window is the credit that stdout and stderr start with, in bytes.
 type Streams struct {

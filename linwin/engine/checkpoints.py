@@ -29,7 +29,7 @@ MAKER = "checkpoint"
 
 
 def guest_spec(
-    template: Template, *, id: str, memory: int, cpus: int, run_dir: Path, uid: int
+    template: Template, *, id: str, memory: int, cpus: int, run_dir: Path, uid: int, c_disk: Path
 ) -> MachineSpec:
     """A machine that boots from a template. ``memory`` in MiB and ``cpus`` are 0 for the defaults."""
     return MachineSpec(
@@ -43,6 +43,7 @@ def guest_spec(
         run_dir=run_dir,
         uid=uid,
         template=template.digest,
+        c_disk=c_disk,
     )
 
 
@@ -78,7 +79,7 @@ class Checkpoints:
             if await self._engine.rooms.machine.has_checkpoint(spec):
                 return None
             try:
-                made = await self._make(spec, report)
+                made = await self._make(template, spec, report)
             except OSError as error:
                 raise Unavailable(f"the checkpoint could not be made: {error}") from error
         self._engine.pool.refill()
@@ -103,6 +104,7 @@ class Checkpoints:
             await machine.quit()
         if run_dir.exists():
             await asyncio.to_thread(shutil.rmtree, run_dir)
+        scratch_disk(run_dir).unlink(missing_ok=True)
 
     async def close(self) -> None:
         """Give up what is under way."""
@@ -128,15 +130,24 @@ class Checkpoints:
     def _spec(self, template: Template, memory: int, cpus: int) -> MachineSpec:
         paths = self._engine.paths
         return guest_spec(
-            template, id=MAKER, memory=memory, cpus=cpus, run_dir=paths.freezing, uid=maker_uid(paths.tag)
+            template,
+            id=MAKER,
+            memory=memory,
+            cpus=cpus,
+            run_dir=paths.freezing,
+            uid=maker_uid(paths.tag),
+            c_disk=scratch_disk(paths.freezing),
         )
 
-    async def _make(self, spec: MachineSpec, report: Report) -> Checkpoint:
+    async def _make(self, template: Template, spec: MachineSpec, report: Report) -> Checkpoint:
         rooms = self._engine.rooms
         report(Progress("Booting a guest to be frozen", id="checkpoint"))
         await asyncio.to_thread(_make_folder, spec.run_dir)
         async with self._engine.admission.admitted(spec), AsyncExitStack() as undo:
             undo.callback(shutil.rmtree, spec.run_dir)
+            scratch = scratch_disk(spec.run_dir)
+            undo.callback(scratch.unlink, missing_ok=True)
+            await rooms.disks.overlay(template.c_disk, scratch, uid=spec.uid)
             mold = await rooms.machine.mold(spec)
             undo.push_async_callback(mold.quit)
             guest = await rooms.guest.connect(mold, timeout=HELLO_TIMEOUT[await rooms.machine.accelerator()])
@@ -156,6 +167,14 @@ class Checkpoints:
         except LinwinError as error:
             self._failed.add(wanted)
             logger.warning("no checkpoint of the template %s was made: %s", template.name, error)
+
+
+def scratch_disk(run_dir: Path) -> Path:
+    """What stands for C: in a guest that has no container yet.
+
+    It lies beside the run folder, which the host user of its machine may not enter.
+    """
+    return run_dir.with_suffix(".qcow2")
 
 
 def _make_folder(run_dir: Path) -> None:

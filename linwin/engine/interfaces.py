@@ -231,8 +231,8 @@ class Machine(Protocol):
     def exited(self) -> asyncio.Future[MachineExit]:
         """Resolves when the machine's process has ended, for whatever reason."""
 
-    async def plug_disk(self, image: Path, serial: str) -> None:
-        """Hot-plug a qcow2 disk whose serial number the guest will see."""
+    async def insert_disk(self, image: Path) -> None:
+        """Exchange the qcow2 behind C:, once, while the guest is halted and has not mounted it."""
 
     async def plug_nic(self, tap: int, nic_id: str, mac: str) -> None:
         """Hot-plug a NIC on an open file of a tap, which stays the caller's to close.
@@ -348,11 +348,14 @@ class Guest(Protocol):
     async def warm(self) -> None:
         """Start what every container needs, before the guest is frozen. At most once, before prepare."""
 
-    async def rehearse(self) -> None:
-        """Have a restored guest do once what its first program will, so that an emulator knows it."""
+    async def rehearse(self, c_serial: str) -> None:
+        """Have a restored guest do once what it will for its container, so that an emulator knows it.
+
+        The disk of that serial number is mounted, read and unmounted.
+        """
 
     async def prepare(self, preparation: Preparation) -> None:
-        """Mount the plugged C:, load its registry, set name, clock and random numbers."""
+        """Mount C:, load its registry, set name, clock and random numbers."""
 
     async def connect_interface(self, interface: Interface) -> None:
         """Configure a NIC that was plugged in while the container runs. Raises Unavailable."""

@@ -18,13 +18,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from linwin.engine.checkpoints import guest_spec
+from linwin.engine.checkpoints import guest_spec, scratch_disk
 from linwin.engine.create import free_uid
 from linwin.engine.interfaces import Guest, Machine
 from linwin.engine.power import RESTORED_TIMEOUT
 from linwin.errors import LinwinError
 from linwin.model.container import Container
-from linwin.model.machine import MachineSpec
+from linwin.model.machine import C_SERIAL, MachineSpec
 from linwin.model.pool import PoolPlan
 from linwin.model.template import Template
 
@@ -75,13 +75,13 @@ class Pool:
         if not folder.exists():
             return
         nothing = Path()
-        for run_dir in await asyncio.to_thread(lambda: list(folder.iterdir())):
+        for run_dir in await asyncio.to_thread(_run_dirs, folder):
             spec = MachineSpec(run_dir.name, nothing, nothing, "", nothing, memory=0, cpus=0, run_dir=run_dir)
             machine = await self._engine.rooms.machine.adopt(spec, 0)
             if machine is not None:
                 await machine.quit()
             try:
-                await asyncio.to_thread(shutil.rmtree, run_dir)
+                await asyncio.to_thread(_remove, run_dir)
             except OSError as error:  # what lies there by mistake must not keep the daemon from starting
                 logger.warning("the pool of an earlier daemon left %s: %s", run_dir, error)
 
@@ -99,8 +99,8 @@ class Pool:
             try:
                 async with AsyncExitStack() as steps:
                     steps.push_async_callback(self._end, pooled)
-                    await self._wake(pooled)
                     await self._give(pooled, container)
+                    await self._wake(pooled)
                     await undo.enter_async_context(steps.pop_all())
             except LinwinError as error:
                 logger.warning("a guest of the pool was of no use: %s", error.message)
@@ -137,17 +137,19 @@ class Pool:
         pooled.guest.rest(False)
 
     async def _give(self, pooled: Pooled, container: Container) -> None:
-        """Make the machine the container's: first by folder, where a new daemon finds it, then by user.
+        """Make the machine the container's: by folder, where a new daemon finds it, by user, by disk.
 
         A machine that could not be moved leaves the container the user that it had:
         what is restored instead runs as that one.
         """
-        engine, uid = self._engine, pooled.spec.uid
+        engine, uid, overlay = self._engine, pooled.spec.uid, self._engine.paths.overlay(container.id)
         await pooled.machine.move(engine.paths.machine(container.id))
         await engine.rooms.state.advance(
             container.id, "starting", pid=pooled.machine.pid, boot="restored", uid=uid
         )
-        await asyncio.to_thread(own, engine.paths.overlay(container.id), uid)
+        await asyncio.to_thread(own, overlay, uid)
+        await pooled.machine.insert_disk(overlay)
+        await asyncio.to_thread(_remove, pooled.spec.run_dir)
 
     async def _fill(self) -> None:
         try:
@@ -184,7 +186,9 @@ class Pool:
                 cpus=self.plan.cpus,
                 run_dir=run_dir,
                 uid=uid,
+                c_disk=scratch_disk(run_dir),
             )
+            await rooms.disks.overlay(template.c_disk, scratch_disk(run_dir), uid=uid)
             async with self._engine.admission.admitted(spec, spared=False):
                 machine = await rooms.machine.restore(spec)
                 if machine is None:
@@ -194,7 +198,7 @@ class Pool:
                     machine, timeout=RESTORED_TIMEOUT[await rooms.machine.accelerator()]
                 )
                 undo.push_async_callback(guest.close)
-                await guest.rehearse()
+                await guest.rehearse(C_SERIAL)
                 guest.rest(True)
                 await machine.pause()
             undo.pop_all()
@@ -222,6 +226,13 @@ def own(overlay: Path, uid: int) -> None:
         os.chown(overlay, uid, uid)
 
 
+def _run_dirs(pool: Path) -> set[Path]:
+    """Those of which anything is left: the folder or the disk beside it."""
+    return {path.with_suffix("") for path in pool.iterdir()}
+
+
 def _remove(run_dir: Path) -> None:
+    """Delete what a machine of the pool has on disk. Idempotent."""
     if run_dir.exists():
         shutil.rmtree(run_dir)
+    scratch_disk(run_dir).unlink(missing_ok=True)

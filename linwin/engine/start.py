@@ -22,7 +22,7 @@ from linwin.engine.power import Tell, power_on
 from linwin.errors import CommandNotExecutable, CommandNotFound, Conflict, LinwinError, Unavailable
 from linwin.model.container import Container, Status
 from linwin.model.guest import Preparation, ProcessSpec
-from linwin.model.machine import MachineSpec
+from linwin.model.machine import C_SERIAL, MachineSpec
 from linwin.model.template import Template
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-C_SERIAL = "linwin-c"
 ENTROPY = 64
 """Random bytes that each guest is given: twice what its generator holds."""
 
@@ -62,8 +61,6 @@ async def start(engine: Engine, container: Container, tell: Tell, *, by_hand: bo
         phases.mark("overlay")
         machine, guest = await power_on(engine, container, template, spec, undo, tell)
         phases.mark("guest")
-        await machine.plug_disk(overlay, C_SERIAL)
-        phases.mark("plug")
         await guest.prepare(
             Preparation(hostname(container), C_SERIAL, time.time_ns(), secrets.token_bytes(ENTROPY))
         )
@@ -184,6 +181,7 @@ def machine_spec(engine: Engine, container: Container, template: Template) -> Ma
         cpus=container.spec.cpus,
         run_dir=engine.paths.machine(container.id),
         uid=container.uid,
+        c_disk=engine.paths.overlay(container.id),
     )
 
 

@@ -63,10 +63,10 @@ class AgentGuest:
         if isinstance(answer, Failure):
             raise answer.error()
 
-    async def rehearse(self) -> None:
+    async def rehearse(self, c_serial: str) -> None:
         if "rehearse" not in self.hello.capabilities:
             return  # it will only start its first program more slowly
-        answer = await self._session.request("rehearse", timeout=PREPARE_TIMEOUT)
+        answer = await self._session.request("rehearse", timeout=PREPARE_TIMEOUT, c_serial=c_serial)
         if isinstance(answer, Failure):
             raise answer.error()
 

@@ -10,6 +10,7 @@ pcie.0 addr  device
 0x02         virtio-serial, port ``org.linwin.agent.0``
 0x03         virtio-blk, the template's root disk, read-only
 0x04         virtio-rng
+0x05         virtio-blk, the disk that is C:, where the machine has one
 0x10 …       ``spare_ports`` root ports; pcie.0 itself refuses hot-plug
 ===========  ==================================================================
 """
@@ -22,15 +23,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from linwin.errors import InvalidRequest
-from linwin.model.machine import MachineSpec
+from linwin.model.machine import C_SERIAL, MachineSpec
 
 Accelerator = Literal["kvm", "tcg"]
 
 AGENT_PORT = "org.linwin.agent.0"
 ROOT_SERIAL = "linwin-root"
 
-# virtio-blk cuts longer serial numbers off (VIRTIO 1.2, 5.2.6: 20 bytes).
-_LONGEST_SERIAL = 20
+C_NODE = "c"
 _FIRST_PORT_ADDRESS = 0x10
 _MOST_PORTS = 0x1F - _FIRST_PORT_ADDRESS  # 0x1f is the chipset's
 
@@ -102,6 +102,7 @@ class Domain:
     initrd: Path
     cmdline: str
     root_disk: Path
+    c_disk: Path | None
     spare_ports: int
     descriptors: Descriptors
     ram: Ram | None = None
@@ -135,6 +136,7 @@ def describe(
         # A guest that panics reboots at once, which -no-reboot turns into QEMU's exit.
         cmdline=f"{spec.cmdline} panic=-1{_CMDLINES[accelerator]}",
         root_disk=spec.root_disk,
+        c_disk=spec.c_disk,
         spare_ports=spec.spare_ports,
         descriptors=descriptors,
         ram=ram,
@@ -178,8 +180,16 @@ def port_name(index: int) -> str:
     return f"port{index}"
 
 
-def disk_node(image: Path, serial: str) -> dict[str, Any]:
-    """Arguments of ``blockdev-add`` for a writable qcow2.
+def c_node(medium: dict[str, Any] | str) -> dict[str, Any]:
+    """The node that C:'s device reads and writes, over its medium: the name of a node, or a new one.
+
+    It does nothing but stay when the medium is exchanged.
+    """
+    return {"driver": "raw", "node-name": C_NODE, "discard": "unmap", "file": medium}
+
+
+def medium_node(image: Path) -> dict[str, Any]:
+    """A writable qcow2, without the name that ``blockdev-add`` wants.
 
     The page cache is used, since all guests of a chain read the same backing
     files; flushes go to the disk, since a guest's sync has to mean something:
@@ -187,43 +197,15 @@ def disk_node(image: Path, serial: str) -> dict[str, Any]:
     """
     return {
         "driver": "qcow2",
-        "node-name": disk_id(serial),
         "discard": "unmap",
         "detect-zeroes": "unmap",
         "file": {
             "driver": "file",
-            "node-name": f"{disk_id(serial)}-file",
             "filename": str(image),
             "discard": "unmap",
             "cache": {"direct": False, "no-flush": False},
         },
     }
-
-
-def disk_device(serial: str, port: str) -> dict[str, Any]:
-    """Arguments of ``device_add`` for the disk of that serial number.
-
-    A failing host disk is reported to the guest: the default for a full one is
-    to pause the machine, and nobody would come to wake it.
-    """
-    return {
-        "driver": "virtio-blk-pci",
-        "id": f"{disk_id(serial)}-device",
-        "bus": port,
-        "drive": disk_id(serial),
-        "serial": serial,
-        "werror": "report",
-        "rerror": "report",
-    }
-
-
-def disk_id(serial: str) -> str:
-    """The name of a plugged disk in QEMU. Raises InvalidRequest for an unusable serial number."""
-    if not serial.replace("-", "").isalnum() or not serial.isascii() or len(serial) > _LONGEST_SERIAL:
-        raise InvalidRequest(
-            f"{serial!r} is no serial number: 1 to {_LONGEST_SERIAL} letters, digits and dashes are"
-        )
-    return f"disk-{serial}"
 
 
 def _characters(descriptors: Descriptors) -> list[str]:
@@ -245,6 +227,7 @@ def _devices(domain: Domain) -> list[str]:
         *_device("virtio-blk-pci", drive="root", serial=ROOT_SERIAL, **_at(0x03)),
         *("-object", json.dumps({"qom-type": "rng-builtin", "id": "entropy"})),
         *_device("virtio-rng-pci", rng="entropy", **_at(0x04)),
+        *(() if domain.c_disk is None else _c_disk(domain.c_disk)),
         *_device("vmgenid", guid="auto"),
         *(word for index in range(domain.spare_ports) for word in _port(index)),
     ]
@@ -267,6 +250,15 @@ def _root_node(image: Path) -> dict[str, Any]:
         "read-only": True,
         "cache": {"direct": False, "no-flush": False},
     }
+
+
+def _c_disk(image: Path) -> list[str]:
+    # A failing host disk is reported to the guest: the default for a full one is to pause
+    # the machine, and nobody would come to wake it.
+    device = _device(
+        "virtio-blk-pci", drive=C_NODE, serial=C_SERIAL, werror="report", rerror="report", **_at(0x05)
+    )
+    return ["-blockdev", json.dumps(c_node(medium_node(image))), *device]
 
 
 def _port(index: int) -> tuple[str, str]:

@@ -214,7 +214,8 @@ def _key(spec: MachineSpec, accelerator: Accelerator) -> str:
 
 def _describe(spec: MachineSpec, accelerator: Accelerator) -> Domain:
     """The machine without what differs between the clones of one checkpoint."""
-    return describe(replace(spec, id=""), accelerator, Descriptors(0, 0, 0))
+    c_disk = spec.c_disk and Path("c")
+    return describe(replace(spec, id="", c_disk=c_disk), accelerator, Descriptors(0, 0, 0))
 
 
 def _start(

@@ -23,6 +23,9 @@ QUIT_SECONDS = 5.0
 """How long QEMU may take to end itself before it is killed."""
 
 _TRIM_SECONDS = 10.0
+_INSERTED = "inserted"
+"""The name of a medium that took the place of C:'s first one."""
+
 _ENDPOINTS = (paths.AGENT_SOCKET, paths.MONITOR_SOCKET, paths.PID_FILE)
 
 _log = logging.getLogger(__name__)
@@ -70,21 +73,17 @@ class QemuMachine:
         except TimeoutError as error:
             raise Unavailable(f"the monitor of {self._name} did not answer within {timeout:g} s") from error
 
-    async def plug_disk(self, image: Path, serial: str) -> None:
-        """Hot-plug a qcow2 into the first free port.
+    async def insert_disk(self, image: Path) -> None:
+        """Put another qcow2 behind C:, once, while the guest is halted and has nothing mounted of it.
 
-        Raises Conflict when no port is free, Unavailable in QEMU's words when
-        it refuses; nothing of the disk is left in the machine then.
+        Raises Unavailable in QEMU's words when it refuses; the disk that was there is still there then.
         """
-        node = domain.disk_node(image, serial)
-        async with self._plugging:
-            port = await self._free_port()
-            await self._execute("blockdev-add", node)
-            try:
-                await self._execute("device_add", domain.disk_device(serial, port))
-            except LinwinError:
-                await self._execute("blockdev-del", {"node-name": node["node-name"]})
-                raise
+        await self._execute("blockdev-add", {"node-name": _INSERTED, **domain.medium_node(image)})
+        try:
+            await self._execute("blockdev-reopen", {"options": [domain.c_node(_INSERTED)]})
+        except LinwinError:
+            await self._execute("blockdev-del", {"node-name": _INSERTED})
+            raise
 
     async def plug_nic(self, tap: int, nic_id: str, mac: str) -> None:
         raise Unavailable("this version of linwin plugs no NICs")

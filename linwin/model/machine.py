@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+C_SERIAL = "linwin-c"
+"""The serial number of the disk that is C:, by which a guest knows it."""
+
 
 @dataclass(frozen=True, slots=True)
 class MachineSpec:
@@ -15,7 +18,8 @@ class MachineSpec:
     log and pid file live there under the names in :mod:`linwin.paths`. ``uid`` is
     the host user QEMU runs as (0: the daemon's own).
     ``spare_ports`` is the number of empty hot-plug ports. ``template`` is the digest
-    of what boots, by which a checkpoint of it is known.
+    of what boots, by which a checkpoint of it is known. ``c_disk`` is a qcow2, which the
+    machine writes; every one of a template has the same size. None is a machine without.
     """
 
     id: str
@@ -29,6 +33,7 @@ class MachineSpec:
     uid: int = 0
     spare_ports: int = 4
     template: str = ""
+    c_disk: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

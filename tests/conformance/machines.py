@@ -12,7 +12,6 @@ import json
 import re
 import secrets
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -20,10 +19,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from linwin.guest import AgentGuest, AgentGuests, GuestProcess
+from linwin.machine.domain import C_NODE, c_node, medium_node
 from linwin.model.guest import Preparation, ProcessSpec
+from linwin.model.machine import C_SERIAL
 from tests.vm.conftest import GUEST_TIMEOUT, Linwin
 
 from .steady import steady
@@ -68,11 +68,11 @@ def booted(linwin: Linwin, folder: Path, subject: Path) -> Iterator[Guest]:
     argv, disk = _learn(linwin, folder)
     guest = Guest(folder)
     with subprocess.Popen(
-        [*_rewire(argv, folder), *_second_port(folder / "second")], stdin=subprocess.DEVNULL
+        [*_rewire(argv, folder, disk), *_second_port(folder / "second")], stdin=subprocess.DEVNULL
     ) as qemu:
         try:
-            with _monitor(folder / "monitor") as monitor:
-                asyncio.run(_prepare(guest, monitor, disk))
+            _wait_for(folder / "agent")
+            asyncio.run(_prepare(guest))
             with steady(folder / "second", folder / "windows"):
                 yield guest
         finally:
@@ -114,9 +114,10 @@ def _learn(linwin: Linwin, folder: Path) -> tuple[list[str], Path]:
     return argv, disk
 
 
-def _rewire(argv: list[str], folder: Path) -> list[str]:
+def _rewire(argv: list[str], folder: Path, disk: Path) -> list[str]:
     """The command line with sockets and files in a folder instead of inherited descriptors."""
     words = []
+    argv[argv.index(_c_node(argv))] = json.dumps(c_node(medium_node(disk)))
     for word in argv:
         word = re.sub(r"socket,id=(\w+),fd=\d+", rf"socket,id=\1,path={folder}/\1", word)
         words.append(re.sub(r"file,id=console,path=[^,]+", f"file,id=console,path={folder}/console", word))
@@ -124,53 +125,29 @@ def _rewire(argv: list[str], folder: Path) -> list[str]:
     return words[:at] + words[at + 2 :]
 
 
+def _c_node(argv: list[str]) -> str:
+    return next(word for word in argv if f'"node-name": "{C_NODE}"' in word)
+
+
 def _second_port(path: Path) -> list[str]:
     return [
         *("-chardev", f"socket,id=second,path={path},server=on,wait=off"),
-        *("-device", "virtio-serial-pci,id=serial2,max_ports=2,bus=pcie.0,addr=0x5,disable-legacy=on"),
+        *("-device", "virtio-serial-pci,id=serial2,max_ports=2,bus=pcie.0,addr=0x6,disable-legacy=on"),
         *("-device", f"virtserialport,bus=serial2.0,nr=1,chardev=second,name={SECOND_PORT}"),
     ]
 
 
-class Monitor:
-    """As much of QMP as plugging a disk takes."""
-
-    def __init__(self, connection: socket.socket) -> None:
-        self._connection = connection
-        self._lines = connection.makefile("r")
-
-    def execute(self, command: str, **arguments: Any) -> None:
-        self._connection.sendall(json.dumps({"execute": command, "arguments": arguments}).encode())
-        while not {"return", "error"} & (answer := json.loads(self._lines.readline())).keys():
-            pass
-        assert "return" in answer, answer
-
-    def close(self) -> None:
-        self._lines.close()
-
-
-@contextmanager
-def _monitor(path: Path) -> Iterator[Monitor]:
+def _wait_for(path: Path) -> None:
     deadline = time.monotonic() + 60
     while not path.exists():
-        assert time.monotonic() < deadline, "QEMU made no monitor"
+        assert time.monotonic() < deadline, f"QEMU made no {path.name}"
         time.sleep(0.01)  # QEMU binds it itself; there is no event to wait for
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.connect(str(path))
-        monitor = Monitor(connection)
-        monitor.execute("qmp_capabilities")
-        yield monitor
-        monitor.close()
 
 
-async def _prepare(guest: Guest, monitor: Monitor, disk: Path) -> None:
+async def _prepare(guest: Guest) -> None:
     """Make the guest one container, and start the Windows build, which outlives this session."""
     session = await AgentGuests().connect(guest.machine("agent"), timeout=GUEST_TIMEOUT)
-    file = {"driver": "file", "filename": str(disk)}
-    await asyncio.to_thread(monitor.execute, "blockdev-add", driver="qcow2", **{"node-name": "c"}, file=file)
-    plug = {"driver": "virtio-blk-pci", "id": "c-device", "bus": "port0", "drive": "c", "serial": "linwin-c"}
-    await asyncio.to_thread(monitor.execute, "device_add", **plug)
-    await session.prepare(Preparation("conformance", "linwin-c", time.time_ns(), b"entropy"))
+    await session.prepare(Preparation("conformance", C_SERIAL, time.time_ns(), b"entropy"))
     await _start_windows_build(session)
     await session.close()
 

@@ -167,6 +167,16 @@ def own_daemon() -> Iterator[Linwin]:
         yield linwin
 
 
+@pytest.fixture
+def pooled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Linwin]:
+    """A daemon that keeps one guest ready."""
+    settings = tmp_path / "linwin.toml"
+    settings.write_text("[pool]\nsize = 1\n")
+    monkeypatch.setenv("LINWIN_CONFIG", str(settings))
+    with daemon() as linwin:
+        yield linwin
+
+
 @pytest.fixture(scope="session")
 def test_programs(shared_daemon: Linwin, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """An image with the programs of ``tests/vm/programs`` in C:\\, of which nobody said who runs them."""

@@ -35,6 +35,10 @@ def test_a_bench_meets_its_target(linwin: Linwin, bench: str) -> None:
     assert done.returncode == (0 if NOT_REACHED.isdisjoint(figure["figure"] for figure in figures) else 1)
 
 
+def test_a_guest_that_waits_starts_at_once(pooled: Linwin) -> None:
+    test_a_bench_meets_its_target(pooled, "pool")
+
+
 def test_the_import_bench_at_a_small_size(tmp_path: Path) -> None:
     """What depends on no size is met; how fast we are beside the peers shows on large layers only."""
     script = REPOSITORY / "bench" / "import_layer.py"
@@ -60,7 +64,7 @@ def test_the_import_bench_at_a_small_size(tmp_path: Path) -> None:
 def test_every_bench_is_tried() -> None:
     shared = {"bare", "daemon", "figures", "layer_tar", "shared_guest"}
     scripts = {path.stem for path in (REPOSITORY / "bench").glob("*.py")} - shared
-    assert scripts == {"cli", "exec", "idle", "import_layer", "memory", "soak", "start", "stream"}
+    assert scripts == {"cli", "exec", "idle", "import_layer", "memory", "pool", "soak", "start", "stream"}
 
 
 def test_a_missed_target_is_not_met() -> None:

@@ -3,24 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
-from tests.vm.conftest import NANOSERVER, Linwin, daemon
+from tests.vm.conftest import NANOSERVER, Linwin
 
 PATIENCE = 120
-
-
-@pytest.fixture
-def pooled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Linwin]:
-    """A daemon that keeps one guest ready."""
-    settings = tmp_path / "linwin.toml"
-    settings.write_text("[pool]\nsize = 1\n")
-    monkeypatch.setenv("LINWIN_CONFIG", str(settings))
-    with daemon() as linwin:
-        yield linwin
 
 
 def waiting(linwin: Linwin) -> int:
@@ -28,7 +15,7 @@ def waiting(linwin: Linwin) -> int:
     end = time.monotonic() + PATIENCE
     while "  Pool: 1 of 1 guests ready\n" not in linwin.text("info"):
         assert time.monotonic() < end
-    (folder,) = (linwin.root / "pool").iterdir()
+    (folder,) = (path for path in (linwin.root / "pool").iterdir() if path.is_dir())
     return int((folder / "pid").read_text().split()[0])
 
 
@@ -53,3 +40,18 @@ def test_a_container_takes_the_guest_that_waits(pooled: Linwin) -> None:
     pooled("start", "pet")
     assert pooled.inspect("pet")["State"]["Pid"] != pid
     pooled("rm", "-f", "pet")
+
+
+def test_a_used_container_gets_its_own_disk_back(pooled: Linwin) -> None:
+    """The guest that waits has mounted and read another disk in the same drive."""
+    write = r"echo kept>C:\kept.txt & reg add HKLM\Software\Pet /v Name /d Mog >nul"
+    read = r"type C:\kept.txt & reg query HKLM\Software\Pet /v Name"
+    waiting(pooled)
+    pooled("run", "--name", "pet", NANOSERVER, "cmd", "/c", rf"if exist C:\kept.txt ({read}) else ({write})")
+    pid = waiting(pooled)
+    told = pooled.text("start", "-a", "pet")
+    assert told.startswith("kept")
+    assert "Mog" in told
+    assert pid not in pooled.guests()
+    pooled("rm", "pet")
+    assert waiting(pooled) != pid

@@ -5,6 +5,7 @@ To accept one: ``LINWIN_GOLDEN=write pytest tests/golden/machine``.
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import fields, replace
 from pathlib import Path
@@ -14,17 +15,17 @@ import pytest
 
 from linwin.errors import InvalidRequest
 from linwin.machine.domain import (
+    C_NODE,
     Accelerator,
     Descriptors,
     Domain,
     Ram,
     arguments,
+    c_node,
     describe,
-    disk_device,
-    disk_id,
-    disk_node,
+    medium_node,
 )
-from linwin.model.machine import MachineSpec
+from linwin.model.machine import C_SERIAL, MachineSpec
 
 HERE = Path(__file__).parent
 SPEC = MachineSpec(
@@ -38,6 +39,7 @@ SPEC = MachineSpec(
     run_dir=Path("/containers/01/machine"),
     uid=100_001,
     spare_ports=2,
+    c_disk=Path("/containers/01/c.qcow2"),
 )
 DESCRIPTORS = Descriptors(monitor=10, agent=11, console=12)
 
@@ -79,6 +81,7 @@ def test_every_field_of_a_domain_reaches_qemu(field: str) -> None:
         "kernel": Path("/other"),
         "initrd": Path("/other"),
         "root_disk": Path("/other"),
+        "c_disk": Path("/other"),
         "ram": Ram(30, shared=True),
         "clone": True,
     }
@@ -110,17 +113,16 @@ def test_the_port_addresses_stay_clear_of_the_chipset() -> None:
     assert not any('"addr": "0x1f"' in word for word in words)
 
 
-def test_a_plugged_disk_flushes_and_reports_a_full_host() -> None:
-    node = disk_node(Path("/containers/01/c.qcow2"), "linwin-c")
+def test_c_flushes_and_reports_a_full_host() -> None:
+    node = medium_node(Path("/containers/01/c.qcow2"))
     assert node["file"]["cache"] == {"direct": False, "no-flush": False}
-    device = disk_device("linwin-c", "port0")
-    assert (device["drive"], device["bus"], device["serial"]) == (node["node-name"], "port0", "linwin-c")
+    words = arguments(describe(SPEC, "tcg", DESCRIPTORS))
+    at = words.index(json.dumps(c_node(node)))
+    device = json.loads(words[at + 2])
+    assert (device["drive"], device["serial"]) == (C_NODE, C_SERIAL)
     assert (device["werror"], device["rerror"]) == ("report", "report")
 
 
-@pytest.mark.parametrize("serial", ["", "-", "a b", "x" * 21, "é", 'a","b":"'])
-def test_serial_numbers_that_qemu_or_virtio_would_change_are_refused(serial: str) -> None:
-    with pytest.raises(InvalidRequest) as caught:
-        disk_id(serial)
-    assert str(caught.value) == (f"{serial!r} is no serial number: 1 to 20 letters, digits and dashes are")
-    assert len(f"{disk_id('x' * 20)}-file") <= 31  # QEMU's limit for node names
+def test_a_machine_may_be_without_c() -> None:
+    words = arguments(describe(replace(SPEC, c_disk=None), "tcg", DESCRIPTORS))
+    assert not any(C_SERIAL in word for word in words)

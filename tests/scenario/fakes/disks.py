@@ -50,7 +50,8 @@ class FakeDisks:
 
     async def overlay(self, chain_end: Path, path: Path, *, uid: int) -> None:
         assert path_of(f"sha256:{chain_end.stem}") == chain_end
-        assert f"sha256:{chain_end.stem}" in self.chains, "the chain was pruned before it was used"
+        if chain_end.name != "c.qcow2":  # a template's own
+            assert f"sha256:{chain_end.stem}" in self.chains, "the chain was pruned before it was used"
         _write(path, b"\0" * OVERLAY_SIZE)
         self.overlays[path] = f"sha256:{chain_end.stem}"
 

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from linwin.engine.interfaces import Machine, Mold
 from linwin.errors import CommandNotExecutable, CommandNotFound, Unavailable
 from linwin.model.guest import Chunk, Preparation, ProcessSpec, StreamName
+from linwin.model.machine import C_SERIAL
 from linwin.model.network import Interface
 from linwin.model.usage import DiskUsage, NetworkUsage, ProcessInfo, Usage
 from tests.scenario.fakes.files import FakeFiles
@@ -188,12 +189,15 @@ class FakeGuest:
         assert not self.running, "a guest with processes in it was frozen"
         self.warmed = True
 
-    async def rehearse(self) -> None:
+    async def rehearse(self, c_serial: str) -> None:
+        assert c_serial == C_SERIAL
         assert self.prepared is None, "a container's guest was made to rehearse"
         self.rehearsed = True
 
     async def prepare(self, preparation: Preparation) -> None:
-        assert preparation.c_serial in self.machine.plugged, "C: is prepared before it was plugged"
+        assert preparation.c_serial == C_SERIAL
+        assert self.machine.disk is not None
+        assert self.machine.disk.name == "c.qcow2", "a container was prepared with another disk than its own"
         for interface in preparation.interfaces:
             await self.connect_interface(interface)
         self.prepared = preparation
@@ -249,8 +253,8 @@ class FakeGuest:
 
     @property
     def files(self) -> FakeFiles:
-        (overlay,) = self.machine.plugged.values()
-        return FakeFiles(overlay, open_in_a_guest=True)
+        assert self.machine.disk is not None
+        return FakeFiles(self.machine.disk, open_in_a_guest=True)
 
     async def shutdown(self, *, timeout: float) -> None:
         for process in self.running.values():

@@ -20,7 +20,8 @@ class FakeMachine:
         self.spec = spec
         self._pid = pid
         self._exited: asyncio.Future[MachineExit] = asyncio.get_running_loop().create_future()
-        self.plugged: dict[str, Path] = {}
+        self.disk = spec.c_disk
+        assert self.disk is None or os.access(self.disk, os.R_OK), f"{self.disk} is used before it was made"
         self.nics: dict[str, str] = {}
         self.paused = False
 
@@ -36,9 +37,10 @@ class FakeMachine:
     def exited(self) -> asyncio.Future[MachineExit]:
         return self._exited
 
-    async def plug_disk(self, image: Path, serial: str) -> None:
-        assert os.access(image, os.R_OK), f"{image} was plugged before it was made"
-        self.plugged[serial] = image
+    async def insert_disk(self, image: Path) -> None:
+        assert self.paused, "a disk is exchanged under a guest that runs"
+        assert os.access(image, os.R_OK), f"{image} was inserted before it was made"
+        self.disk = image
 
     async def plug_nic(self, tap: int, nic_id: str, mac: str) -> None:
         os.fstat(tap)

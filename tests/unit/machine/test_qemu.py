@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from linwin import paths
-from linwin.errors import Conflict, Unavailable
+from linwin.errors import Unavailable
 from linwin.host.pidfd import find_working_in
 from linwin.host.process import run
 from linwin.host.sockets import connect
@@ -49,10 +49,10 @@ async def console_says(machine: QemuMachine, word: str) -> None:
             await asyncio.sleep(0.02)
 
 
-async def block_devices(machine: QemuMachine) -> dict[str, Any]:
-    """What ``query-block`` tells, by the name of the disk."""
-    blocks = [entry["inserted"] for entry in await machine._execute("query-block") if "inserted" in entry]
-    return {block["node-name"]: block for block in blocks}
+async def block_nodes(machine: QemuMachine) -> list[dict[str, Any]]:
+    """All that QEMU has of disks, with the file that each is about."""
+    nodes: list[dict[str, Any]] = await machine._execute("query-named-block-nodes", {"flat": True})
+    return nodes
 
 
 async def test_a_guest_boots_writes_its_console_and_is_ended(
@@ -97,8 +97,8 @@ async def test_a_killed_qemu_is_seen(machines: QemuMachines, spec: MachineSpec) 
     os.kill(machine.pid, signal.SIGKILL)
     async with asyncio.timeout(5):
         assert (await machine.exited).code == -signal.SIGKILL
-    with pytest.raises(Unavailable, match=r"^the machine ended before it answered query-pci$"):
-        await machine.plug_disk(spec.root_disk, "linwin-c")
+    with pytest.raises(Unavailable, match=r"^the machine ended before it answered stop$"):
+        await machine.pause()
     await machine.quit()
 
 
@@ -123,59 +123,59 @@ async def test_a_qemu_that_ignores_quit_is_killed(
 
 
 async def test_a_monitor_that_does_not_answer_is_not_waited_for_forever(
-    machines: QemuMachines, spec: MachineSpec, disk: Path, monkeypatch: pytest.MonkeyPatch
+    machines: QemuMachines, spec: MachineSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(monitor, "ANSWER_SECONDS", 0.2)
     monkeypatch.setattr(running, "QUIT_SECONDS", 0.2)
     machine = await machines.boot(spec)
     os.kill(machine.pid, signal.SIGSTOP)
-    with pytest.raises(Unavailable, match=r"^QEMU did not answer query-pci within 0.2 s$"):
-        await machine.plug_disk(disk, "linwin-c")
+    with pytest.raises(Unavailable, match=r"^QEMU did not answer stop within 0.2 s$"):
+        await machine.pause()
     await machine.quit()
 
 
-async def test_a_plugged_disk_is_writable_and_flushed(
-    machines: QemuMachines, spec: MachineSpec, disk: Path
-) -> None:
-    machine = await machines.boot(spec)
+async def test_c_is_writable_and_flushed(machines: QemuMachines, spec: MachineSpec, disk: Path) -> None:
+    machine = await machines.boot(replace(spec, c_disk=disk))
     try:
-        await machine.plug_disk(disk, "linwin-c")
-        found = (await block_devices(machine))["disk-linwin-c"]
-        assert found["image"]["filename"] == str(disk)
-        assert found["drv"] == "qcow2"
-        assert not found["ro"]
-        assert found["cache"] == {"no-flush": False, "direct": False, "writeback": True}
-        assert found["detect_zeroes"] == "unmap"
+        nodes = {node["file"]: node for node in await block_nodes(machine) if node["drv"] == "qcow2"}
+        assert not nodes[str(disk)]["ro"]
+        assert nodes[str(disk)]["cache"] == {"no-flush": False, "direct": False, "writeback": True}
+        assert nodes[str(disk)]["detect_zeroes"] == "unmap"
     finally:
         await machine.quit()
 
 
-async def test_a_refused_disk_leaves_its_port_and_name_free(
+async def test_the_disk_behind_c_is_exchanged(
     machines: QemuMachines, spec: MachineSpec, room: Path, disk: Path
 ) -> None:
-    machine = await machines.boot(spec)
+    scratch = make_disk(room / "scratch.qcow2")
+    machine = await machines.boot(replace(spec, c_disk=scratch))
     try:
+        await machine.pause()
+        await machine.insert_disk(disk)
+        used = {node["file"] for node in await block_nodes(machine)}
+        assert str(disk) in used
+        assert str(scratch) not in used
+        with pytest.raises(Unavailable, match="QEMU refused blockdev-add: Duplicate nodes"):
+            await machine.insert_disk(disk)
+    finally:
+        await machine.quit()
+
+
+async def test_a_refused_disk_leaves_the_one_before(
+    machines: QemuMachines, spec: MachineSpec, room: Path, disk: Path
+) -> None:
+    scratch = make_disk(room / "scratch.qcow2")
+    machine = await machines.boot(replace(spec, c_disk=scratch))
+    try:
+        await machine.pause()
         with pytest.raises(Unavailable) as caught:
-            await machine.plug_disk(room / "none.qcow2", "linwin-c")
+            await machine.insert_disk(room / "none.qcow2")
         assert str(caught.value) == (
             f"QEMU refused blockdev-add: Could not open '{room}/none.qcow2': No such file or directory"
         )
-        await machine.plug_disk(disk, "linwin-c")
-        with pytest.raises(Unavailable, match="QEMU refused blockdev-add: Duplicate nodes"):
-            await machine.plug_disk(disk, "linwin-c")
-    finally:
-        await machine.quit()
-
-
-async def test_ports_are_taken_in_turn_until_none_is_left(
-    machines: QemuMachines, spec: MachineSpec, room: Path
-) -> None:
-    machine = await machines.boot(replace(spec, spare_ports=2))
-    disks = [make_disk(room / f"{n}.qcow2") for n in range(3)]
-    try:
-        await asyncio.gather(*(machine.plug_disk(path, f"disk{n}") for n, path in enumerate(disks[:2])))
-        with pytest.raises(Conflict, match=r"^all 2 hot-plug ports of the container's machine are taken$"):
-            await machine.plug_disk(disks[2], "disk2")
+        assert str(scratch) in {node["file"] for node in await block_nodes(machine)}
+        await machine.insert_disk(disk)
     finally:
         await machine.quit()
 
@@ -194,13 +194,13 @@ async def test_the_agents_port_accepts_one_client_after_the_other(
         connect(machine.agent_socket)
 
 
-async def test_a_long_run_folder_works(machines: QemuMachines, spec: MachineSpec, disk: Path) -> None:
+async def test_a_long_run_folder_works(machines: QemuMachines, spec: MachineSpec) -> None:
     deep = spec.run_dir / ("very-long-name-" * 8) / ("of,a=folder" * 8)
     deep.mkdir(parents=True)
     machine = await machines.boot(replace(spec, run_dir=deep))
     await console_says(machine, "hello")
     with connect(machine.agent_socket):
-        await machine.plug_disk(disk, "linwin-c")
+        pass
     await machine.quit()
     assert sorted(os.listdir(deep)) == [paths.CONSOLE_LOG, paths.QEMU_LOG]
 
@@ -208,17 +208,17 @@ async def test_a_long_run_folder_works(machines: QemuMachines, spec: MachineSpec
 async def test_a_machine_survives_its_daemon_and_is_adopted(
     machines: QemuMachines, spec: MachineSpec, disk: Path
 ) -> None:
+    spec = replace(spec, c_disk=disk)
     pid = boot_and_die(spec)
     machine = await machines.adopt(spec, pid)
     assert machine is not None
     assert machine.pid == pid
     await console_says(machine, "hello")
-    await machine.plug_disk(disk, "linwin-c")
     await machine.release()
     again = await machines.adopt(spec, pid)
     assert again is not None
     try:
-        assert "disk-linwin-c" in await block_devices(again)
+        assert str(disk) in {node["file"] for node in await block_nodes(again)}
     finally:
         await again.quit()
     assert (await again.exited).code == 0
@@ -259,7 +259,7 @@ async def test_a_machine_whose_monitor_is_mute_is_ended(
 @pytest.mark.root
 async def test_qemu_runs_as_its_own_user(machines: QemuMachines, spec: MachineSpec, room: Path) -> None:
     disk = make_disk(room / "c.qcow2", owner=61234)
-    machine = await machines.boot(replace(spec, uid=61234))
+    machine = await machines.boot(replace(spec, uid=61234, c_disk=disk))
     try:
         fields = process_status(machine.pid)
         assert fields["Uid"] == fields["Gid"] == "61234\t61234\t61234\t61234"
@@ -267,7 +267,6 @@ async def test_qemu_runs_as_its_own_user(machines: QemuMachines, spec: MachineSp
         assert fields["CapEff"] == "0" * 16
         assert fields["Seccomp"] == "2"
         assert fields["NoNewPrivs"] == "1"
-        await machine.plug_disk(disk, "linwin-c")
     finally:
         await machine.quit()
 
@@ -277,12 +276,8 @@ async def test_one_users_machine_cannot_open_anothers_disk(
     machines: QemuMachines, spec: MachineSpec, room: Path
 ) -> None:
     disk = make_disk(room / "c.qcow2", owner=61235)
-    machine = await machines.boot(replace(spec, uid=61234))
-    try:
-        with pytest.raises(Unavailable, match="Permission denied"):
-            await machine.plug_disk(disk, "linwin-c")
-    finally:
-        await machine.quit()
+    with pytest.raises(Unavailable, match="Permission denied"):
+        await machines.boot(replace(spec, uid=61234, c_disk=disk))
 
 
 async def test_a_flooding_console_stays_bounded(
