@@ -14,14 +14,17 @@ from aiohttp import web
 
 from linwin.api import query
 from linwin.api.archives import scratch, spool
-from linwin.api.context import LIFETIME, engine_of
+from linwin.api.context import LIFETIME, answer, engine_of
 from linwin.api.outbox import send_tar
 from linwin.errors import InvalidRequest
-from linwin.model.files import FileStat, parse_path
+from linwin.model.files import ChangeKind, FileStat, parse_path
 
 logger = logging.getLogger(__name__)
 
 STAT = "X-Docker-Container-Path-Stat"
+
+KINDS: dict[ChangeKind, int] = {"modified": 0, "added": 1, "deleted": 2}
+"""Docker's numbers."""
 
 # Go's os.FileMode (package io/fs), as docker on Windows reports it.
 MODE_DIRECTORY = 1 << 31
@@ -35,6 +38,12 @@ async def stat(request: web.Request) -> web.Response:
     path = _path(request)
     found = await engine_of(request).archive_stat(request.match_info["id"], path)
     return web.Response(status=200, headers={STAT: stat_header(parse_path(path).base, found)})
+
+
+async def changes(request: web.Request) -> web.Response:
+    """``GET /containers/{id}/changes``: what differs from the image, of a container at rest."""
+    found = await engine_of(request).changes(request.match_info["id"])
+    return answer([{"Path": change.path, "Kind": KINDS[change.kind]} for change in found] or None)
 
 
 async def read(request: web.Request) -> web.StreamResponse:
@@ -106,4 +115,5 @@ ROUTES = (
     ("HEAD", "/containers/{id}/archive", stat),
     ("GET", "/containers/{id}/archive", read),
     ("PUT", "/containers/{id}/archive", write),
+    ("GET", "/containers/{id}/changes", changes),
 )

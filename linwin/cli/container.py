@@ -10,6 +10,7 @@ MEMBERS = {
     "attach": "attach:attach",
     "cp": "cp:cp",
     "create": "create:create",
+    "diff": "diff:diff",
     "exec": "exec:exec",
     "inspect": "inspect:container_inspect",
     "kill": "kill:kill",

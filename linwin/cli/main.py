@@ -27,6 +27,7 @@ COMMANDS = {
     "cp": "cp:cp",
     "create": "create:create",
     "daemon": "daemon:daemon",
+    "diff": "diff:diff",
     "events": "events:events",
     "exec": "exec:exec",
     "history": "history:history",

@@ -27,6 +27,7 @@ from linwin.errors import Internal
 from linwin.host.files import sync_folder
 from linwin.layers import short
 from linwin.model.chain import chain_ids
+from linwin.model.files import Change
 from linwin.model.image import Layer
 from linwin.model.progress import Progress, Report
 from linwin.model.template import Template
@@ -89,6 +90,9 @@ class ChainDisks:
 
     def files(self, overlay: Path) -> DiskFiles:
         return DiskFiles(overlay, self._paths.scratch)
+
+    async def changes(self, overlay: Path) -> list[Change]:
+        return await self.files(overlay).changes()
 
     async def plain_copy(self, archive: Path, output: Path, overlay: Path) -> None:
         await DiskFiles(overlay, self._paths.scratch).flatten(archive, output)

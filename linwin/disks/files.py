@@ -14,11 +14,11 @@ from linwin.disks import files_job
 from linwin.disks.durable import publish
 from linwin.disks.failures import translated
 from linwin.disks.files_job import FilesJob, Verb
-from linwin.disks.qcow2 import read_header
+from linwin.disks.qcow2 import read_header, written_parts
 from linwin.disks.supervise import end, start_worker, tail
 from linwin.errors import Internal
 from linwin.host.process import last_words, run
-from linwin.model.files import FileStat, VolumePath, parse_path
+from linwin.model.files import Change, FileStat, VolumePath, parse_path
 
 WORK = "files-"
 EXPANSION = 2
@@ -66,10 +66,8 @@ class DiskFiles:
                 unfinished.unlink(missing_ok=True)
 
     async def _write(self, unfinished: Path, path: VolumePath, archive: Path, *, keep_kinds: bool) -> None:
-        header = await asyncio.to_thread(read_header, self._overlay)
-        if header.backing is None:
-            raise Internal(f"{self._overlay} stands on no chain")
-        backing, limit = self._overlay.parent / header.backing, EXPANSION * header.size
+        limit = EXPANSION * (await asyncio.to_thread(read_header, self._overlay)).size
+        backing = await self._backing()
         async with self._working(
             "write",
             path,
@@ -89,6 +87,27 @@ class DiskFiles:
                 "flatten", ROOT, archive=str(archive), output=str(output), limit=limit
             ) as messages:
                 await ended(messages)
+
+    async def changes(self) -> list[Change]:
+        """See :meth:`linwin.engine.interfaces.Disks.changes`."""
+        with translated():
+            backing = await self._backing()
+            written = await written_parts(self._overlay)
+            async with self._working(
+                "changes", ROOT, disk=self._overlay, backing=str(backing), written=written
+            ) as messages:
+                return [
+                    change
+                    async for kind, payload in messages
+                    if kind == files_job.DATA
+                    for change in files_job.changes_in(payload)
+                ]
+
+    async def _backing(self) -> Path:
+        header = await asyncio.to_thread(read_header, self._overlay)
+        if header.backing is None:
+            raise Internal(f"{self._overlay} stands on no chain")
+        return self._overlay.parent / header.backing
 
     @asynccontextmanager
     async def _working(

@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import json
 import struct
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from linwin import errors
 from linwin.errors import Internal, LinwinError
-from linwin.model.files import FileStat, VolumePath
+from linwin.model.files import Change, FileStat, VolumePath
 
 HEADER = struct.Struct(">cI")
 DATA, STAT, DONE, ERROR = b"d", b"s", b"e", b"x"
+CHANGES_AT_ONCE = 10
+"""A path has up to 32,767 characters, and JSON six bytes for one."""
 LARGEST = 2 << 20
 """Bytes of one message: a piece of an archive, or a header with all that a file may have."""
 
-Verb = Literal["stat", "read", "write", "flatten"]
+Verb = Literal["stat", "read", "write", "flatten", "changes"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +33,9 @@ class FilesJob:
     *stat* and *read* look at a disk as it is. *write* unpacks ``archive`` into
     the folder at ``path``, on a disk that is thrown away unless it succeeds and
     stands on ``backing``. *flatten* needs no disk: it checks ``archive`` and
-    writes it to ``output`` as a plain tar of canonical names. ``offset`` is where
+    writes it to ``output`` as a plain tar of canonical names. *changes* compares ``disk``
+    with its ``backing``; ``written`` are the parts, start and length in bytes, that it
+    holds itself. ``offset`` is where
     C: begins, in bytes, ``run_dir`` a private folder, ``parent`` the process to
     die with, ``limit`` how many bytes an archive may expand to.
     """
@@ -46,6 +51,7 @@ class FilesJob:
     output: str = ""
     keep_kinds: bool = False
     limit: int = 0
+    written: tuple[tuple[int, int], ...] = ()
 
     def encode(self) -> bytes:
         return json.dumps(asdict(self)).encode() + b"\n"
@@ -68,6 +74,16 @@ def of_stat(stat: FileStat) -> bytes:
 def of_error(error: LinwinError) -> bytes:
     fields = {"error": type(error).__name__, "message": error.message, "hint": error.hint}
     return message(ERROR, json.dumps(fields).encode())
+
+
+def of_changes(changes: Iterable[Change]) -> Iterator[bytes]:
+    rows = [(change.kind, change.path) for change in changes]
+    for at in range(0, len(rows), CHANGES_AT_ONCE):
+        yield message(DATA, json.dumps(rows[at : at + CHANGES_AT_ONCE]).encode())
+
+
+def changes_in(payload: bytes) -> list[Change]:
+    return [Change(kind, path) for kind, path in json.loads(payload)]
 
 
 def stat_in(payload: bytes) -> FileStat:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from linwin.disks import files_job, places
 from linwin.disks._ntfs import lib
+from linwin.disks.changes import changes
 from linwin.disks.content import Refused
 from linwin.disks.copy_in import CopyIn
 from linwin.disks.copy_out import CopyOut, stat
@@ -24,7 +25,7 @@ from linwin.disks.export import exported, exported_read_only
 from linwin.disks.failures import no_space
 from linwin.disks.files_job import FilesJob
 from linwin.disks.plain_copy import write_plain
-from linwin.disks.volume import ExportError, Volume, VolumeError
+from linwin.disks.volume import ExportError, Extent, Volume, VolumeError
 from linwin.disks.worker import MEMORY_LIMIT
 from linwin.errors import InvalidRequest, LinwinError, NotFound, Unavailable
 from linwin.layers import quoted
@@ -64,6 +65,8 @@ def do(job: FilesJob) -> None:
             write(job)
         case "stat" | "read":
             look(job)
+        case "changes":
+            compare(job)
 
 
 def look(job: FilesJob) -> None:
@@ -78,6 +81,20 @@ def look(job: FilesJob) -> None:
             CopyOut(volume, lambda data: say(files_job.message(files_job.DATA, data))).copy(
                 place, job.path.base
             )
+
+
+def compare(job: FilesJob) -> None:
+    """Tell what the disk has that its backing has not, and the reverse."""
+    run_dir = Path(job.run_dir)
+    with (
+        exported_read_only(Path(job.disk), run_dir) as connection,
+        exported_read_only(Path(job.backing), run_dir) as backing,
+        opened(connection, job.offset, writable=False) as new,
+        opened(backing, job.offset, writable=False) as old,
+    ):
+        written = [Extent(start - job.offset, length) for start, length in job.written]
+        for told in files_job.of_changes(changes(old, new, written)):
+            say(told)
 
 
 def write(job: FilesJob) -> None:

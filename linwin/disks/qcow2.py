@@ -5,6 +5,7 @@ Format: QEMU, docs/interop/qcow2.txt, "Header".
 
 from __future__ import annotations
 
+import json
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,6 +62,15 @@ def decoded(name: bytes, path: Path) -> str:
         return name.decode()
     except UnicodeDecodeError as error:
         raise Internal(f"the header of {path} is damaged") from error
+
+
+async def written_parts(path: Path) -> tuple[tuple[int, int], ...]:
+    """Start and length, in bytes of the virtual disk, of what an overlay holds itself, in their order.
+
+    Raises Unavailable in qemu-img's own words.
+    """
+    done = await run(["qemu-img", "map", "-f", "qcow2", "--output=json", path], check=True)
+    return tuple((part["start"], part["length"]) for part in json.loads(done.stdout) if part["depth"] == 0)
 
 
 async def create_overlay(path: Path, *, backing: str, size: int) -> None:

@@ -50,6 +50,26 @@ class Node:
         return self.is_directory and not self.is_reparse_point
 
 
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """A part of a disk or volume, in bytes."""
+
+    start: int
+    length: int
+
+    @property
+    def end(self) -> int:
+        return self.start + self.length
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """Where a volume keeps its file records, in their order; each has ``size`` bytes."""
+
+    extents: tuple[Extent, ...]
+    size: int
+
+
 class Volume:
     """One mounted volume. Files go by MFT number, names are matched without regard to case.
 
@@ -217,6 +237,23 @@ class Volume:
         names, size = ffi.new("uint8_t **"), ffi.new("size_t *")
         self._check(lib.reading_streams(self._volume, number, names, size))
         return [(name, found.number) for name, found in listed(ffi.gc(names[0], lib.free), size[0])]
+
+    def names(self, number: int) -> Sequence[tuple[int, str]]:
+        """The names of a file, each with the number of its folder; those for DOS are left out."""
+        names, size = ffi.new("uint8_t **"), ffi.new("size_t *")
+        self._check(lib.reading_names(self._volume, number, names, size))
+        return [(found.number, name) for name, found in listed(ffi.gc(names[0], lib.free), size[0])]
+
+    def records(self) -> Records:
+        """Where the file records lie."""
+        extents, count = ffi.new("struct extent **"), ffi.new("size_t *")
+        record_size = ffi.new("uint32_t *")
+        self._check(lib.reading_records(self._volume, extents, count, record_size))
+        found = ffi.gc(extents[0], lib.free)
+        return Records(
+            tuple(Extent(found[index].start, found[index].length) for index in range(count[0])),
+            int(record_size[0]),
+        )
 
     def open_stream(self, number: int, stream: str) -> int:
         """As :meth:`open_content`, for an alternate data stream."""

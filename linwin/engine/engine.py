@@ -14,6 +14,7 @@ from pathlib import Path
 
 from linwin.engine import (
     archive,
+    changes,
     check,
     disk,
     health,
@@ -50,7 +51,7 @@ from linwin.engine.timing import Timing
 from linwin.errors import CommandNotFound, Conflict, LinwinError, NotFound
 from linwin.model.container import Container, ContainerSpec, LogQuery, LogRecord, Update, WaitCondition
 from linwin.model.exec import ExecSpec
-from linwin.model.files import FileStat
+from linwin.model.files import Change, FileStat
 from linwin.model.guest import StreamName
 from linwin.model.health import HealthReport, HealthStatus
 from linwin.model.image import Image, Removed
@@ -290,6 +291,10 @@ class Engine:
         return await self.rooms.state.list()
 
     # Files
+
+    async def changes(self, reference: str) -> Sequence[Change]:
+        """What a container at rest changed of its image's files."""
+        return await changes.changes(self, reference)
 
     async def archive_stat(self, reference: str, path: str) -> FileStat:
         """What lies at a path on its C:. Raises NotFound in docker's words."""

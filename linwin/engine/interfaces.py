@@ -17,7 +17,7 @@ from typing import Protocol
 from linwin.engine.network_interface import Networks as Networks
 from linwin.engine.state_interface import ContainerLog as ContainerLog
 from linwin.engine.state_interface import State as State
-from linwin.model.files import FileStat, VolumePath
+from linwin.model.files import Change, FileStat, VolumePath
 from linwin.model.guest import Chunk, Preparation, ProcessSpec
 from linwin.model.image import Image, Layer, Removed
 from linwin.model.machine import Checkpoint, MachineExit, MachineSpec, Room
@@ -191,6 +191,12 @@ class Disks(Protocol):
         """Check an archive that is to be unpacked on the C: of ``overlay``; write what a guest can unpack.
 
         Raises InvalidRequest, as ``Files.write`` does, and Unsupported.
+        """
+
+    async def changes(self, overlay: Path) -> Sequence[Change]:
+        """What differs between the C: of a container at rest and its image's, by path.
+
+        Folders above what differs are among it, as modified; what was in a deleted folder is not.
         """
 
     async def backing(self, overlay: Path) -> str | None:

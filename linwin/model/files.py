@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Literal
 
 OTHER_DRIVE = "The specified path is not on the system drive (C:)"
 MOST_LINKS = 40
@@ -48,6 +49,17 @@ class FileStat:
     is_read_only: bool
     modified: int
     link: str = ""
+
+
+ChangeKind = Literal["modified", "added", "deleted"]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A file or folder of a container that differs from its image's; ``path`` has slashes, from the root."""
+
+    kind: ChangeKind
+    path: str
 
 
 SPELLING = "Name a path on C:, such as C:\\folder\\file or /folder/file."

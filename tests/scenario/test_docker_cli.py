@@ -339,10 +339,10 @@ async def test_stop_options_are_kept(docker: Docker) -> None:
 
 async def test_commands_that_linwin_lacks_are_refused_by_name(docker: Docker) -> None:
     await docker("create", "--name", "made", IMAGE)
-    done = await docker("diff", "made")
+    done = await docker("commit", "made")
     assert (done.code, done.err) == (
         1,
-        b"Error response from daemon: linwin does not support docker diff\n"
+        b"Error response from daemon: linwin does not support docker commit\n"
         b"This version of linwin does not have it.\n",
     )
 

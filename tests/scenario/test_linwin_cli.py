@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from linwin.model.files import Change
 from linwin.model.template import Unusable
 from tests.scenario.fakes.images import archive
 from tests.scenario.fakes.programs import flood_bytes
@@ -169,6 +170,16 @@ async def test_a_template_that_cannot_be_used_is_told(linwin: Linwin, daemon: Da
     checked = await linwin("system", "check")
     assert checked.code == 1
     assert f"template wine {reason}\n".encode() in checked.out.replace(b"  ", b" ")
+
+
+async def test_diff(linwin: Linwin, daemon: Daemon) -> None:
+    assert (await linwin("run", "--name", "box", IMAGE, "exit", "0")).code == 0
+    daemon.fakes.disks.changed = [
+        Change("modified", "/a"),
+        Change("added", "/a/b\nc"),
+        Change("deleted", "/d"),
+    ]
+    assert await linwin("diff", "box") == Finished(0, b"C /a\nA /a/b c\nD /d\n", b"")
 
 
 async def test_version_and_info(linwin: Linwin) -> None:

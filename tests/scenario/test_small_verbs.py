@@ -6,6 +6,7 @@ from asyncio.subprocess import PIPE
 
 import pytest
 
+from linwin.model.files import Change
 from tests.scenario.fakes.guest import FakeGuest
 from tests.scenario.fakes.machine import FakeMachine
 from tests.scenario.harness import IMAGE, Daemon, Docker, Finished
@@ -154,3 +155,23 @@ async def test_a_paused_container_can_be_removed_and_restarted(
     await docker("pause", box)
     assert (await docker("rm", "-f", box)).code == 0
     assert await daemon.nothing_left()
+
+
+async def test_diff(docker: Docker, daemon: Daemon, box: str) -> None:
+    running = await docker("diff", box)
+    assert (running.code, running.out) == (1, b"")
+    assert (
+        b"Windows does not support diff of a running container\nStop it first: linwin stop box\n"
+        in running.err
+    )
+    await docker("stop", box)
+    assert await docker("diff", box) == Finished(0, b"", b"")
+    daemon.fakes.disks.changed = [
+        Change("modified", "/a"),
+        Change("added", "/a/b c"),
+        Change("deleted", "/d"),
+    ]
+    assert await docker("diff", box) == Finished(0, b"C /a\nA /a/b c\nD /d\n", b"")
+    await docker("create", "--name", "new", IMAGE)
+    assert await docker("diff", "new") == Finished(0, b"", b"")
+    assert b"No such container: nobody" in (await docker("diff", "nobody")).err

@@ -101,11 +101,11 @@ int reading_value(struct volume *volume, uint64_t number, int value, uint8_t **d
 	return close_alone(inode, copy_value(volume, inode, value, data, size));
 }
 
-/* ---- streams ------------------------------------------------------------ */
+/* ---- names and streams -------------------------------------------------- */
 
-static int add_stream(const ATTR_RECORD *record, uint8_t **names, size_t *size)
+static int add_name(uint64_t number, const void *text, uint8_t length, uint8_t **names, size_t *size)
 {
-	size_t text_bytes = (size_t)record->name_length * sizeof(ntfschar);
+	size_t text_bytes = (size_t)length * sizeof(ntfschar);
 	size_t bytes = (sizeof(struct name) + text_bytes + 7) & ~(size_t)7;
 	uint8_t *grown = realloc(*names, *size + bytes);
 	struct name *name;
@@ -115,10 +115,10 @@ static int add_stream(const ATTR_RECORD *record, uint8_t **names, size_t *size)
 	*names = grown;
 	name = (struct name *)(grown + *size);
 	memset(name, 0, bytes);
-	name->number = (uint64_t)ntfs_get_attribute_value_length(record);
+	name->number = number;
 	name->kind = KIND_FILE;
-	name->length = record->name_length;
-	memcpy(name + 1, (const uint8_t *)record + le16_to_cpu(record->name_offset), text_bytes);
+	name->length = length;
+	memcpy(name + 1, text, text_bytes);
 	*size += bytes;
 	return 0;
 }
@@ -135,11 +135,64 @@ static int list_streams(ntfs_inode *inode, uint8_t **names, size_t *size)
 		if (search->attr->name_length == 0 ||
 		    (search->attr->non_resident && search->attr->lowest_vcn != const_cpu_to_sle64(0)))
 			continue;
-		error = add_stream(search->attr, names, size);
+		error = add_name((uint64_t)ntfs_get_attribute_value_length(search->attr),
+				 (const uint8_t *)search->attr + le16_to_cpu(search->attr->name_offset),
+				 search->attr->name_length, names, size);
 	}
 	if (error == 0 && errno != ENOENT)
 		error = error_of_errno();
 	ntfs_attr_put_search_ctx(search);
+	return error;
+}
+
+/* A file name's attribute, or NULL for one that is not whole. libntfs-3g checks no more than the record. */
+static const FILE_NAME_ATTR *value_of(const ATTR_RECORD *record)
+{
+	const FILE_NAME_ATTR *name = (const void *)((const uint8_t *)record + le16_to_cpu(record->value_offset));
+	u32 length = le32_to_cpu(record->value_length), end = le16_to_cpu(record->value_offset) + length;
+
+	if (record->non_resident || end > le32_to_cpu(record->length) || length < sizeof *name ||
+	    length < sizeof *name + name->file_name_length * sizeof(ntfschar))
+		return NULL;
+	return name;
+}
+
+static int list_names(ntfs_inode *inode, uint8_t **names, size_t *size)
+{
+	ntfs_attr_search_ctx *search = ntfs_attr_get_search_ctx(inode, NULL);
+	int error = 0;
+
+	if (search == NULL)
+		return error_of_errno();
+	while (error == 0 && ntfs_attr_lookup(AT_FILE_NAME, NULL, 0, CASE_SENSITIVE, 0, NULL, 0, search) == 0) {
+		const FILE_NAME_ATTR *name = value_of(search->attr);
+
+		if (name == NULL)
+			error = -EIO;
+		else if (name->file_name_type != FILE_NAME_DOS)
+			error = add_name(MREF_LE(name->parent_directory), name->file_name,
+					 name->file_name_length, names, size);
+	}
+	if (error == 0 && errno != ENOENT)
+		error = error_of_errno();
+	ntfs_attr_put_search_ctx(search);
+	return error;
+}
+
+int reading_names(struct volume *volume, uint64_t number, uint8_t **names, size_t *size)
+{
+	ntfs_inode *inode;
+	int error = open_alone(volume, number, &inode);
+
+	*names = NULL;
+	*size = 0;
+	if (error != 0)
+		return error;
+	error = close_alone(inode, list_names(inode, names, size));
+	if (error != 0) {
+		free(*names);
+		*names = NULL;
+	}
 	return error;
 }
 
@@ -179,5 +232,35 @@ int content_open_stream(struct volume *volume, uint64_t number, const uint16_t *
 		return error;
 	}
 	*size = (uint64_t)volume->data->data_size;
+	return 0;
+}
+
+/* ---- where records lie -------------------------------------------------- */
+
+int reading_records(struct volume *volume, struct extent **extents, size_t *count, uint32_t *record_size)
+{
+	const ntfs_volume *ntfs = volume->ntfs;
+	const runlist_element *run;
+	size_t runs = 0;
+
+	*extents = NULL;
+	*count = 0;
+	*record_size = ntfs->mft_record_size;
+	if (ntfs_attr_map_whole_runlist(ntfs->mft_na) != 0)
+		return error_of_errno();
+	for (run = ntfs->mft_na->rl; run->length != 0; run++)
+		runs++;
+	*extents = calloc(runs + 1, sizeof **extents);
+	if (*extents == NULL)
+		return -ENOMEM;
+	for (run = ntfs->mft_na->rl; run->length != 0; run++) {
+		if (run->lcn < 0) { /* a table of records has no holes */
+			free(*extents);
+			*extents = NULL;
+			return -EIO;
+		}
+		(*extents)[(*count)++] = (struct extent){(uint64_t)run->lcn << ntfs->cluster_size_bits,
+							 (uint64_t)run->length << ntfs->cluster_size_bits};
+	}
 	return 0;
 }

@@ -23,6 +23,24 @@ struct details {
 
 enum { VALUE_SECURITY = 1, VALUE_REPARSE = 2, VALUE_EXTENDED = 3 };
 
+/* A part of the volume, in bytes. */
+struct extent {
+	uint64_t start;
+	uint64_t length;
+};
+
+/*
+ * Where the volume keeps its file records, in their order, as `count` extents to
+ * be freed with free(); each record has `record_size` bytes.
+ */
+int reading_records(struct volume *volume, struct extent **extents, size_t *count, uint32_t *record_size);
+
+/*
+ * All names of a file as struct name and its text, those for DOS left out;
+ * `number` is the folder's. -ENOENT when the record is not in use.
+ */
+int reading_names(struct volume *volume, uint64_t number, uint8_t **names, size_t *size);
+
 int reading_details(struct volume *volume, uint64_t number, struct details *details);
 
 /*

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from linwin.errors import InvalidRequest
 from linwin.model.chain import chain_ids
+from linwin.model.files import Change
 from linwin.model.image import Layer
 from linwin.model.progress import Progress, Report
 from linwin.model.template import Template
@@ -31,6 +32,7 @@ class FakeDisks:
     def __init__(self) -> None:
         self.chains: dict[str, str | None] = {}
         self.overlays: dict[Path, str] = {}
+        self.changed: list[Change] = []
         self.gate: Gate | None = None
         self.flattening: Gate | None = None
         self.broken: set[str] = set()
@@ -62,6 +64,10 @@ class FakeDisks:
     async def plain_copy(self, archive: Path, output: Path, overlay: Path) -> None:
         assert overlay in self.overlays, "a running container has a disk"
         make_plain(archive, output)
+
+    async def changes(self, overlay: Path) -> Sequence[Change]:
+        assert overlay in self.overlays, "the changes of a disk that was not made"
+        return self.changed
 
     async def backing(self, overlay: Path) -> str | None:
         return self.overlays.get(overlay)
