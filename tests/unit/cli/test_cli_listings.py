@@ -178,6 +178,7 @@ def test_template_ls(daemon: Any, linwin: Any) -> None:
         "Name": "wine",
         "Kind": "wine",
         "Summary": "Wine 10 on Debian",
+        "Problem": "",
         "Digest": f"sha256:{A}",
         "Created": "2026-11-24T10:00:00Z",
         "Size": 312345678,
