@@ -30,13 +30,23 @@ func hosts(hostname string, plans []plan) string {
 	return text
 }
 
-// resolver is the text of /etc/resolv.conf, of all interfaces in the order they came.
-// A name of one word is a container's, and asked for as it is first.
-func resolver(plans []plan) string {
-	var servers []netip.Addr
+// servers are the name servers of each interface that has some of its own, in the
+// order they came.
+func servers(plans []plan) (groups [][]netip.Addr) {
+	var known []netip.Addr
+	for _, p := range plans {
+		if own := missing(known, p.servers); len(own) > 0 {
+			groups, known = append(groups, own), append(known, own...)
+		}
+	}
+	return groups
+}
+
+// resolver is the text of /etc/resolv.conf. A name of one word is a container's, and
+// asked for as it is first.
+func resolver(servers []netip.Addr, plans []plan) string {
 	var search []string
 	for _, p := range plans {
-		servers = append(servers, missing(servers, p.servers)...)
 		search = append(search, missing(search, p.search)...)
 	}
 	text := ""

@@ -25,7 +25,14 @@ const (
 	nicTimeout     = 30 * time.Second
 	carrierTimeout = 10 * time.Second
 	settings       = "/proc/sys/net"
+	// The NIC that came first has the way out, and when it goes the next one takes over.
+	leastMetric = 100
 )
+
+// namesAt is where docker's containers have their name server.
+var namesAt = netip.MustParseAddrPort("127.0.0.11:53")
+
+const namePort = 53
 
 // Interfaces are the NICs that the host has had configured, in the order they came.
 type Interfaces struct {
@@ -33,13 +40,16 @@ type Interfaces struct {
 	nic     time.Duration
 	carrier time.Duration
 
-	mu    sync.Mutex
-	plans []plan
+	names *names
+
+	mu        sync.Mutex
+	plans     []plan
+	connected uint32 // counts what was connected, and ranks default routes
 }
 
 // Open begins with no NIC, and with files in a folder that say so.
 func Open(folder string) (*Interfaces, error) {
-	n := &Interfaces{folder: folder, nic: nicTimeout, carrier: carrierTimeout}
+	n := &Interfaces{folder: folder, nic: nicTimeout, carrier: carrierTimeout, names: newNames(namesAt, namePort)}
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return nil, err
 	}
@@ -64,7 +74,8 @@ func (n *Interfaces) Connect(i wire.Interface) error {
 	if err := n.forget(p.mac); err != nil {
 		return err
 	}
-	if err := configure(name, p, n.carrier); err != nil {
+	n.connected++
+	if err := configure(name, p, leastMetric+n.connected, n.carrier); err != nil {
 		return wire.Errorf(wire.Unavailable, "configure %s (%s): %v", name, p.mac, err)
 	}
 	n.plans = append(n.plans, p)
@@ -106,15 +117,34 @@ func (n *Interfaces) tell() error {
 	if err != nil {
 		return err
 	}
+	servers, err := n.ask()
+	if err != nil {
+		return err
+	}
 	return errors.Join(
 		replace(n.folder, hostsFile, hosts(hostname, n.plans)),
-		replace(n.folder, resolverFile, resolver(n.plans)),
+		replace(n.folder, resolverFile, resolver(servers, n.plans)),
 	)
+}
+
+// ask decides whom programs ask for names: the servers of their network, or the agent
+// where there are several networks.
+func (n *Interfaces) ask() ([]netip.Addr, error) {
+	groups := servers(n.plans)
+	if len(groups) < 2 {
+		return slices.Concat(groups...), n.names.rest()
+	}
+	if err := n.names.serve(groups); err != nil {
+		// A program of the container has the port.
+		log.Printf("only names of the first network are known: %v", err)
+		return slices.Concat(groups...), nil
+	}
+	return []netip.Addr{namesAt.Addr()}, nil
 }
 
 // configure brings an interface up. Its addresses come first, so that the others
 // on its network are told of them as it comes up, and routes last, which need it up.
-func configure(name string, p plan, carrier time.Duration) error {
+func configure(name string, p plan, metric uint32, carrier time.Duration) error {
 	nic, err := net.InterfaceByName(name)
 	if err != nil {
 		return err
@@ -136,7 +166,7 @@ func configure(name string, p plan, carrier time.Duration) error {
 		return fmt.Errorf("bring it up with an MTU of %d: %w", p.mtu, err)
 	}
 	for _, gateway := range p.gateways {
-		if err := kernel.do(defaultRoute(nic.Index, gateway, metric(nic.Index))); err != nil {
+		if err := kernel.do(defaultRoute(nic.Index, gateway, metric)); err != nil {
 			return fmt.Errorf("set the gateway %s: %w", gateway, err)
 		}
 	}
@@ -145,10 +175,6 @@ func configure(name string, p plan, carrier time.Duration) error {
 	}
 	return nil
 }
-
-// metric ranks default routes: the NIC that came first has the way out, and when it
-// goes the next one takes over.
-func metric(index int) uint32 { return 100 + uint32(index) }
 
 // adjust says what the kernel does by itself on an interface: it tells its
 // neighbours that an address is here now, and looks for no router and for no other

@@ -41,6 +41,7 @@ func alone(t *testing.T) *Interfaces {
 		t.Fatal(err)
 	}
 	n.nic, n.carrier = time.Second, time.Second
+	tell(t, up(index(t, "lo"), 65536))
 	return n
 }
 
@@ -215,13 +216,16 @@ func TestTheWayOutIsTheFirstNICsAndThenTheNextOnes(t *testing.T) {
 	second := wire.Interface{
 		MAC: other, Addresses: []string{"172.31.8.2/24"}, Gateway4: "172.31.8.1", DNS: []string{"172.31.8.1"}, MTU: 1500,
 	}
+	pair(t, "nic2", "peer2", other, true) // which the kernel meets first
 	pair(t, "nic", "peer", mac, true)
-	pair(t, "nic2", "peer2", other, true)
 	if err := errors.Join(n.Connect(first), n.Connect(second)); err != nil {
 		t.Fatal(err)
 	}
 	if got := gateways(t); !slices.Equal(got, []string{"nic 01071EAC", "nic2 01081FAC"}) {
 		t.Errorf("the gateways are %v", got)
+	}
+	if got := read(t, n, "resolv.conf"); got != "nameserver 127.0.0.11\nsearch example.test\noptions ndots:0\n" {
+		t.Errorf("resolv.conf is %q", got)
 	}
 	tell(t, link(syscall.RTM_DELLINK, index(t, "nic"), 0, 0)) // unplugged before it was forgotten
 	if err := n.Forget(mac); err != nil {
