@@ -63,20 +63,20 @@ func (n *Interfaces) Connect(i wire.Interface) error {
 	if err != nil {
 		return err
 	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
 	began := time.Now()
 	name, err := device.NIC(p.mac, n.nic)
 	if err != nil {
 		return wire.Errorf(wire.Unavailable, "find the NIC %s: %v", p.mac, err)
 	}
 	found := time.Since(began)
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	if err := n.forget(p.mac); err != nil {
 		return err
 	}
 	n.connected++
 	if err := configure(name, p, leastMetric+n.connected, n.carrier); err != nil {
-		return wire.Errorf(wire.Unavailable, "configure %s (%s): %v", name, p.mac, err)
+		return wire.Errorf(wire.Unavailable, "configure %s (%s): %v", name, p.mac, errors.Join(err, unconfigure(p)))
 	}
 	n.plans = append(n.plans, p)
 	log.Printf("%s (%s) is %v, found after %v, up after %v", name, p.mac, p.addresses,

@@ -258,6 +258,9 @@ func TestALinkThatDoesNotComeIsTold(t *testing.T) {
 	if err == nil || !strings.HasSuffix(err.Error(), "wait for its link: i/o timeout") {
 		t.Errorf("got %v", err)
 	}
+	if got := has(t, "nic"); len(got) != 0 {
+		t.Errorf("it keeps the addresses %v", got)
+	}
 	if got := read(t, n, "resolv.conf"); got != "options ndots:0\n" {
 		t.Errorf("resolv.conf is %q", got)
 	}
