@@ -192,6 +192,17 @@ async def send(network: Lan, family: socket.AddressFamily, host: str, port: int,
     await writer.wait_closed()
 
 
+async def connections_so_far(running: Running) -> int:
+    """TCP connections that the guest's kernel opened since its boot.
+
+    With the first, a kernel chooses the secret behind its sequence numbers and ports: one that was
+    opened before the guest was frozen would give all clones the same.
+    """
+    _, table = await running.run("cmd /c type \\\\?\\unix\\proc\\net\\snmp")
+    names, values = (line.split() for line in table.splitlines() if line.startswith("Tcp: "))
+    return int(dict(zip(names, values, strict=True))["ActiveOpens"])
+
+
 async def test_a_container_reaches_and_is_reached(linwin: Linwin, network_program: Path) -> None:
     with (
         run_folder(linwin) as folder,
@@ -245,6 +256,7 @@ async def test_a_program_that_runs_sees_nics_come_and_go(linwin: Linwin, network
             machine, guest = running.machine, running.guest
             program = await running.talk()
             assert await program.ask("adapters") == []
+            assert await connections_so_far(running) == 0
             await machine.plug_nic(tap, "first", NIC.mac)
             await guest.connect_interface(NIC)
             assert await program.ask("resolve web") == [f"address {HERE4}"]
