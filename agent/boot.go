@@ -9,6 +9,7 @@ import (
 	"linwin/agent/boot"
 	"linwin/agent/device"
 	"linwin/agent/job"
+	"linwin/agent/network"
 	"linwin/agent/port"
 	"linwin/agent/process"
 	"linwin/agent/session"
@@ -18,6 +19,8 @@ import (
 const (
 	portName    = "org.linwin.agent.0"
 	portTimeout = 30 * time.Second
+	// networkFiles is where /etc/hosts and /etc/resolv.conf of the root disk lead.
+	networkFiles = "/run/linwin"
 )
 
 // runAsInit is the guest's first process. It ends by the machine's power-off.
@@ -55,7 +58,11 @@ func serveGuest() error {
 	}
 	log.Printf("ready on %s", node)
 	kind := &wine.Kind{Spawner: &job.Spawner{Reaper: reaper, Root: "/sys/fs/cgroup"}}
-	guest := &wine.Guest{Reaper: reaper, Kind: kind}
+	networks, err := network.Open(networkFiles)
+	if err != nil {
+		return err
+	}
+	guest := &wine.Guest{Reaper: reaper, Kind: kind, Networks: networks}
 	server := session.Server{
 		Link: link, Hello: hello, Table: process.NewTable(kind), Guest: guest, Files: guest,
 	}

@@ -40,17 +40,23 @@ class ScriptedAgent:
         self.send(frames.encode(FrameType.RESPONSE, number, json.dumps(body).encode()))
 
     def say_hello(
-        self, session: str, *, version: int = 1, boot_id: str = "boot", capabilities: Sequence[str] = ()
+        self,
+        session: str,
+        *,
+        version: int = 1,
+        boot_id: str = "boot",
+        capabilities: Sequence[str] = (),
+        kind: str = "",
     ) -> None:
-        hello = {"session": session, "version": version, "boot_id": boot_id, "later": {}}
+        hello = {"session": session, "version": version, "boot_id": boot_id, "kind": kind, "later": {}}
         hello |= {"capabilities": list(capabilities)}
         self.send(frames.RESYNC, frames.encode(FrameType.HELLO, 0, json.dumps(hello).encode()))
 
-    async def greet(self) -> None:
+    async def greet(self, *, capabilities: Sequence[str] = (), kind: str = "") -> None:
         """Answer the host's hello, and the ping that makes sure of the session."""
         frame = await self.receive()
         assert frame.type is FrameType.HELLO
-        self.say_hello(json.loads(frame.payload)["session"])
+        self.say_hello(json.loads(frame.payload)["session"], capabilities=capabilities, kind=kind)
         await self.answer_ping()
 
     async def answer_ping(self) -> None:

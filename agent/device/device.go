@@ -5,7 +5,9 @@
 package device
 
 import (
+	"bytes"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -45,6 +47,31 @@ func Port(name string, timeout time.Duration) (string, error) {
 	return await(fmt.Sprintf("no port is named %q", name), timeout, func() string {
 		return named("/sys/class/virtio-ports/*/name", name)
 	})
+}
+
+// NIC returns the network interface with an address.
+func NIC(mac net.HardwareAddr, timeout time.Duration) (string, error) {
+	return await(fmt.Sprintf("no NIC has the address %s", mac), timeout, func() string {
+		nic, err := FindNIC(mac)
+		if err != nil || nic == nil {
+			return "" // one that came or went in between: there is an event of it
+		}
+		return nic.Name
+	})
+}
+
+// FindNIC returns the network interface that has an address now, or nil.
+func FindNIC(mac net.HardwareAddr) (*net.Interface, error) {
+	interfaces, err := net.Interfaces()
+	if err != nil {
+		return nil, err
+	}
+	for _, i := range interfaces {
+		if bytes.Equal(i.HardwareAddr, mac) {
+			return &i, nil
+		}
+	}
+	return nil, nil
 }
 
 // named finds the device whose attribute has a value.

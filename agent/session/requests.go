@@ -25,7 +25,9 @@ var operations = map[string]operation{
 	"adopt":     adopt,
 	"clock":     clock,
 	"drop":      drop,
+	"forget":    forget,
 	"get":       get,
+	"net":       connect,
 	"put":       put,
 	"resize":    resize,
 	"signal":    signal,
@@ -34,6 +36,9 @@ var operations = map[string]operation{
 	"wait":      wait,
 	"shutdown":  shutdown,
 }
+
+// networkRequests are what an agent whose guest is no Network does not know.
+var networkRequests = []string{"forget", "net"}
 
 // call is one request under way.
 type call struct {
@@ -301,6 +306,37 @@ func clock(s *Server, c call) (any, error) {
 	}
 	offset, err := guest.SetClock(request.TimeNS)
 	return wire.ClockSet{OffsetNS: offset}, err
+}
+
+func connect(s *Server, c call) (any, error) {
+	var request wire.Net
+	if err := wire.Decode(c.payload, &request); err != nil {
+		return nil, err
+	}
+	guest, err := s.network()
+	if err != nil {
+		return nil, err
+	}
+	return nil, guest.Connect(request.Interface)
+}
+
+func forget(s *Server, c call) (any, error) {
+	var request wire.Forget
+	if err := wire.Decode(c.payload, &request); err != nil {
+		return nil, err
+	}
+	guest, err := s.network()
+	if err != nil {
+		return nil, err
+	}
+	return nil, guest.Forget(request.MAC)
+}
+
+func (s *Server) network() (Network, error) {
+	if guest, ok := s.Guest.(Network); ok {
+		return guest, nil
+	}
+	return nil, wire.Errorf(wire.Unavailable, "this guest configures its NICs itself")
 }
 
 func wait(s *Server, c call) (any, error) {

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"log"
+	"slices"
 	"sync"
 	"time"
 
@@ -49,6 +50,14 @@ type Clock interface {
 	SetClock(timeNS int64) (aheadNS int64, err error)
 }
 
+// Network is a Guest whose NICs the host configures.
+type Network interface {
+	// Connect configures a NIC that is plugged in or about to be.
+	Connect(wire.Interface) error
+	// Forget takes down the NIC with a MAC, which is about to be unplugged.
+	Forget(mac string) error
+}
+
 // Server answers one host after the other on a link.
 type Server struct {
 	Link  Link
@@ -80,7 +89,10 @@ type Server struct {
 func (s *Server) Run() error {
 	s.writer = newWriter(s.Link)
 	if s.Files == nil {
-		s.Hello.Capabilities = withoutFiles(s.Hello.Capabilities)
+		s.lack(fileRequests)
+	}
+	if _, ok := s.Guest.(Network); !ok {
+		s.lack(networkRequests)
 	}
 	s.watch = time.AfterFunc(quiet, s.listen)
 	s.forget()
@@ -105,6 +117,13 @@ func (s *Server) Run() error {
 			return err
 		}
 	}
+}
+
+// lack takes requests out of the hello.
+func (s *Server) lack(requests []string) {
+	s.Hello.Capabilities = slices.DeleteFunc(slices.Clone(s.Hello.Capabilities), func(name string) bool {
+		return slices.Contains(requests, name)
+	})
 }
 
 // Frame implements frame.Handler.

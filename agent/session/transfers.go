@@ -3,7 +3,6 @@ package session
 import (
 	"bufio"
 	"io"
-	"slices"
 	"sync"
 
 	"linwin/agent/frame"
@@ -25,12 +24,6 @@ type Files interface {
 
 // fileRequests are what an agent without Files does not know.
 var fileRequests = []string{"drop", "get", "put", "stat"}
-
-func withoutFiles(capabilities []string) []string {
-	return slices.DeleteFunc(slices.Clone(capabilities), func(name string) bool {
-		return slices.Contains(fileRequests, name)
-	})
-}
 
 // transfer is an archive under way.
 type transfer interface{ Drop() }

@@ -21,6 +21,7 @@ import (
 	"linwin/agent/boot"
 	"linwin/agent/device"
 	"linwin/agent/job"
+	"linwin/agent/network"
 	"linwin/agent/session"
 	"linwin/agent/wire"
 )
@@ -51,6 +52,7 @@ const (
 type Guest struct {
 	Reaper   *job.Reaper
 	Kind     *Kind
+	Networks *network.Interfaces
 	server   int         // wineserver's pid, 0 while none runs
 	prepared bool        // C: was mounted once
 	mounted  bool        // and is
@@ -60,8 +62,9 @@ type Guest struct {
 }
 
 var (
-	_ session.Guest = (*Guest)(nil)
-	_ session.Clock = (*Guest)(nil)
+	_ session.Guest   = (*Guest)(nil)
+	_ session.Clock   = (*Guest)(nil)
+	_ session.Network = (*Guest)(nil)
 )
 
 // environment is the Unix side's. The locale makes file names UTF-8: Wine cannot
@@ -84,13 +87,32 @@ func (g *Guest) Prepare(p wire.Preparation) error {
 	if err := identify(p); err != nil {
 		return err
 	}
+	connected := make(chan error, 1)
+	go func() { connected <- g.connectAll(p.Interfaces) }()
 	if err := mount(p.CSerial, cMount); err != nil {
 		return err
 	}
 	g.prepared, g.mounted = true, true
 	g.ready.Store(true)
-	return g.loadRegistry(p.Hostname)
+	return errors.Join(g.loadRegistry(p.Hostname), <-connected)
 }
+
+// connectAll configures the NICs that a container starts with, while C: is mounted.
+func (g *Guest) connectAll(interfaces []wire.Interface) error {
+	for _, i := range interfaces {
+		if err := g.Networks.Connect(i); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Connect implements session.Network. Programs that run already see the NIC: Wine asks
+// the kernel each time it is asked, and so does the resolver with its files.
+func (g *Guest) Connect(i wire.Interface) error { return g.Networks.Connect(i) }
+
+// Forget implements session.Network.
+func (g *Guest) Forget(mac string) error { return g.Networks.Forget(mac) }
 
 // loadRegistry gets a Wine up whose registry is that of C:.
 func (g *Guest) loadRegistry(hostname string) error {

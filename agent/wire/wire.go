@@ -86,6 +86,30 @@ type Preparation struct {
 	CSerial  string `json:"c_serial"`
 	TimeNS   int64  `json:"time_ns"`
 	Entropy  []byte `json:"entropy"` // base64 in JSON
+	// Interfaces are the NICs that are plugged in.
+	Interfaces []Interface `json:"interfaces"`
+}
+
+// Interface is one NIC, found by its MAC, and how it is to be configured. Addresses
+// have a prefix length; a gateway is empty where there is no way out.
+type Interface struct {
+	MAC       string   `json:"mac"`
+	Addresses []string `json:"addresses"`
+	Gateway4  string   `json:"gateway4"`
+	Gateway6  string   `json:"gateway6"`
+	DNS       []string `json:"dns"`
+	Search    []string `json:"search"`
+	MTU       int      `json:"mtu"`
+}
+
+// Net configures a NIC.
+type Net struct {
+	Interface Interface `json:"interface"`
+}
+
+// Forget takes down the NIC with a MAC.
+type Forget struct {
+	MAC string `json:"mac"`
 }
 
 // Rehearsal is the rehearse request: the disk to rehearse with, which is C:'s device.

@@ -7,6 +7,7 @@ import base64
 import json
 import secrets
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -31,6 +32,10 @@ PREPARE_TIMEOUT = 300.0
 OBSERVE_TIMEOUT = 15.0
 """Seconds for a look at a guest's processes, which takes milliseconds where nothing is wrong."""
 CLOCK_TIMEOUT = 30.0
+NETWORK_TIMEOUT = 60.0
+"""Seconds until a NIC is found, configured and has its link: under one, in an emulated guest."""
+SELF_CONFIGURED = "windows"
+"""The kind of guests that configure their NICs themselves, by DHCP."""
 REOPENED = 3
 """How often a session is opened anew that its agent ended before it answered anything."""
 
@@ -71,6 +76,8 @@ class AgentGuest:
             raise answer.error()
 
     async def prepare(self, preparation: Preparation) -> None:
+        if preparation.interfaces:
+            self._check_network()
         answer = await self._session.request(
             "prepare",
             timeout=PREPARE_TIMEOUT,
@@ -78,15 +85,29 @@ class AgentGuest:
             c_serial=preparation.c_serial,
             time_ns=preparation.time_ns,
             entropy=base64.b64encode(preparation.entropy).decode(),
+            interfaces=[asdict(interface) for interface in preparation.interfaces],
         )
         if isinstance(answer, Failure):
             raise answer.error()
 
     async def connect_interface(self, interface: Interface) -> None:
-        raise Unavailable("this version of linwin configures no NICs")
+        await self._change_network("net", interface=asdict(interface))
 
     async def forget_interface(self, mac: str) -> None:
-        raise Unavailable("this version of linwin configures no NICs")
+        await self._change_network("forget", mac=mac)
+
+    async def _change_network(self, op: str, **fields: object) -> None:
+        self._check_network()
+        if self.hello.kind == SELF_CONFIGURED:
+            return
+        answer = await self._session.request(op, timeout=NETWORK_TIMEOUT, **fields)
+        if isinstance(answer, Failure):
+            raise answer.error()
+
+    def _check_network(self) -> None:
+        """Raises Unavailable for an agent that configures no NICs, where nobody else does."""
+        if self.hello.kind != SELF_CONFIGURED and "net" not in self.hello.capabilities:
+            raise Unavailable("the guest's agent is too old for networks", hint=REBUILD)
 
     async def set_clock(self, time_ns: int) -> None:
         if "clock" not in self.hello.capabilities:

@@ -31,6 +31,7 @@ AGENT_PORT = "org.linwin.agent.0"
 ROOT_SERIAL = "linwin-root"
 
 C_NODE = "c"
+_LONGEST_NIC_ID = 64
 _FIRST_PORT_ADDRESS = 0x10
 _MOST_PORTS = 0x1F - _FIRST_PORT_ADDRESS  # 0x1f is the chipset's
 
@@ -206,6 +207,37 @@ def medium_node(image: Path) -> dict[str, Any]:
             "cache": {"direct": False, "no-flush": False},
         },
     }
+
+
+def nic_backend(nic_id: str) -> dict[str, Any]:
+    """Arguments of ``netdev_add`` for a NIC whose tap QEMU was given under the name ``fd``.
+
+    No vhost: it would take a file of the host's kernel, for guests that are mostly idle.
+    """
+    backend, _ = nic_names(nic_id)
+    return {"type": "tap", "id": backend, "fd": f"{backend}-tap", "vhost": False}
+
+
+def nic_device(nic_id: str, mac: str, port: str) -> dict[str, Any]:
+    """Arguments of ``device_add`` for a NIC. It boots nobody, so it has no ROM to do so."""
+    backend, device = nic_names(nic_id)
+    return {
+        "driver": "virtio-net-pci",
+        "id": device,
+        "bus": port,
+        "netdev": backend,
+        "mac": mac,
+        "romfile": "",
+    }
+
+
+def nic_names(nic_id: str) -> tuple[str, str]:
+    """The names in QEMU of a NIC's backend and of its device. Raises InvalidRequest for an unusable id."""
+    if not nic_id.replace("-", "").isalnum() or not nic_id.isascii() or len(nic_id) > _LONGEST_NIC_ID:
+        raise InvalidRequest(
+            f"{nic_id!r} is no id of a NIC: 1 to {_LONGEST_NIC_ID} letters, digits and dashes are"
+        )
+    return f"net-{nic_id}", f"nic-{nic_id}"
 
 
 def _characters(descriptors: Descriptors) -> list[str]:

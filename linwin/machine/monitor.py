@@ -8,7 +8,7 @@ from typing import Any
 
 from qemu.qmp import ConnectError, ExecInterruptedError, ExecuteError, QMPClient, QMPError, StateError
 
-from linwin.errors import Unavailable
+from linwin.errors import NotFound, Unavailable
 from linwin.host.sockets import connect
 
 ANSWER_SECONDS = 30.0
@@ -16,6 +16,12 @@ ANSWER_SECONDS = 30.0
 
 MIGRATION_SECONDS = 60.0
 """How long the state of the devices may take to be written or read; it is half a megabyte."""
+
+
+UNPLUG_SECONDS = 20.0
+"""How long a guest may take to let go of a device; an emulated one on a busy host takes one."""
+
+_NO_DEVICE = "DeviceNotFound"  # the one class of errors, beside that of all others, that QEMU still uses
 
 
 class Monitor:
@@ -45,8 +51,9 @@ class Monitor:
     async def execute(self, command: str, arguments: dict[str, Any] | None = None) -> Any:
         """Run a QMP command and return what it returns.
 
-        Raises Unavailable in QEMU's own words when it refuses, and when the
-        machine ends or too much time passes before it answers.
+        Raises NotFound for a device that the machine does not have, Unavailable in
+        QEMU's own words when it refuses, and when the machine ends or too much time
+        passes before it answers.
         """
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
@@ -54,7 +61,8 @@ class Monitor:
         except TimeoutError as error:
             raise Unavailable(f"QEMU did not answer {command} within {ANSWER_SECONDS:g} s") from error
         except ExecuteError as error:
-            raise Unavailable(f"QEMU refused {command}: {error}") from error
+            kind = NotFound if error.error_class == _NO_DEVICE else Unavailable
+            raise kind(f"QEMU refused {command}: {error}") from error
         except (ExecInterruptedError, StateError) as error:
             raise Unavailable(f"the machine ended before it answered {command}") from error
 
@@ -65,6 +73,34 @@ class Monitor:
         except (OSError, StateError) as error:
             raise Unavailable("the machine ended before it was given a file") from error
         await self.execute("getfd", {"fdname": name})
+
+    async def take_back(self, name: str) -> None:
+        """Close a file that was given and that a failed command may not have taken."""
+        try:
+            await self._client.execute("closefd", {"fdname": name})
+        except ExecuteError:
+            return  # the command had taken it, and closed it when it failed
+        except (ExecInterruptedError, StateError) as error:
+            raise Unavailable("the machine ended, and its files with it") from error
+
+    async def unplug(self, device: str) -> None:
+        """Ask the guest to let go of a device, and return when it has.
+
+        Raises NotFound for a device that the machine does not have, Unavailable
+        when the guest keeps it: one that is halted does.
+        """
+        with self._client.listener("DEVICE_DELETED") as events:
+            await self.execute("device_del", {"id": device})
+            try:
+                async with asyncio.timeout(UNPLUG_SECONDS):
+                    async for event in events:
+                        match event.get("data"):
+                            case {"device": name} if name == device:
+                                return
+            except TimeoutError as error:
+                raise Unavailable(
+                    f"the guest did not let go of {device} within {UNPLUG_SECONDS:g} s"
+                ) from error
 
     async def migrate(self, command: str, uri: str) -> None:
         """Begin a migration, in or out, and return when all of it is done.

@@ -6,12 +6,14 @@ import asyncio
 import logging
 import os
 import signal
+from collections.abc import Coroutine
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from linwin import paths
-from linwin.errors import Conflict, LinwinError, Unavailable
+from linwin.errors import Conflict, LinwinError, NotFound, Unavailable
 from linwin.host.files import tail
 from linwin.host.pidfd import WatchedProcess
 from linwin.host.process import last_words
@@ -86,10 +88,41 @@ class QemuMachine:
             raise
 
     async def plug_nic(self, tap: int, nic_id: str, mac: str) -> None:
-        raise Unavailable("this version of linwin plugs no NICs")
+        """Hot-plug a NIC on an open tap into the first free port.
+
+        Raises Conflict when no port is free, Unavailable in QEMU's words when it
+        refuses; nothing of the NIC is left in the machine then, and the tap is free.
+        """
+        backend = domain.nic_backend(nic_id)
+        async with self._plugging:
+            port = await self._free_port()
+            await self._add_backend(tap, backend)
+            try:
+                await self._execute("device_add", domain.nic_device(nic_id, mac, port))
+            except LinwinError:
+                await self._execute("netdev_del", {"id": backend["id"]})
+                raise
+
+    async def _add_backend(self, tap: int, backend: dict[str, Any]) -> None:
+        monitor = self._connected()
+        await monitor.give(tap, backend["fd"])
+        try:
+            await monitor.execute("netdev_add", backend)
+        except LinwinError:
+            await monitor.take_back(backend["fd"])
+            raise
 
     async def unplug_nic(self, nic_id: str) -> None:
-        raise Unavailable("this version of linwin plugs no NICs")
+        """Take a NIC out. Idempotent.
+
+        Its tap is free first, whatever the guest does: one that keeps the device
+        (which is Unavailable) has nothing left to send on.
+        """
+        backend, device = domain.nic_names(nic_id)
+        with suppress(NotFound):  # an earlier attempt came as far as this
+            await self._execute("netdev_del", {"id": backend})
+        with suppress(NotFound):
+            await self._unless_it_ends(self._connected().unplug(device), "device_del")
 
     async def freeze(self, state: int) -> None:
         """Stop the guest for good and write the state of its devices to the open file ``state``.
@@ -112,22 +145,23 @@ class QemuMachine:
             raise Unavailable(f"the checkpoint could not be restored: {words or error.message}") from error
 
     async def _migrate(self, command: str, state: int) -> None:
-        if self._monitor is None:
-            raise Unavailable(f"the monitor of {self._name} is not connected")
-        await self._execute("migrate-set-capabilities", {"capabilities": domain.MIGRATION})
-        await self._monitor.give(state, "state")
-        migration = asyncio.create_task(
-            self._monitor.migrate(command, "fd:state"), name=f"{command} of {self._name}"
-        )
+        monitor = self._connected()
+        await monitor.execute("migrate-set-capabilities", {"capabilities": domain.MIGRATION})
+        await monitor.give(state, "state")
+        # A QEMU that does not like what it reads ends at once.
+        await self._unless_it_ends(monitor.migrate(command, "fd:state"), command)
+
+    async def _unless_it_ends(self, waiting: Coroutine[Any, Any, None], name: str) -> None:
+        """Wait for what an event will tell; the monitor of a machine that has ended is silent."""
+        task = asyncio.create_task(waiting, name=f"{name} of {self._name}")
         try:
-            # A QEMU that does not like what it reads ends at once, and its monitor is then silent.
-            await asyncio.wait([migration, self._exit], return_when=asyncio.FIRST_COMPLETED)
-            if not migration.done():
-                raise Unavailable(f"the machine ended before it finished {command}")
-            await migration
+            await asyncio.wait([task, self._exit], return_when=asyncio.FIRST_COMPLETED)
+            if not task.done():
+                raise Unavailable(f"the machine ended before it finished {name}")
+            await task
         finally:
-            migration.cancel()
-            await asyncio.gather(migration, return_exceptions=True)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
     async def move(self, run_dir: Path) -> None:
         """Make the empty folder ``run_dir`` its run folder, with all that is in the one it has."""
@@ -188,9 +222,12 @@ class QemuMachine:
         raise Conflict(f"all {len(ports)} hot-plug ports of the container's machine are taken")
 
     async def _execute(self, command: str, arguments: dict[str, Any] | None = None) -> Any:
+        return await self._connected().execute(command, arguments)
+
+    def _connected(self) -> Monitor:
         if self._monitor is None:
             raise Unavailable(f"the monitor of {self._name} is not connected")
-        return await self._monitor.execute(command, arguments)
+        return self._monitor
 
     async def _watch(self) -> MachineExit:
         """Wait for QEMU's end, keeping its logs within bounds, and then collect what it left."""

@@ -35,6 +35,8 @@ _WINE = "usr/lib/x86_64-linux-gnu/wine"
 _ZLIB = "usr/x86_64-w64-mingw32ucrt/lib/zlib1.dll"
 _WINE_USER = "ContainerAdministrator"
 _HIVES = ("system.reg", "user.reg", "userdef.reg")
+# What a guest's networks change, on a root that is read-only; the agent writes them.
+_NETWORK_FILES = ("hosts", "resolv.conf")
 _EROFS_UUID = "6c696e77-696e-5072-8000-726f6f740000"
 _PREFIX_TIMEOUT = 300.0  # seconds; it takes ten, and a Wine that misses a part never ends
 _STEP_TIMEOUT = 600.0
@@ -126,6 +128,8 @@ class WineBuild:
         for name in ("proc", "dev", "sys", "tmp", "run", "root", "usr/lib/linwin", "usr/share/linwin/prefix"):
             (self._root / name).mkdir(parents=True, exist_ok=True)
         shutil.copytree(self.recipe.folder / "root", self._root, dirs_exist_ok=True)
+        for name in _NETWORK_FILES:
+            (self._root / "etc" / name).symlink_to(f"/run/linwin/{name}")
         for name in (LAUNCHER, STOP_SERVICES):
             shutil.copyfile(self.agents / name, self._root / "usr/lib/linwin" / name)
 

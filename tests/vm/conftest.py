@@ -177,26 +177,22 @@ def pooled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Linwin]:
         yield linwin
 
 
+def build_program(name: str, folder: Path) -> Path:
+    """Compile one of ``tests/vm/programs`` for Windows."""
+    built = folder / f"{name}.exe"
+    source = Path(__file__).parent / "programs" / f"{name}.c"
+    libraries = ["-lws2_32", "-lsecur32", "-luserenv", "-lshell32", "-liphlpapi"]
+    options = ["-O1", "-Wall", "-Wextra", "-Werror", "-s", "-o", str(built), str(source)]
+    subprocess.run(["x86_64-w64-mingw32-gcc", *options, *libraries], check=True)
+    return built
+
+
 @pytest.fixture(scope="session")
 def test_programs(shared_daemon: Linwin, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """An image with the programs of ``tests/vm/programs`` in C:\\, of which nobody said who runs them."""
-    files = {}
-    for source in sorted((Path(__file__).parent / "programs").glob("*.c")):
-        built = tmp_path_factory.mktemp("build") / f"{source.stem}.exe"
-        libraries = ["-lws2_32", "-lsecur32", "-luserenv", "-lshell32"]
-        words = [
-            "x86_64-w64-mingw32-gcc",
-            "-O1",
-            "-Wall",
-            "-Wextra",
-            "-Werror",
-            "-s",
-            "-o",
-            str(built),
-            str(source),
-        ]
-        subprocess.run([*words, *libraries], check=True)
-        files[built.name] = built.read_bytes()
+    names = [source.stem for source in (Path(__file__).parent / "programs").glob("*.c")]
+    folder = tmp_path_factory.mktemp("build")
+    files = {f"{name}.exe": build_program(name, folder).read_bytes() for name in sorted(names)}
     (base,) = shared_daemon.inspect(NANOSERVER)["RootFS"]["Layers"]
     sample = Sample([None, layer_tar(files)], lacking=[base], tags=["example/programs:latest"])
     archive = write(tmp_path_factory.mktemp("image") / "image.tar", sample.docker_members())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -49,11 +49,13 @@ class ScriptedMachine(FakeMachine):
     async def agent(self) -> ScriptedAgent:
         return await self._agents.get()
 
-    async def connect(self) -> tuple[AgentGuest, ScriptedAgent]:
+    async def connect(
+        self, *, capabilities: Sequence[str] = (), kind: str = ""
+    ) -> tuple[AgentGuest, ScriptedAgent]:
         """A session that has said hello, and the agent's end of it."""
         connecting = asyncio.create_task(AgentGuests().connect(self, timeout=10))
         agent = await self.agent()
-        await agent.greet()
+        await agent.greet(capabilities=capabilities, kind=kind)
         return await connecting, agent
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from linwin.errors import Unavailable
-from linwin.guest import AgentGuest, AgentGuests, agents
+from linwin.guest import AgentGuest, agents
 from linwin.guest.messages import Malformed
 from linwin.guest.observations import parse_processes, parse_usage
 from linwin.model.usage import ProcessInfo
@@ -77,12 +77,7 @@ async def test_the_agent_counts_what_a_busy_program_takes(guest: AgentGuest) -> 
 
 async def observed(scripted: ScriptedMachine) -> tuple[AgentGuest, ScriptedAgent]:
     """A session with an agent that says it can tell."""
-    connecting = asyncio.create_task(AgentGuests().connect(scripted, timeout=10))
-    agent = await scripted.agent()
-    session = json.loads((await agent.receive()).payload)["session"]
-    agent.say_hello(session, capabilities=["processes", "stats"])
-    await agent.answer_ping()
-    return await connecting, agent
+    return await scripted.connect(capabilities=("processes", "stats"))
 
 
 @pytest.mark.parametrize("ok", [{}, {"processes": "x"}, {"processes": [{}] * 5000}])

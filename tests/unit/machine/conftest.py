@@ -23,6 +23,16 @@ HEADER_SIZE = 32
 
 HALT = b"\xf4\xeb\xfd"  # hlt; jmp back to it
 TRIPLE_FAULT = b"\x31\xc0\x0f\x01\x18\xcc"  # an empty interrupt table, then an interrupt
+# Asks ACPI's PCI hot-plug registers (QEMU's docs/specs/acpi_pci_hotplug) of each of 16 buses in
+# turn what is to go, and ejects it.
+LET_GO = (
+    b"\x31\xc9"  # xor ecx, ecx
+    b"\x66\xba\xd0\x0c\x89\xc8\xef"  # next: mov dx, 0xcd0; mov eax, ecx; out dx, eax: the bus
+    b"\x66\xba\xc4\x0c\xed"  # mov dx, 0xcc4; in eax, dx: the slots to go
+    b"\x85\xc0\x74\x05"  # test eax, eax; jz on
+    b"\x66\xba\xc8\x0c\xef"  # mov dx, 0xcc8; out dx, eax: eject
+    b"\x41\x83\xe1\x0f\xeb\xe4"  # on: inc ecx; and ecx, 15; jmp next
+)
 AGAIN = b"\xe9"  # jump to the start, the distance is filled in
 
 
@@ -101,6 +111,6 @@ def with_guest(spec: MachineSpec, text: str, then: bytes) -> MachineSpec:
 
 @pytest.fixture
 def guest(spec: MachineSpec) -> Callable[[str, str], MachineSpec]:
-    """``guest(text, "halt" | "fault" | "again")``: the machine with another guest."""
-    endings = {"halt": HALT, "fault": TRIPLE_FAULT, "again": AGAIN}
+    """``guest(text, "halt" | "fault" | "again" | "let go")``: the machine with another guest."""
+    endings = {"halt": HALT, "fault": TRIPLE_FAULT, "again": AGAIN, "let go": LET_GO}
     return lambda text, then: with_guest(spec, text, endings[then])
