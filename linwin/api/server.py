@@ -33,6 +33,7 @@ from linwin.api import exec as execs
 from linwin.api.context import ENGINE, LIFETIME, MAX_VERSION, MIN_VERSION, PATHS, VERSION, Handler, identity
 from linwin.api.lifetime import Lifetime
 from linwin.api.status import error_response, failure
+from linwin.api.subject import name_container
 from linwin.api.tls import Accept, TlsAddress, listening
 from linwin.api.unix import unix_socket
 from linwin.engine.engine import Engine
@@ -71,7 +72,9 @@ _VERSION = re.compile(r"(\d{1,4})\.(\d{1,4})")
 
 def make_app(engine: Engine) -> web.Application:
     """The API of ``engine``; uploads are spooled in its root's scratch folder."""
-    app = web.Application(middlewares=[_answer_errors, _check_version], client_max_size=LARGEST_JSON)
+    app = web.Application(
+        middlewares=[name_container, _answer_errors, _check_version], client_max_size=LARGEST_JSON
+    )
     app[ENGINE] = engine
     app[PATHS] = engine.paths
     app[LIFETIME] = Lifetime()

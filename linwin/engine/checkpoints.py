@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from linwin.daemon_log import context_about
 from linwin.engine.create import maker_uid
 from linwin.engine.power import HELLO_TIMEOUT
 from linwin.errors import LinwinError, Unavailable, Unsupported
@@ -89,7 +90,9 @@ class Checkpoints:
         wanted = (template.digest, memory, cpus)
         if wanted in self._failed:
             return False
-        task = asyncio.create_task(self._make_quietly(template, wanted), name="making a checkpoint")
+        task = asyncio.create_task(
+            self._make_quietly(template, wanted), name="making a checkpoint", context=context_about("")
+        )
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return True

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from linwin.daemon_log import context_about
 from linwin.engine.checkpoints import guest_spec
 from linwin.engine.create import free_uid
 from linwin.engine.interfaces import Guest, Machine
@@ -88,7 +89,9 @@ class Pool:
     def refill(self) -> None:
         """Begin to restore what is missing, unless that is under way."""
         if self.plan.size and not self._closed and (self._filling is None or self._filling.done()):
-            self._filling = asyncio.create_task(self._fill(), name="filling the pool")
+            self._filling = asyncio.create_task(
+                self._fill(), name="filling the pool", context=context_about("")
+            )
 
     async def take(
         self, container: Container, spec: MachineSpec, undo: AsyncExitStack

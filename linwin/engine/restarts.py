@@ -11,6 +11,7 @@ import logging
 import os
 from typing import TYPE_CHECKING
 
+from linwin.daemon_log import about, context_about
 from linwin.engine import start
 from linwin.engine.live import Exit, Live
 from linwin.engine.policy import next_delay, wanted
@@ -65,12 +66,15 @@ async def bring_back(engine: Engine) -> None:
             try:
                 container = await engine.rooms.state.advance(container.id, "restarting")
             except LinwinError as error:  # one container must not keep the daemon from the others
-                logger.error("container %s is not started again: %s", container.short_id, error)
+                with about(container.id):
+                    logger.error("container %s is not started again: %s", container.short_id, error)
         live = engine.live(container.id)
         # One that was adopted, and has ended since, is followed by its own watch.
         if container.status == "restarting" and (live.task is None or live.task.done()):
             live.task = asyncio.create_task(
-                follow(engine, container, at_once=True), name=f"bring back {container.short_id}"
+                follow(engine, container, at_once=True),
+                name=f"bring back {container.short_id}",
+                context=context_about(container.id),
             )
 
 

@@ -8,6 +8,7 @@ import time
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
+from linwin.daemon_log import context_about
 from linwin.engine import health, policy, remove
 from linwin.engine.live import LOST, Exit, Run
 from linwin.errors import LinwinError, Unavailable
@@ -29,7 +30,11 @@ def begin(engine: Engine, container: Container, run: Run) -> None:
     live = engine.live(container.id)
     live.run = run
     live.streams.connect(run.process)
-    live.task = asyncio.create_task(_run_to_end(engine, container, run), name=f"watch {container.short_id}")
+    live.task = asyncio.create_task(
+        _run_to_end(engine, container, run),
+        name=f"watch {container.short_id}",
+        context=context_about(container.id),
+    )
 
 
 async def _run_to_end(engine: Engine, container: Container, run: Run) -> None:
