@@ -147,7 +147,8 @@ async def run(paths: Paths, configuration: Configuration) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     tls = tls_address(configuration)
-    async with opened(paths, configuration) as engine, serve(engine, paths.socket, tls):
+    metrics_at = configuration.metrics_address
+    async with opened(paths, configuration) as engine, serve(engine, paths.socket, tls, metrics_at):
         logger.info("listening on %s, state in %s", paths.socket, paths.root)
         announce("ready")
         await stopped.wait()

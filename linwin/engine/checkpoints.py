@@ -159,6 +159,7 @@ class Checkpoints:
         except LinwinError as error:
             self._failed.add(wanted)
             logger.warning("no checkpoint of the template %s was made: %s", template.name, error)
+            self._engine.metrics.failed("checkpoint", error)
 
 
 def _make_folder(run_dir: Path) -> None:

@@ -163,6 +163,7 @@ class Pool:
                 self._ready.append(pooled)
         except (LinwinError, OSError) as error:
             logger.warning("the pool is not full: %s", error)
+            self._engine.metrics.failed("pool", error)
 
     async def _template(self) -> Template | None:
         rooms, wanted = self._engine.rooms, self._engine.checkpoints.wanted

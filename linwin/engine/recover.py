@@ -51,8 +51,10 @@ async def _put_right(engine: Engine, container: Container) -> None:
             await asyncio.to_thread(engine.paths.unfinished_overlay(container.id).unlink, missing_ok=True)
     except LinwinError as error:
         logger.error("container %s could not be recovered: %s", container.short_id, error)
-    except Exception:  # one container must not keep the daemon from the others
+        engine.metrics.failed("recover", error)
+    except Exception as defect:  # one container must not keep the daemon from the others
         logger.exception("container %s could not be recovered", container.short_id)
+        engine.metrics.failed("recover", defect)
 
 
 async def _take_over(engine: Engine, container: Container) -> None:

@@ -91,12 +91,15 @@ async def _start(engine: Engine, container_id: str, live: Live) -> bool:
             await start.start(engine, container, lambda sentence: _tell(container, sentence), by_hand=False)
         except Unavailable as error:  # of this host, which may have room later
             logger.warning("container %s was not restarted: %s", container.short_id, error)
+            engine.metrics.failed("restart", error)
             return await _try_again(engine, container_id, error.message)
         except LinwinError as error:
             logger.error("container %s cannot be restarted: %s", container.short_id, error)
+            engine.metrics.failed("restart", error)
             why = error.message
         except Exception as defect:
             logger.exception("container %s was not restarted", container.short_id)
+            engine.metrics.failed("restart", defect)
             why = repr(defect)
         else:
             return False

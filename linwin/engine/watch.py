@@ -114,6 +114,9 @@ async def _pass_output(engine: Engine, container: Container, run: Run) -> None:
         except Unavailable as full:
             # A full disk must not stop the program; docker's log drivers drop output likewise.
             logger.error("container %s: output is not logged: %s", container.short_id, full.message)
+            engine.metrics.failed("log", full)
+        else:
+            engine.metrics.output_bytes.labels(chunk.stream).inc(len(chunk.data))
         await streams.publish(chunk.stream, chunk.data)
         await run.process.acknowledge(chunk)
 
@@ -163,3 +166,4 @@ async def _record(engine: Engine, container: Container, run: Run, exit_: Exit) -
     ran = (ended.finished_at - ended.started_at) // 10**9
     engine.events.container(ended, "die", exitCode=str(exit_.code), execDuration=str(ran))
     run.ended, run.again = ended, again
+    engine.metrics.restarts.inc(again)
