@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from aiohttp import web
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from linwin.api.context import ENGINE, engine_of
 from linwin.api.status import failure
@@ -15,11 +14,14 @@ from linwin.engine.metrics import exposition
 from linwin.errors import LinwinError, Unavailable
 from linwin.model.address import TcpAddress
 
+TEXT_FORMAT = "text/plain; version=0.0.4; charset=utf-8"
+"""Prometheus' text format, which every version of it reads."""
+
 
 async def metrics(request: web.Request) -> web.Response:
     """``GET /metrics``: counters, times and states as Prometheus reads them (docs/metrics.md)."""
     body = await exposition(engine_of(request))
-    return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
+    return web.Response(body=body, headers={"Content-Type": TEXT_FORMAT})
 
 
 @asynccontextmanager
