@@ -179,7 +179,7 @@ class Pool:
             undo.callback(self._uids.discard, uid)
             name = f"pool-{secrets.token_hex(4)}"
             run_dir = paths.pool / name
-            await asyncio.to_thread(run_dir.mkdir, mode=0o700, parents=True)
+            _make(run_dir)  # in no thread: one whose waiter is cancelled would make it all the same
             undo.push_async_callback(asyncio.to_thread, _remove, run_dir)
             spec = guest_spec(
                 template,
@@ -224,6 +224,10 @@ def own(overlay: Path, uid: int) -> None:
     """Give a container's disk to the host user of its machine, where machines have users of their own."""
     if uid and overlay.exists() and overlay.stat().st_uid != uid:
         os.chown(overlay, uid, uid)
+
+
+def _make(run_dir: Path) -> None:
+    run_dir.mkdir(mode=0o700, parents=True)
 
 
 def _remove(run_dir: Path) -> None:

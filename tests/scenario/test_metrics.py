@@ -20,6 +20,7 @@ from linwin.model.container import ContainerSpec
 from linwin.model.pool import PoolPlan
 from linwin.model.restart import RestartPolicy
 from tests.scenario.fakes import Fakes
+from tests.scenario.fakes.images import archive
 from tests.scenario.fakes.timing import FakeTiming
 from tests.scenario.harness import IMAGE, Daemon, Docker, make_root, served
 from tests.scenario.test_pool import filled
@@ -178,12 +179,35 @@ async def test_clients_that_hang_up(daemon: Daemon) -> None:
         assert found["linwin_api_requests_total", method, route, "gone"] == 1
 
 
-async def test_bytes(daemon: Daemon, docker: Docker) -> None:
+async def test_bytes_of_output_and_images(daemon: Daemon, docker: Docker) -> None:
     await docker("run", "--name", "pet", IMAGE, "echo", "hello")
+    assert (await scrape(daemon))["linwin_output_bytes_total", "stdout"] == len(b"hello\n")
+    brought = archive("team/app:1")
+    assert (await docker("load", stdin=brought)).code == 0
+    saved = await docker("save", "team/app:1")
     found = await scrape(daemon)
-    assert found["linwin_output_bytes_total", "stdout"] == len(b"hello\n")
-    saved = await docker("save", IMAGE)
-    assert (await scrape(daemon))["linwin_image_bytes_total", "saved"] == len(saved.out) > 0
+    assert found["linwin_image_bytes_total", "loaded"] == len(brought)
+    assert found["linwin_image_bytes_total", "saved"] == len(saved.out) > 0
+
+
+@pytest.mark.parametrize("program", ["hang", "echo"])
+async def test_bytes_of_copies(daemon: Daemon, docker: Docker, tmp_path: Path, program: str) -> None:
+    """Of a container that runs, and of one at rest."""
+    await docker("run", "-d", "--name", "pet", IMAGE, program)
+    (tmp_path / "file").write_bytes(b"x" * 5000)
+    assert (await docker("cp", str(tmp_path / "file"), "pet:C:/")).code == 0
+    assert 5000 < (await scrape(daemon))["linwin_copy_bytes_total", "in"] < 20000
+    assert (await docker("cp", "pet:C:/file", str(tmp_path / "back"))).code == 0
+    assert (tmp_path / "back").read_bytes() == b"x" * 5000
+    assert 5000 < (await scrape(daemon))["linwin_copy_bytes_total", "out"] < 20000
+
+
+async def test_background_work_that_fails(short_folder: Path) -> None:
+    fakes = Fakes()
+    fakes.machines.spoilt = "it is spoilt"
+    async with served(fakes, make_root(short_folder), pool=PoolPlan(size=1)) as daemon:
+        await filled(daemon)
+        assert (await scrape(daemon))["linwin_errors_total", "pool", "Unavailable"] == 1
 
 
 async def test_restarts_and_their_failures(daemon: Daemon) -> None:
