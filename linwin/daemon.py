@@ -1,8 +1,7 @@
 """The daemon: builds the rooms, injects them into the engine, serves the API.
 
 Run as ``python -m linwin.daemon``; ``linwin daemon run`` is its usual name.
-Settings come from the environment (see :mod:`linwin.paths`) and a file
-(:mod:`linwin.config`). A parent that
+Settings come from the environment and a file (:mod:`linwin.config`). A parent that
 wants to know when the socket listens passes the write end of a pipe as
 ``LINWIN_READY_FD`` and reads ``ready`` or ``error: …`` from it.
 """
@@ -20,11 +19,10 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
-from linwin import config
+from linwin import config, daemon_log
 from linwin.api import TlsAddress, serve
 from linwin.config import Configuration
 from linwin.disks import ChainDisks
-from linwin.engine import log_options
 from linwin.engine.engine import Engine
 from linwin.engine.interfaces import Rooms
 from linwin.errors import Conflict, InvalidRequest, LinwinError, Unavailable
@@ -33,7 +31,6 @@ from linwin.host.files import make_folders
 from linwin.host.locks import try_lock
 from linwin.images import ImageStore
 from linwin.machine import DEFAULT_BUDGET, QemuMachines
-from linwin.model.log_config import LogConfig
 from linwin.network import BridgeNetworks
 from linwin.paths import Paths
 from linwin.state import Database
@@ -66,37 +63,15 @@ def checkpoint_budget() -> int:
     return int(text) << 20
 
 
-def tls_address() -> TlsAddress | None:
-    """Where to serve TCP clients: ``LINWIN_LISTEN``, ``tcp://HOST:PORT``, which needs ``LINWIN_TLS_VERIFY``.
-
-    The certificates are named as clients name theirs (:func:`linwin.tls.certificates`).
-    """
-    listen = os.environ.get("LINWIN_LISTEN")
-    if not listen:
+def tls_address(configuration: Configuration) -> TlsAddress | None:
+    """Where to serve TCP clients, and with which certificates."""
+    tcp, files = configuration.tcp, configuration.tls
+    if tcp is None:
         return None
-    if not os.environ.get("LINWIN_TLS_VERIFY"):
-        raise InvalidRequest(
-            f"linwin does not listen on {listen} without TLS: whoever reaches it would be root here",
-            hint="Give --tlsverify, --tlscacert, --tlscert and --tlskey.",
-        )
-    host, _, port = listen.removeprefix("tcp://").rstrip("/").rpartition(":")
-    if not port.isdecimal() or int(port) >= 1 << 16:
-        raise InvalidRequest(
-            f"invalid address {listen!r}", hint="Use tcp://HOST:PORT, as tcp://0.0.0.0:2376."
-        )
-    ca, certificate, key = (Path(name).absolute() for name in certificates())
-    return TlsAddress(host.strip("[]"), int(port), ca, certificate, key)
-
-
-def log_default() -> LogConfig:
-    """What containers log to that do not say: ``LINWIN_LOG_DRIVER``, and ``LINWIN_LOG_OPTS`` as a=b,c=d."""
-    words = [word for word in os.environ.get("LINWIN_LOG_OPTS", "").split(",") if word]
-    if wrong := [word for word in words if "=" not in word]:
-        raise InvalidRequest(
-            f"LINWIN_LOG_OPTS holds {wrong[0]!r}", hint="Set it to NAME=VALUE,NAME=VALUE, as in max-size=10m."
-        )
-    pairs = dict(word.split("=", 1) for word in words)
-    return log_options.resolve(LogConfig(os.environ.get("LINWIN_LOG_DRIVER", ""), pairs))
+    ca, certificate, key = certificates((files.ca, files.certificate, files.key))
+    return TlsAddress(
+        tcp.host, tcp.port, Path(ca).absolute(), Path(certificate).absolute(), Path(key).absolute()
+    )
 
 
 def prepare_root(paths: Paths) -> None:
@@ -153,7 +128,7 @@ async def opened(paths: Paths, configuration: Configuration) -> AsyncIterator[En
             paths,
             checkpoints=checkpoint_budget() > 0,
             pool=configuration.pool,
-            log_default=log_default(),
+            log_default=configuration.logs,
         )
         await engine.open()
         for template in await engine.unusable_templates():
@@ -171,8 +146,9 @@ async def run(paths: Paths, configuration: Configuration) -> None:
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    tls = tls_address()
-    async with opened(paths, configuration) as engine, serve(engine, paths.socket, tls):
+    tls = tls_address(configuration)
+    metrics_at = configuration.metrics_address
+    async with opened(paths, configuration) as engine, serve(engine, paths.socket, tls, metrics_at):
         logger.info("listening on %s, state in %s", paths.socket, paths.root)
         announce("ready")
         await stopped.wait()
@@ -195,11 +171,10 @@ def announce(line: str) -> None:
 
 def main() -> None:
     """Entry point: one daemon a root, its pid on disk while it lives."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("qemu.qmp").setLevel(logging.WARNING)  # it reports every guest's end as news
-    paths = Paths.from_environment()
     try:
-        configuration = config.from_environment()
+        configuration = config.read()
+        daemon_log.configure(configuration.log.level, configuration.log.format)
+        paths = Paths.from_environment(socket=configuration.socket)
         prepare_root(paths)
         with held_root(paths):
             asyncio.run(run(paths, configuration))

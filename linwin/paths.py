@@ -31,10 +31,10 @@ class Paths:
     socket: Path
 
     @classmethod
-    def from_environment(cls) -> Paths:
-        """Read ``LINWIN_ROOT`` and ``LINWIN_HOST`` (``unix://PATH``)."""
+    def from_environment(cls, socket: Path | None = None) -> Paths:
+        """Read ``LINWIN_ROOT`` and ``LINWIN_HOST`` (``unix://PATH``), for which ``socket`` stands in."""
         root = Path(os.environ.get("LINWIN_ROOT") or DEFAULT_ROOT)
-        host = os.environ.get("LINWIN_HOST") or f"unix://{DEFAULT_SOCKET}"
+        host = os.environ.get("LINWIN_HOST") or f"unix://{socket or DEFAULT_SOCKET}"
         return cls(root.absolute(), Path(host.removeprefix("unix://")).absolute())
 
     @property

@@ -16,17 +16,25 @@ PIECE = 256 * 1024
 """Bytes that are decrypted at once."""
 
 
-def certificates() -> tuple[str, str, str]:
-    """The files of the certificate authority, our own certificate and its key, as the environment has them.
+Files = tuple[str, str, str]
+"""Of the certificate authority, our own certificate and its key, in PEM."""
 
-    ``LINWIN_CERT_PATH`` is the folder of ``ca.pem``, ``cert.pem`` and ``key.pem``,
-    by default the one that docker uses; ``LINWIN_TLS_CACERT``, ``LINWIN_TLS_CERT`` and
-    ``LINWIN_TLS_KEY`` name single files.
+
+def certificates(configured: Files = ("", "", "")) -> Files:
+    """The files as the environment has them, then as ``configured``, then the ones that docker uses.
+
+    ``LINWIN_CERT_PATH`` is the folder of ``ca.pem``, ``cert.pem`` and ``key.pem``;
+    ``LINWIN_TLS_CACERT``, ``LINWIN_TLS_CERT`` and ``LINWIN_TLS_KEY`` name single files.
     """
-    folder = Path(os.environ.get("LINWIN_CERT_PATH") or Path.home() / ".docker")
+    folder = os.environ.get("LINWIN_CERT_PATH")
+    usual = Path.home() / ".docker"
     names = (("CACERT", "ca.pem"), ("CERT", "cert.pem"), ("KEY", "key.pem"))
     ca, certificate, key = (
-        os.environ.get(f"LINWIN_TLS_{variable}") or str(folder / file) for variable, file in names
+        os.environ.get(f"LINWIN_TLS_{variable}")
+        or (str(Path(folder, file)) if folder else "")
+        or known
+        or str(usual / file)
+        for (variable, file), known in zip(names, configured, strict=True)
     )
     return ca, certificate, key
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 from urllib.parse import quote
 
 from aiohttp import web
 
 from linwin.api import filters, hostconfig, platforms, query, render, wire
-from linwin.api.context import LIFETIME, PATHS, answer, engine_of
+from linwin.api.context import LIFETIME, PATHS, answer, answer_list, engine_of
 from linwin.api.fields import body_of
 from linwin.engine.usage import allocated
 from linwin.errors import InvalidRequest, NotFound
@@ -129,7 +130,9 @@ async def list_some(request: web.Request) -> web.Response:
         since=await _one(request, wanted, "since"),
     )
     with_size = query.flag(request, "size")
-    return answer([{**render.summary(c), **(await _sizes(request, c) if with_size else {})} for c in found])
+    return answer_list(
+        [json.dumps({**render.summary(c), **(await _sizes(request, c) if with_size else {})}) for c in found]
+    )
 
 
 async def _one(request: web.Request, wanted: query.Filters, key: str) -> Container | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from aiohttp import web
@@ -48,6 +48,17 @@ def identity() -> dict[str, str]:
 
 def answer(value: Any, status: int = 200) -> web.Response:
     """A JSON response whose content type carries no charset: docker's CLI compares it as text."""
-    return web.Response(
-        status=status, body=json.dumps(value).encode() + b"\n", content_type="application/json"
-    )
+    return _answer(json.dumps(value), status)
+
+
+def answer_list(elements: Iterable[str]) -> web.Response:
+    """A JSON response like :func:`answer`'s: an array of elements that are JSON text already.
+
+    Of a long list each is rendered by itself, which takes half the time of all at once:
+    few objects live at a time, and none is there for the garbage collector to look at.
+    """
+    return _answer(f"[{', '.join(elements)}]", 200)
+
+
+def _answer(text: str, status: int) -> web.Response:
+    return web.Response(status=status, body=text.encode() + b"\n", content_type="application/json")

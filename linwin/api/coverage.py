@@ -15,8 +15,8 @@ PREFACE = """\
 
 Made from the routes by `python -m linwin.api.coverage`; a test compares, and another
 asks for every path of docker's own description of v1.50, so that none answers "page not
-found" by accident. Versions from v1.24 to v1.50 are served, by one set of handlers. Paths below
-`/linwin` are our own.
+found" by accident. Versions from v1.24 to v1.50 are served, by one set of handlers. `/metrics` and the
+paths below `/linwin` are our own.
 
 A *refused* route answers 501 and says what linwin does not have; *no swarm* routes
 answer as a docker daemon outside a swarm does, and without plugins.

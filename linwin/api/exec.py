@@ -11,6 +11,7 @@ from linwin.api import hostconfig, mux, query
 from linwin.api.context import LIFETIME, answer, engine_of, identity, version_of
 from linwin.api.fields import Fields, body_of
 from linwin.api.hijack import Connection, Hijacked, hijack
+from linwin.api.measure import failed
 from linwin.api.relay import detach_keys, exchange, feed
 from linwin.engine.engine import Attachment, Exec
 from linwin.errors import InvalidRequest, LinwinError
@@ -81,6 +82,7 @@ async def _begin(request: web.Request, exec_: Exec, size: tuple[int, int], conne
         await request.app[LIFETIME].complete(engine_of(request).exec_start(exec_, size))
     except LinwinError as error:
         logger.info("exec %s did not start: %s", exec_.id[:12], error.message)
+        failed(request, error)
         sentence = str(error).replace("\n", "\r\n").encode() + b"\r\n"
         await connection.send(sentence if exec_.spec.tty else mux.frame("stdout", sentence))
         exec_.streams.end()

@@ -10,6 +10,7 @@ from typing import Any
 
 from aiohttp import web
 
+from linwin.api.measure import failed
 from linwin.api.status import status_of
 from linwin.errors import Internal, LinwinError, Unauthorized
 from linwin.model.progress import Progress, Report
@@ -70,7 +71,7 @@ async def stream(request: web.Request, work: Work) -> web.StreamResponse:
         while not task.done():
             await pending.changed.wait()
             await _send(request, response, pending.take())
-        last = await _outcome(task, prepared=response.prepared)
+        last = await _outcome(request, task, prepared=response.prepared)
         await _send(request, response, [*pending.take(), *last])
     finally:
         if not task.done():
@@ -82,17 +83,21 @@ async def stream(request: web.Request, work: Work) -> web.StreamResponse:
     return response
 
 
-async def _outcome(task: asyncio.Future[Iterable[Line]], *, prepared: bool) -> Iterable[Line]:
+async def _outcome(
+    request: web.Request, task: asyncio.Future[Iterable[Line]], *, prepared: bool
+) -> Iterable[Line]:
     try:
         return await task
     except LinwinError as error:
         if not prepared:
             raise
+        failed(request, error)
         return [_error_line(error)]
-    except Exception:
+    except Exception as defect:
         if not prepared:
             raise
         logger.exception("long work failed")
+        failed(request, defect)
         return [_error_line(Internal("internal error", hint="The daemon's log says more."))]
 
 

@@ -19,6 +19,7 @@ from linwin.api import (
     containers,
     events,
     images,
+    metrics,
     observe,
     prune,
     registry,
@@ -32,11 +33,14 @@ from linwin.api import (
 from linwin.api import exec as execs
 from linwin.api.context import ENGINE, LIFETIME, MAX_VERSION, MIN_VERSION, PATHS, VERSION, Handler, identity
 from linwin.api.lifetime import Lifetime
+from linwin.api.measure import measure
 from linwin.api.status import error_response, failure
+from linwin.api.subject import name_container
 from linwin.api.tls import Accept, TlsAddress, listening
 from linwin.api.unix import unix_socket
 from linwin.engine.engine import Engine
 from linwin.errors import Internal, InvalidRequest, LinwinError
+from linwin.model.address import TcpAddress
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +52,7 @@ DRAIN_TIMEOUT = 60.0  # seconds for changes under way
 
 NOUNS = (
     system,
+    metrics,
     auth,
     images,
     archives,
@@ -71,7 +76,9 @@ _VERSION = re.compile(r"(\d{1,4})\.(\d{1,4})")
 
 def make_app(engine: Engine) -> web.Application:
     """The API of ``engine``; uploads are spooled in its root's scratch folder."""
-    app = web.Application(middlewares=[_answer_errors, _check_version], client_max_size=LARGEST_JSON)
+    app = web.Application(
+        middlewares=[name_container, _answer_errors, measure, _check_version], client_max_size=LARGEST_JSON
+    )
     app[ENGINE] = engine
     app[PATHS] = engine.paths
     app[LIFETIME] = Lifetime()
@@ -85,8 +92,12 @@ def make_app(engine: Engine) -> web.Application:
 
 
 @asynccontextmanager
-async def serve(engine: Engine, socket_path: Path, tls: TlsAddress | None = None) -> AsyncIterator[None]:
+async def serve(
+    engine: Engine, socket_path: Path, tls: TlsAddress | None = None, metrics_at: TcpAddress | None = None
+) -> AsyncIterator[None]:
     """Serve the API on a unix socket, and where asked for over TLS, until the context ends.
+
+    The metrics are also served at ``metrics_at``.
 
     The socket is the one that a service manager passed, or is made at its path.
     Changes under way when the context ends are completed first.
@@ -106,6 +117,8 @@ async def serve(engine: Engine, socket_path: Path, tls: TlsAddress | None = None
             await web.SockSite(runner, sock, backlog=BACKLOG).start()
             if tls is not None:
                 await fronts.enter_async_context(listening(tls, _accepting(runner)))
+            if metrics_at is not None:
+                await fronts.enter_async_context(metrics.listening_for_metrics(engine, metrics_at))
             yield
             await runner.cleanup()
     finally:

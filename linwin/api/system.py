@@ -12,7 +12,8 @@ from aiohttp import web
 from linwin import __version__
 from linwin.api.context import MAX_VERSION, MIN_VERSION, PATHS, answer, engine_of
 from linwin.api.render import rfc3339
-from linwin.engine.engine import HostInfo
+from linwin.engine.engine import Engine, HostInfo
+from linwin.model import log_config
 
 SLOW = "No hardware virtualisation: guests run under QEMU's software emulation (TCG), many times slower"
 
@@ -58,7 +59,7 @@ async def info(request: web.Request) -> web.Response:
     """``GET /info``: this host, what runs on it, and a warning where it is slow."""
     engine = engine_of(request)
     host = await engine.info()
-    return answer({**_host(request), **_counts(host), **_kind(host, engine.events.followers)})
+    return answer({**_host(request), **_counts(host), **_kind(host, engine)})
 
 
 def _host(request: web.Request) -> dict[str, Any]:
@@ -85,7 +86,7 @@ def _counts(host: HostInfo) -> dict[str, Any]:
     }
 
 
-def _kind(host: HostInfo, followers: int) -> dict[str, Any]:
+def _kind(host: HostInfo, engine: Engine) -> dict[str, Any]:
     names = ", ".join(template.name for template in host.templates) or "none"
     return {
         "OSType": "windows",
@@ -100,7 +101,7 @@ def _kind(host: HostInfo, followers: int) -> dict[str, Any]:
             *([["Pool", f"{host.pool_ready} of {host.pool_size} guests ready"]] if host.pool_size else []),
         ],
         "Isolation": "hyperv",
-        "LoggingDriver": "json-file",
+        "LoggingDriver": engine.log_default.driver,
         "MemoryLimit": True,
         "SwapLimit": False,
         "CpuCfsPeriod": False,
@@ -115,7 +116,7 @@ def _kind(host: HostInfo, followers: int) -> dict[str, Any]:
         "LiveRestoreEnabled": True,
         "NFd": 0,
         "NGoroutines": 0,
-        "NEventsListener": followers,
+        "NEventsListener": engine.events.followers,
         "Labels": [],
         "IndexServerAddress": "https://index.docker.io/v1/",
         "HttpProxy": "",
@@ -125,7 +126,7 @@ def _kind(host: HostInfo, followers: int) -> dict[str, Any]:
         "SecurityOptions": [],
         "Runtimes": {},
         "DefaultRuntime": "",
-        "Plugins": {"Volume": [], "Network": ["nat", "none"], "Authorization": [], "Log": ["json-file"]},
+        "Plugins": {"Volume": [], "Network": ["nat", "none"], "Authorization": [], "Log": log_config.DRIVERS},
         "RegistryConfig": {"InsecureRegistryCIDRs": [], "IndexConfigs": {}, "Mirrors": []},
         "Swarm": {
             "NodeID": "",

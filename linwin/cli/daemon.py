@@ -22,6 +22,24 @@ def daemon_settings(command: F) -> F:
     """The options of a daemon that is about to be started, which reads its environment."""
     for option in (
         setting(
+            "--metrics-addr",
+            metavar="HOST:PORT",
+            variable="LINWIN_METRICS_LISTEN",
+            help="Serve metrics there, to anybody who reaches it.",
+        ),
+        setting(
+            "--log-format",
+            metavar="FORMAT",
+            variable="LINWIN_LOG_FORMAT",
+            help="Form of the daemon's own log: text or json.",
+        ),
+        setting(
+            "--log-level",
+            metavar="LEVEL",
+            variable="LINWIN_LOG_LEVEL",
+            help="What the daemon's own log tells: debug, info, warning or error.",
+        ),
+        setting(
             "--log-opt",
             metavar="NAME=VALUE",
             multiple=True,

@@ -43,8 +43,15 @@ async def read(engine: Engine, reference: str, text: str) -> AsyncIterator[Archi
     with named(reference, text):
         async with opened(engine, reference) as (files, _):
             found = await files.stat(path)
-            async with aclosing(files.read(path)) as pieces:
+            async with aclosing(_counted(engine, files.read(path))) as pieces:
                 yield Archive(found, path.base, pieces)
+
+
+async def _counted(engine: Engine, pieces: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    async with aclosing(pieces):
+        async for piece in pieces:
+            engine.metrics.copy_bytes.labels("out").inc(len(piece))
+            yield piece
 
 
 async def write(engine: Engine, reference: str, text: str, source: Path, *, keep_kinds: bool) -> None:
@@ -57,6 +64,7 @@ async def write(engine: Engine, reference: str, text: str, source: Path, *, keep
                 await engine.rooms.disks.plain_copy(source, plain, engine.paths.overlay(running.id))
                 source = plain
             await files.write(path, source, keep_kinds=keep_kinds)
+            engine.metrics.copy_bytes.labels("in").inc(source.stat().st_size)
 
 
 def parsed(text: str) -> VolumePath:

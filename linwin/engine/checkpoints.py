@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from linwin.daemon_log import context_about
 from linwin.engine.create import maker_uid
 from linwin.engine.power import HELLO_TIMEOUT
 from linwin.errors import LinwinError, Unavailable, Unsupported
@@ -90,7 +91,9 @@ class Checkpoints:
         wanted = (template.digest, memory, cpus)
         if wanted in self._failed:
             return False
-        task = asyncio.create_task(self._make_quietly(template, wanted), name="making a checkpoint")
+        task = asyncio.create_task(
+            self._make_quietly(template, wanted), name="making a checkpoint", context=context_about("")
+        )
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return True
@@ -167,6 +170,7 @@ class Checkpoints:
         except LinwinError as error:
             self._failed.add(wanted)
             logger.warning("no checkpoint of the template %s was made: %s", template.name, error)
+            self._engine.metrics.failed("checkpoint", error)
 
 
 def scratch_disk(run_dir: Path) -> Path:

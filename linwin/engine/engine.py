@@ -44,6 +44,7 @@ from linwin.engine.events import Events
 from linwin.engine.exec import Exec, Execs
 from linwin.engine.interfaces import Rooms
 from linwin.engine.live import Exit, Live
+from linwin.engine.metrics import Metrics
 from linwin.engine.pool import Pool
 from linwin.engine.stats import Watch
 from linwin.engine.streams import Attachment
@@ -114,6 +115,7 @@ class Engine:
         self.chains = ChainUse()
         self.execs = Execs()
         self.events = Events()
+        self.metrics = Metrics()
         self.timing = timing or Timing()
         self.closing = False
         """The daemon is on its way out: what it stops now, the next one starts again."""
@@ -376,6 +378,7 @@ class Engine:
         try:
             async for piece in pieces:
                 yield piece
+                self.metrics.image_bytes.labels("saved").inc(len(piece))
         finally:
             if isinstance(pieces, AsyncGenerator):
                 await pieces.aclose()

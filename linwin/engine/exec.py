@@ -11,6 +11,7 @@ import logging
 import secrets
 from typing import TYPE_CHECKING
 
+from linwin.daemon_log import context_about
 from linwin.engine import command, pause, policy, terminal
 from linwin.engine.create import left_out_hint, working_dir
 from linwin.engine.interfaces import Process
@@ -165,7 +166,9 @@ async def start(engine: Engine, exec_: Exec, console_size: tuple[int, int]) -> N
     exec_.streams.connect(process)
     _tell(engine, container, exec_, "exec_start", detailed=True)
     exec_.task = asyncio.create_task(
-        _run_to_end(engine, container, exec_, process), name=f"exec {exec_.id[:12]}"
+        _run_to_end(engine, container, exec_, process),
+        name=f"exec {exec_.id[:12]}",
+        context=context_about(container.id),
     )
     if exec_.spec.tty:
         await terminal.catch_up(process, size, terminal.size(exec_.console_size, size))

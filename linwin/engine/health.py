@@ -15,6 +15,7 @@ from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from linwin.daemon_log import context_about
 from linwin.engine import command
 from linwin.engine.interfaces import Process
 from linwin.engine.live import Run
@@ -109,7 +110,9 @@ class Monitor:
         """Check from now on, as long as :meth:`rest` is not called."""
         if self._task is None:
             self._task = asyncio.create_task(
-                self._check_for_ever(), name=f"health {self._container.short_id}"
+                self._check_for_ever(),
+                name=f"health {self._container.short_id}",
+                context=context_about(self._container.id),
             )
 
     async def rest(self) -> None:

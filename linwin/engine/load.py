@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,8 +20,10 @@ if TYPE_CHECKING:
 async def load(engine: Engine, archive: Path, report: Report) -> list[Image]:
     """Read an archive and build its images' chains; none becomes visible before all are ready."""
     rooms = engine.rooms
+    size = (await asyncio.to_thread(archive.stat)).st_size
     staged = await rooms.images.stage(archive, await rooms.templates.list(), report)
     loaded = await take_in(engine, staged, report)
+    engine.metrics.image_bytes.labels("loaded").inc(size)
     for image in loaded:
         engine.events.image(image, "load", image.id)
     return loaded

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from linwin.daemon_log import context_about
 from linwin.engine.checkpoints import guest_spec, scratch_disk
 from linwin.engine.create import free_uid
 from linwin.engine.interfaces import Guest, Machine
@@ -88,7 +89,9 @@ class Pool:
     def refill(self) -> None:
         """Begin to restore what is missing, unless that is under way."""
         if self.plan.size and not self._closed and (self._filling is None or self._filling.done()):
-            self._filling = asyncio.create_task(self._fill(), name="filling the pool")
+            self._filling = asyncio.create_task(
+                self._fill(), name="filling the pool", context=context_about("")
+            )
 
     async def take(
         self, container: Container, spec: MachineSpec, undo: AsyncExitStack
@@ -162,6 +165,7 @@ class Pool:
                 self._ready.append(pooled)
         except (LinwinError, OSError) as error:
             logger.warning("the pool is not full: %s", error)
+            self._engine.metrics.failed("pool", error)
 
     async def _template(self) -> Template | None:
         rooms, wanted = self._engine.rooms, self._engine.checkpoints.wanted
@@ -177,7 +181,7 @@ class Pool:
             undo.callback(self._uids.discard, uid)
             name = f"pool-{secrets.token_hex(4)}"
             run_dir = paths.pool / name
-            await asyncio.to_thread(run_dir.mkdir, mode=0o700, parents=True)
+            _make(run_dir)  # in no thread: one whose waiter is cancelled would make it all the same
             undo.push_async_callback(asyncio.to_thread, _remove, run_dir)
             spec = guest_spec(
                 template,
@@ -229,6 +233,10 @@ def own(overlay: Path, uid: int) -> None:
 def _run_dirs(pool: Path) -> set[Path]:
     """Those of which anything is left: the folder or the disk beside it."""
     return {path.with_suffix("") for path in pool.iterdir()}
+
+
+def _make(run_dir: Path) -> None:
+    run_dir.mkdir(mode=0o700, parents=True)
 
 
 def _remove(run_dir: Path) -> None:

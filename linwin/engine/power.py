@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 from linwin.engine.interfaces import Guest, Machine
 from linwin.errors import LinwinError, OutOfMemory
-from linwin.model.container import Boot, Container
+from linwin.model.container import Container
 from linwin.model.machine import MachineSpec
 from linwin.model.template import Template
 
@@ -22,7 +23,19 @@ HELLO_TIMEOUT = {"kvm": 60.0, "tcg": 300.0}
 RESTORED_TIMEOUT = {"kvm": 10.0, "tcg": 60.0}
 """The same for a guest that is restored, whose agent has been up before."""
 
+Origin = Literal["cold", "restored", "pooled"]
+"""Where a guest came from: one of the pool was restored before it was needed."""
+
 NOTHING_YET = "there was no checkpoint for its size"
+
+
+@dataclass(frozen=True, slots=True)
+class Powered:
+    """A guest that said hello, and its machine."""
+
+    machine: Machine
+    guest: Guest
+    origin: Origin
 
 
 async def power_on(
@@ -32,10 +45,10 @@ async def power_on(
     spec: MachineSpec,
     undo: AsyncExitStack,
     tell: Tell,
-) -> tuple[Machine, Guest]:
+) -> Powered:
     """A guest that said hello; ``undo`` ends both. A cold boot that was not asked for is told."""
     if not container.spec.cold and (up := await engine.pool.take(container, spec, undo)) is not None:
-        return up
+        return Powered(*up, "pooled")
     try:
         return await _restored_or_cold(engine, container, template, spec, undo, tell)
     except OutOfMemory:
@@ -51,16 +64,20 @@ async def _restored_or_cold(
     spec: MachineSpec,
     undo: AsyncExitStack,
     tell: Tell,
-) -> tuple[Machine, Guest]:
+) -> Powered:
     if container.spec.cold or not engine.checkpoints.wanted(template):
         return await _cold(engine, container, spec, undo)
+    restores = engine.metrics.restores
     try:
         if (up := await _restored(engine, container, spec, undo)) is not None:
+            restores.labels("hit").inc()
             return up
+        restores.labels("miss").inc()
         why = NOTHING_YET
     except OutOfMemory:
         raise
     except LinwinError as error:
+        restores.labels("failed").inc()
         why = error.message
     cold = await _cold(engine, container, spec, undo)
     making = engine.checkpoints.make_later(template, memory=spec.memory, cpus=spec.cpus)
@@ -70,7 +87,7 @@ async def _restored_or_cold(
 
 async def _restored(
     engine: Engine, container: Container, spec: MachineSpec, undo: AsyncExitStack
-) -> tuple[Machine, Guest] | None:
+) -> Powered | None:
     timeout = RESTORED_TIMEOUT[await engine.rooms.machine.accelerator()]
     machine = await engine.rooms.machine.restore(spec)
     if machine is None:
@@ -82,9 +99,7 @@ async def _restored(
         raise
 
 
-async def _cold(
-    engine: Engine, container: Container, spec: MachineSpec, undo: AsyncExitStack
-) -> tuple[Machine, Guest]:
+async def _cold(engine: Engine, container: Container, spec: MachineSpec, undo: AsyncExitStack) -> Powered:
     timeout = HELLO_TIMEOUT[await engine.rooms.machine.accelerator()]
     machine = await engine.rooms.machine.boot(spec)
     return await _greet(engine, container, machine, timeout, undo, boot="cold")
@@ -97,8 +112,8 @@ async def _greet(
     timeout: float,
     undo: AsyncExitStack,
     *,
-    boot: Boot,
-) -> tuple[Machine, Guest]:
+    boot: Literal["cold", "restored"],
+) -> Powered:
     """Note that the machine is there, and wait for its agent; neither is left when that fails."""
     async with AsyncExitStack() as steps:
         steps.push_async_callback(machine.quit)
@@ -106,4 +121,4 @@ async def _greet(
         guest = await engine.rooms.guest.connect(machine, timeout=timeout)
         steps.push_async_callback(guest.close)
         await undo.enter_async_context(steps.pop_all())
-    return machine, guest
+    return Powered(machine, guest, boot)

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
+from linwin.daemon_log import about
 from linwin.engine import remove
 from linwin.engine.create import choose_template
 from linwin.engine.usage import allocated
@@ -67,18 +68,26 @@ async def prune_containers(engine: Engine, keep: Callable[[Container], bool]) ->
         if container.status not in STOPPED or keep(container):
             continue
         size = await asyncio.to_thread(allocated, engine.paths.overlay(container.id))
-        try:
-            await remove.remove(engine, container.id, force=False)
-        except (Conflict, NotFound) as changed:
-            logger.info("container %s is not pruned: %s", container.short_id, changed.message)
-        except LinwinError as failure:
-            logger.warning("container %s could not be pruned: %s", container.short_id, failure)
-        else:
+        if await _remove(engine, container):
             removed.append(container.id)
             freed += size
     freed += await prune_chains(engine)
     engine.events.pruned("container", freed)
     return Pruned(containers=tuple(removed), freed=freed)
+
+
+async def _remove(engine: Engine, container: Container) -> bool:
+    """Whether it is gone."""
+    with about(container.id):
+        try:
+            await remove.remove(engine, container.id, force=False)
+        except (Conflict, NotFound) as changed:
+            logger.info("container %s is not pruned: %s", container.short_id, changed.message)
+            return False
+        except LinwinError as failure:
+            logger.warning("container %s could not be pruned: %s", container.short_id, failure)
+            return False
+    return True
 
 
 async def prune_chains(engine: Engine) -> int:

@@ -25,6 +25,7 @@ async def pull(
     before = await _here(engine, reference)
     if before is not None and before.template is not None:
         return Pulled(before, reference, digest="", newer=False)
+    report = engine.metrics.counting(report)
     staged = await rooms.images.pull(reference, await rooms.templates.list(), report, credentials)
     name = _named(staged.image, reference)
     (image,) = await take_in(engine, [staged], report)

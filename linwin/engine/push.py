@@ -28,6 +28,7 @@ async def push(
             f"An image does not exist locally with the tag: {reference}",
             hint="List the images that are here with linwin images; name one with linwin tag.",
         )
+    report = engine.metrics.counting(report)
     pushed = []
     for name in chosen:
         pushed.append(await images.push(name, report, credentials))

@@ -8,6 +8,7 @@ import time
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
+from linwin.daemon_log import about
 from linwin.engine import health, pause, remove, restarts, stop, watch
 from linwin.engine.live import LOST, Run
 from linwin.engine.pool import own
@@ -33,6 +34,11 @@ async def recover(engine: Engine) -> None:
 
 
 async def _recover(engine: Engine, container: Container) -> None:
+    with about(container.id):
+        await _put_right(engine, container)
+
+
+async def _put_right(engine: Engine, container: Container) -> None:
     try:
         if container.status == "removing":
             await remove.finish(engine, container)
@@ -45,8 +51,10 @@ async def _recover(engine: Engine, container: Container) -> None:
             await asyncio.to_thread(engine.paths.unfinished_overlay(container.id).unlink, missing_ok=True)
     except LinwinError as error:
         logger.error("container %s could not be recovered: %s", container.short_id, error)
-    except Exception:  # one container must not keep the daemon from the others
+        engine.metrics.failed("recover", error)
+    except Exception as defect:  # one container must not keep the daemon from the others
         logger.exception("container %s could not be recovered", container.short_id)
+        engine.metrics.failed("recover", defect)
 
 
 async def _take_over(engine: Engine, container: Container) -> None:
@@ -130,11 +138,12 @@ async def release(engine: Engine) -> None:
 
 
 async def _release(engine: Engine, container: Container) -> None:
-    try:
-        await engine.stop(container.id, timeout=None)
-    except NotFound:
-        return  # removed meanwhile
-    except LinwinError as error:
-        logger.error("container %s did not stop: %s", container.short_id, error)
-        if run := engine.live(container.id).run:
-            await run.machine.quit()
+    with about(container.id):
+        try:
+            await engine.stop(container.id, timeout=None)
+        except NotFound:
+            return  # removed meanwhile
+        except LinwinError as error:
+            logger.error("container %s did not stop: %s", container.short_id, error)
+            if run := engine.live(container.id).run:
+                await run.machine.quit()

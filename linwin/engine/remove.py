@@ -64,6 +64,7 @@ async def auto_remove(engine: Engine, container: Container) -> None:
         logger.info("container %s: it was removed by somebody else first", container.short_id)
     except LinwinError as error:
         logger.error("container %s: it was not removed: %s", container.short_id, error)
+        engine.metrics.failed("remove", error)
 
 
 async def finish(engine: Engine, container: Container) -> None:

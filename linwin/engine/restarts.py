@@ -11,6 +11,7 @@ import logging
 import os
 from typing import TYPE_CHECKING
 
+from linwin.daemon_log import about, context_about
 from linwin.engine import start
 from linwin.engine.live import Exit, Live
 from linwin.engine.policy import next_delay, wanted
@@ -65,12 +66,15 @@ async def bring_back(engine: Engine) -> None:
             try:
                 container = await engine.rooms.state.advance(container.id, "restarting")
             except LinwinError as error:  # one container must not keep the daemon from the others
-                logger.error("container %s is not started again: %s", container.short_id, error)
+                with about(container.id):
+                    logger.error("container %s is not started again: %s", container.short_id, error)
         live = engine.live(container.id)
         # One that was adopted, and has ended since, is followed by its own watch.
         if container.status == "restarting" and (live.task is None or live.task.done()):
             live.task = asyncio.create_task(
-                follow(engine, container, at_once=True), name=f"bring back {container.short_id}"
+                follow(engine, container, at_once=True),
+                name=f"bring back {container.short_id}",
+                context=context_about(container.id),
             )
 
 
@@ -87,12 +91,15 @@ async def _start(engine: Engine, container_id: str, live: Live) -> bool:
             await start.start(engine, container, lambda sentence: _tell(container, sentence), by_hand=False)
         except Unavailable as error:  # of this host, which may have room later
             logger.warning("container %s was not restarted: %s", container.short_id, error)
+            engine.metrics.failed("restart", error)
             return await _try_again(engine, container_id, error.message)
         except LinwinError as error:
             logger.error("container %s cannot be restarted: %s", container.short_id, error)
+            engine.metrics.failed("restart", error)
             why = error.message
         except Exception as defect:
             logger.exception("container %s was not restarted", container.short_id)
+            engine.metrics.failed("restart", defect)
             why = repr(defect)
         else:
             return False

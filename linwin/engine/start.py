@@ -59,7 +59,8 @@ async def start(engine: Engine, container: Container, tell: Tell, *, by_hand: bo
         await make_overlay(engine, container, template)
         await asyncio.to_thread(own, overlay, container.uid)
         phases.mark("overlay")
-        machine, guest = await power_on(engine, container, template, spec, undo, tell)
+        powered = await power_on(engine, container, template, spec, undo, tell)
+        machine, guest = powered.machine, powered.guest
         phases.mark("guest")
         await guest.prepare(
             Preparation(hostname(container), C_SERIAL, time.time_ns(), secrets.token_bytes(ENTROPY))
@@ -76,6 +77,7 @@ async def start(engine: Engine, container: Container, tell: Tell, *, by_hand: bo
         undo.pop_all()
     phases.mark("state")
     logger.info("container %s started in %s", container.short_id, phases)
+    engine.metrics.started(phases, powered.origin)
     engine.events.container(container, "start")
     run = Run(machine, guest, process)
     watch.begin(engine, container, run)

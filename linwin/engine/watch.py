@@ -8,6 +8,7 @@ import time
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
+from linwin.daemon_log import context_about
 from linwin.engine import health, policy, remove
 from linwin.engine.live import LOST, Exit, Run
 from linwin.errors import LinwinError, Unavailable
@@ -29,7 +30,11 @@ def begin(engine: Engine, container: Container, run: Run) -> None:
     live = engine.live(container.id)
     live.run = run
     live.streams.connect(run.process)
-    live.task = asyncio.create_task(_run_to_end(engine, container, run), name=f"watch {container.short_id}")
+    live.task = asyncio.create_task(
+        _run_to_end(engine, container, run),
+        name=f"watch {container.short_id}",
+        context=context_about(container.id),
+    )
 
 
 async def _run_to_end(engine: Engine, container: Container, run: Run) -> None:
@@ -109,6 +114,9 @@ async def _pass_output(engine: Engine, container: Container, run: Run) -> None:
         except Unavailable as full:
             # A full disk must not stop the program; docker's log drivers drop output likewise.
             logger.error("container %s: output is not logged: %s", container.short_id, full.message)
+            engine.metrics.failed("log", full)
+        else:
+            engine.metrics.output_bytes.labels(chunk.stream).inc(len(chunk.data))
         await streams.publish(chunk.stream, chunk.data)
         await run.process.acknowledge(chunk)
 
@@ -158,3 +166,4 @@ async def _record(engine: Engine, container: Container, run: Run, exit_: Exit) -
     ran = (ended.finished_at - ended.started_at) // 10**9
     engine.events.container(ended, "die", exitCode=str(exit_.code), execDuration=str(ran))
     run.ended, run.again = ended, again
+    engine.metrics.restarts.inc(again)

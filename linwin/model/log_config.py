@@ -20,6 +20,7 @@ OPTIONS = {
     "json-file": frozenset({"max-size", "max-file", "compress", *ATTRIBUTES, *EVERY_DRIVER}),
     "local": frozenset({"max-size", "max-file", "compress", *EVERY_DRIVER}),
 }
+DRIVERS = (*OPTIONS, "none")
 DEFAULTS: dict[str, dict[str, str]] = {
     "json-file": {"max-size": "", "max-file": "1", "compress": "false"},
     "local": {"max-size": "20m", "max-file": "5", "compress": "true"},

@@ -43,6 +43,8 @@ class Database:
         self._paths = paths
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="state")
         self._logs: dict[str, JsonFileLog | NoLog] = {}
+        self._listed: dict[str, Container] = {}
+        """The containers of the last list by their rows' text, which is most of the work of the next."""
         self._connection: sqlite3.Connection | None = None
         self._closed = False
 
@@ -71,7 +73,9 @@ class Database:
     async def list(self) -> list[Container]:
         def work(db: sqlite3.Connection) -> list[Container]:
             rows = db.execute("SELECT record FROM containers ORDER BY created_at DESC, id")
-            return [records.parse(record) for (record,) in rows]
+            before = self._listed
+            self._listed = {record: before.get(record) or records.parse(record) for (record,) in rows}
+            return list(self._listed.values())
 
         return await self._transact(work)
 

@@ -14,6 +14,7 @@ from typing import Any
 from linwin.api import TlsAddress, serve
 from linwin.client import Client
 from linwin.engine.engine import Engine
+from linwin.model.address import TcpAddress
 from linwin.model.pool import PoolPlan
 from linwin.paths import Paths
 from tests.scenario.fakes import Fakes
@@ -70,12 +71,17 @@ def make_root(folder: Path) -> Paths:
 
 @asynccontextmanager
 async def served(
-    fakes: Fakes, paths: Paths, tls: TlsAddress | None = None, *, pool: PoolPlan | None = None
+    fakes: Fakes,
+    paths: Paths,
+    tls: TlsAddress | None = None,
+    *,
+    pool: PoolPlan | None = None,
+    metrics_at: TcpAddress | None = None,
 ) -> AsyncIterator[Daemon]:
     """An engine over ``fakes``, opened, served, and closed at the end."""
     engine = Engine(fakes.rooms, paths, pool=pool)
     await engine.open()
-    async with serve(engine, paths.socket, tls):
+    async with serve(engine, paths.socket, tls, metrics_at):
         yield Daemon(engine, paths, fakes)
     await engine.close()
 

@@ -160,3 +160,10 @@ async def test_a_new_daemon_goes_on_where_the_log_is(short_folder: Path, driver:
     async with database(fakes, paths) as stored, served(stored, paths) as daemon:
         assert fakes.guests.adopted == {"stdout": 11_000, "stderr": 0}
         await daemon.engine.remove(made.id, force=True)
+
+
+async def test_info_tells_the_default_driver(daemon: Daemon) -> None:
+    daemon.engine.log_default = LogConfig("local")
+    info = await asyncio.to_thread(daemon.client.get, "/info")
+    assert info["LoggingDriver"] == "local"
+    assert info["Plugins"]["Log"] == ["json-file", "local", "none"]

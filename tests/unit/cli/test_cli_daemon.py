@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from linwin import config
 from linwin.cli.daemon_process import running_pid, stop_daemon
-from linwin.errors import InvalidRequest
+from linwin.config import Configuration, DaemonLog, MetricsPlan, override
 from linwin.model.log_config import LogConfig
 from linwin.paths import Paths
 
@@ -179,14 +180,21 @@ def test_a_daemon_elsewhere_is_never_started(launch: Launch, paths: Paths) -> No
 def test_the_default_log_of_containers_reaches_the_daemon(
     monkeypatch: pytest.MonkeyPatch, linwin: Callable[..., object]
 ) -> None:
-    from linwin.daemon import log_default
-
     monkeypatch.setenv("LINWIN_LOG_DRIVER", "")
     monkeypatch.setenv("LINWIN_LOG_OPTS", "")
-    assert log_default() == LogConfig("json-file")
+    assert override(Configuration(), os.environ).logs == LogConfig("json-file")
     monkeypatch.setattr(os, "execv", lambda *_: None)
     linwin("daemon", "run", "--log-driver", "local", "--log-opt", "max-size=1m", "--log-opt", "max-file=2")
-    assert log_default() == LogConfig("local", {"max-size": "1m", "max-file": "2"})
-    monkeypatch.setenv("LINWIN_LOG_OPTS", "max-size")
-    with pytest.raises(InvalidRequest, match=r"^LINWIN_LOG_OPTS holds 'max-size'"):
-        log_default()
+    above = override(Configuration(), os.environ)
+    assert above.logs == LogConfig("local", {"max-size": "1m", "max-file": "2"})
+
+
+def test_options_about_the_daemon_itself_reach_it(
+    monkeypatch: pytest.MonkeyPatch, linwin: Callable[..., object]
+) -> None:
+    for variable in config.VARIABLES:
+        monkeypatch.setenv(variable, "")
+    monkeypatch.setattr(os, "execv", lambda *_: None)
+    linwin("daemon", "run", "--log-level", "error", "--log-format", "json", "--metrics-addr", "127.0.0.1:1")
+    above = override(Configuration(), os.environ)
+    assert (above.log, above.metrics) == (DaemonLog("error", "json"), MetricsPlan("127.0.0.1:1"))

@@ -15,3 +15,5 @@ def test_phases_follow_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
     phases.mark("overlay")
     phases.mark("guest")
     assert str(phases) == "520 ms: overlay 20, guest 500"
+    assert phases.taken == [("overlay", pytest.approx(0.02)), ("guest", pytest.approx(0.5))]
+    assert phases.total == pytest.approx(0.52)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,7 @@ import pytest
 from linwin.errors import Conflict, Internal, InvalidRequest, NotFound, Unavailable
 from linwin.model.container import Container, ContainerSpec
 from linwin.paths import Paths
-from linwin.state import Database
+from linwin.state import Database, records
 from linwin.state.transitions import LEGAL
 
 
@@ -109,6 +109,36 @@ async def test_listing_is_newest_first(database: Database) -> None:
     await database.add(container("aa", "old", created_at=1))
     await database.add(container("bb", "new", created_at=2))
     assert [c.name for c in await database.list()] == ["new", "old"]
+
+
+async def test_a_list_shows_every_change_and_reads_anew_only_those(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+
+    def parse(text: str, original: Callable[[str], Container] = records.parse) -> Container:
+        parsed = original(text)
+        read.append(parsed.name)
+        return parsed
+
+    monkeypatch.setattr(records, "parse", parse)
+    await database.add(container("aa", "old", created_at=1))
+    await database.add(container("bb", "new", created_at=2))
+    assert await database.list() == [
+        container("bb", "new", created_at=2),
+        container("aa", "old", created_at=1),
+    ]
+    assert sorted(read) == ["new", "old"]
+    await database.advance("aa", "starting", starts=1)
+    read.clear()
+    assert [(c.name, c.status, c.starts) for c in await database.list()] == [
+        ("new", "created", 0),
+        ("old", "starting", 1),
+    ]
+    assert read == ["old"]
+    await database.delete("bb".ljust(64, "0"))
+    await database.rename("aa".ljust(64, "0"), "renamed")
+    assert [c.name for c in await database.list()] == ["renamed"]
 
 
 async def test_a_legal_move_is_kept_with_its_changes(database: Database) -> None:
