@@ -8,11 +8,15 @@ ignored with a warning; the few that linwin honours are in :class:`HostConfig`.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from linwin.api.fields import Fields
 from linwin.errors import InvalidRequest, NotFound, Unsupported
 from linwin.model.container import Update
 from linwin.model.restart import RestartPolicy
+
+UNSET_SWAPPINESS = -1
+"""What docker's command line sends where its user asked for nothing."""
 
 NETWORKS = frozenset({"", "default", "nat", "none"})
 
@@ -126,6 +130,14 @@ def parse_update(fields: Fields) -> tuple[Update, tuple[str, ...]]:
         host_config={"NanoCpus": 0, **sent} if sent else {},
     )
     return wanted, _warnings(fields)
+
+
+def echoed(fields: Fields) -> dict[str, Any]:
+    """What inspect shows again of a HostConfig: all of it but what docker's clients write for "not set"."""
+    sent = fields.raw()
+    if sent.get("MemorySwappiness") == UNSET_SWAPPINESS:
+        del sent["MemorySwappiness"]
+    return sent
 
 
 def check_network(name: str) -> None:

@@ -53,7 +53,7 @@ def container_spec(body: Fields) -> tuple[ContainerSpec, tuple[str, ...]]:
         log_driver=host.log_driver,
         log_options=host.log_options,
         cold=body.object("Linwin").flag("Cold"),
-        host_config=body.object("HostConfig").raw(),
+        host_config=hostconfig.echoed(body.object("HostConfig")),
     )
     return spec, host.warnings + _warnings(body)
 
