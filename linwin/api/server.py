@@ -28,6 +28,7 @@ from linwin.api import (
     templates,
     unsupported,
     upkeep,
+    websocket,
 )
 from linwin.api import exec as execs
 from linwin.api.context import ENGINE, LIFETIME, MAX_VERSION, MIN_VERSION, PATHS, VERSION, Handler, identity
@@ -56,6 +57,7 @@ NOUNS = (
     container_files,
     execs,
     streams,
+    websocket,
     events,
     observe,
     prune,

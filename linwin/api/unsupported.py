@@ -29,7 +29,6 @@ _REFUSALS = (
     ("GET", "/volumes/{name}", "volumes", _LATER),
     ("PUT", "/volumes/{name}", "volumes", _LATER),
     ("DELETE", "/volumes/{name}", "volumes", _LATER),
-    ("GET", "/containers/{id}/attach/ws", "attachments over websockets", "Use /containers/{id}/attach."),
 )
 
 
