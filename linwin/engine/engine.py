@@ -18,13 +18,13 @@ from linwin.engine import (
     disk,
     health,
     load,
-    names,
     pause,
     prune,
     pull,
     push,
     recover,
     remove,
+    rename,
     restart,
     restarts,
     start,
@@ -255,10 +255,7 @@ class Engine:
         await pause.unpause(self, reference)
 
     async def rename(self, reference: str, name: str) -> None:
-        """Raises InvalidRequest for a name that is none, Conflict for one that is taken."""
-        container = await self.rooms.state.get(reference)
-        renamed = await self.rooms.state.rename(container.id, names.check(name))
-        self.events.container(renamed, "rename", oldName=f"/{container.name}")
+        await rename.rename(self, reference, name)
 
     async def update(self, reference: str, wanted: Update) -> None:
         """Raises Conflict for what cannot be changed while the container runs."""
@@ -269,8 +266,13 @@ class Engine:
         await remove.remove(self, reference, force=force)
 
     async def logs(self, reference: str, query: LogQuery) -> AsyncIterator[LogRecord]:
-        """Look the container up at once; the records come as they are iterated."""
+        """Look the container up at once; the records come as they are iterated.
+
+        Raises Conflict, in docker's words, for one that is going, and its log with it.
+        """
         container = await self.rooms.state.get(reference)
+        if container.status in ("removing", "dead"):
+            raise Conflict("can not get logs from container which is dead or marked for removal")
         return self.rooms.state.log(container).read(query)
 
     async def top(self, reference: str) -> Sequence[ProcessInfo]:
