@@ -82,6 +82,28 @@ class Fields:
         """The keys of an object that stands for a set."""
         return tuple(_text(key, name) for key in self.object(name)._values)
 
+    def size(self, name: str) -> tuple[int, int]:
+        """A terminal's height and width, (0, 0) where absent."""
+        size = self._values.get(name)
+        if size is None:
+            return 0, 0
+        if (
+            not isinstance(size, list)
+            or len(size) != 2
+            or not all(type(n) is int and 0 <= n < 2**16 for n in size)
+        ):
+            raise InvalidRequest(f"invalid JSON: {name} must be two whole numbers, height and width")
+        return size[0], size[1]
+
+    def objects(self, name: str) -> tuple[Fields, ...]:
+        """A list of objects, empty where absent."""
+        value = self._values.get(name)
+        if value is None:
+            return ()
+        if not isinstance(value, list):
+            raise InvalidRequest(f"invalid JSON: {name} must be a list of objects")
+        return tuple(Fields(item, name) for item in value)
+
     def object(self, name: str) -> Fields:
         """A nested object, empty where absent."""
         value = self._values.get(name)
