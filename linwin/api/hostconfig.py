@@ -178,8 +178,8 @@ def parse_update(fields: Fields) -> tuple[Update, tuple[str, ...]]:
 
 
 def echoed(fields: Fields) -> dict[str, Any]:
-    """What inspect shows again of a HostConfig: all of it but what docker's clients write for "not set"."""
-    sent = fields.raw()
+    """What inspect shows again of a HostConfig: what docker has fields for, and was set."""
+    sent = {name: value for name, value in fields.raw().items() if name in shapes.HOST_CONFIG}
     if sent.get("MemorySwappiness") == UNSET_SWAPPINESS:
         del sent["MemorySwappiness"]
     return sent

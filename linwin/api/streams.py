@@ -28,7 +28,8 @@ async def attach(request: web.Request) -> web.StreamResponse:
     engine, reference = engine_of(request), request.match_info["id"]
     container = await engine.inspect(reference)
     stdin = query.flag(request, "stdin")
-    keys = detach_keys(request.query.get("detachKeys", "")) if container.spec.tty else None
+    wanted = detach_keys(request.query.get("detachKeys", ""))
+    keys = wanted if container.spec.tty else None
     attachment = await engine.attach(
         container.id,
         stdin=stdin,
