@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import Any
 
 from aiohttp import web
 
-from linwin.api import mux, query, shapes
+from linwin.api import mux, query, shapes, versions
 from linwin.api.context import LIFETIME, answer, engine_of, identity, version_of
 from linwin.api.fields import Fields, body_of
 from linwin.api.hijack import Connection, Hijacked, hijack
@@ -22,6 +23,8 @@ logger = logging.getLogger(__name__)
 async def create(request: web.Request) -> web.Response:
     """``POST /containers/{id}/exec``: 201 with the exec's id."""
     spec = exec_spec(await body_of(request))
+    if version_of(request) < versions.EXEC_SIZE_SINCE:
+        spec = replace(spec, console_size=(0, 0))
     exec_ = await engine_of(request).exec_create(request.match_info["id"], spec)
     return answer({"Id": exec_.id}, status=201)
 

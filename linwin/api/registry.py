@@ -7,7 +7,7 @@ from typing import Any
 
 from aiohttp import web
 
-from linwin.api import platforms, progress, query
+from linwin.api import platforms, progress, query, versions
 from linwin.api.auth import credentials_of
 from linwin.api.context import answer, engine_of
 from linwin.api.references import joined, repository, tag_of
@@ -24,7 +24,7 @@ MOST_RESULTS = 100
 async def pull(request: web.Request) -> web.StreamResponse:
     """``POST /images/create``: pull one image; the pull ends when the client goes away."""
     reference = _pulled_reference(request)
-    platforms.check(request.query.get("platform", ""))
+    platforms.check(versions.query_since(request, "platform", versions.PULL_PLATFORM_SINCE))
     credentials = credentials_of(request)
 
     async def work(report: Report) -> Iterable[progress.Line]:

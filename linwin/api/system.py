@@ -10,7 +10,8 @@ from typing import Any
 from aiohttp import web
 
 from linwin import __version__
-from linwin.api.context import MAX_VERSION, MIN_VERSION, PATHS, answer, engine_of
+from linwin.api import versions
+from linwin.api.context import MAX_VERSION, MIN_VERSION, PATHS, answer, engine_of, version_of
 from linwin.api.render import rfc3339
 from linwin.engine.engine import HostInfo
 
@@ -58,7 +59,8 @@ async def info(request: web.Request) -> web.Response:
     """``GET /info``: this host, what runs on it, and a warning where it is slow."""
     engine = engine_of(request)
     host = await engine.info()
-    return answer({**_host(request), **_counts(host), **_kind(host, engine.events.followers)})
+    shown = {**_host(request), **_counts(host), **_kind(host, engine.events.followers)}
+    return answer(versions.info(shown, version_of(request)))
 
 
 def _host(request: web.Request) -> dict[str, Any]:

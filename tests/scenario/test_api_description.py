@@ -191,7 +191,6 @@ async def test_registries(checked: Checked, daemon: Daemon) -> None:
         ("POST", "/containers/{id}/restart", 404, "nobody"),
         ("POST", "/containers/{id}/pause", 404, "nobody"),
         ("POST", "/containers/{id}/unpause", 404, "nobody"),
-        ("POST", "/containers/{id}/rename", 404, "nobody"),
         ("DELETE", "/containers/{id}", 404, "nobody"),
         ("GET", "/containers/{id}/stats", 404, "nobody"),
         ("GET", "/containers/{id}/top", 404, "nobody"),
