@@ -15,7 +15,6 @@ _LATER = "This version of linwin does not have it."
 _REFUSALS = (
     ("GET", "/containers/{id}/changes", "docker diff", _LATER),
     ("GET", "/containers/{id}/export", "docker export", _LATER),
-    ("GET", "/distribution/{name:.+}/json", "the inspection of images in registries", "Pull the image."),
     ("POST", "/build", "docker build", "Build the image elsewhere and load it: linwin load."),
     ("POST", "/commit", "docker commit", _LATER),
     ("GET", "/volumes", "volumes", _LATER),

@@ -57,7 +57,7 @@ from linwin.model.image import Image, Removed
 from linwin.model.log_config import STANDARD, LogConfig
 from linwin.model.pool import PoolPlan
 from linwin.model.progress import Progress, Report
-from linwin.model.registry import Credentials, Pulled, Pushed, SearchResult
+from linwin.model.registry import Credentials, Distribution, Pulled, Pushed, SearchResult
 from linwin.model.template import Template, Unusable
 from linwin.model.upkeep import DiskUse, Finding, Pruned
 from linwin.model.usage import ProcessInfo
@@ -363,6 +363,9 @@ class Engine:
     async def login(self, credentials: Credentials) -> str:
         """The registry's status in docker's words; Unauthorized when it does not accept them."""
         return await self.rooms.images.login(credentials)
+
+    async def distribution(self, reference: str, credentials: Credentials | None = None) -> Distribution:
+        return await self.rooms.images.distribution(reference, credentials)
 
     async def search(self, term: str, limit: int) -> Sequence[SearchResult]:
         return await self.rooms.images.search(term, limit=limit)

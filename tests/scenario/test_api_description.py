@@ -13,6 +13,7 @@ from linwin.api import container_files, observe, system
 from linwin.model.registry import SearchResult
 from tests.scenario import api_description
 from tests.scenario.fakes.images import archive
+from tests.scenario.fakes.registry import Content
 from tests.scenario.fakes.timing import FakeTiming
 from tests.scenario.harness import IMAGE, Daemon
 from tests.scenario.raw_http import Answer, RawConnection, create, start
@@ -177,6 +178,24 @@ async def test_registries(checked: Checked, daemon: Daemon) -> None:
     body = {"username": "me", "password": "secret", "serveraddress": "r.example"}
     await checked("POST", "/auth", 200, body=body)
     await checked("POST", "/auth", 401, body=body | {"password": "guess"})
+    daemon.fakes.images.registry.content["docker.io/team/app:latest"] = content = Content()
+    assert await checked("GET", "/distribution/{name}/json", 200, name="team/app") == {
+        "Descriptor": {
+            "mediaType": "application/vnd.oci.image.manifest.v1+json",
+            "digest": content.digest,
+            "size": 321,
+        },
+        "Platforms": [
+            {
+                "architecture": "amd64",
+                "os": "windows",
+                "os.version": "10.0.17763.1",
+                "os.features": ["win32k"],
+            }
+        ],
+    }
+    await checked("GET", "/distribution/{name}/json", 404, name="team/other:2")
+    await checked("GET", "/distribution/{name}/json", 400, name="Team/App")
 
 
 @pytest.mark.parametrize(
