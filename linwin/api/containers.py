@@ -17,6 +17,9 @@ from linwin.model.container import Container
 WARNING = "Linwin-Warning"
 """Header with a sentence for the user, percent-encoded."""
 
+LARGEST_NO_BODY = 7
+"""Bytes of a start's body that say nothing yet, as docker counts; some clients send an empty object."""
+
 
 async def create(request: web.Request) -> web.Response:
     """``POST /containers/create``: 201 with the id, and warnings about what was ignored."""
@@ -34,6 +37,12 @@ async def start(request: web.Request) -> web.Response:
     What its user should know of the start is in the header ``Linwin-Warning``:
     docker's answer has no place for it.
     """
+    if request.body_exists and (request.content_length is None or request.content_length > LARGEST_NO_BODY):
+        raise InvalidRequest(
+            "starting container with non-empty request body was deprecated since API v1.22 "
+            "and removed in v1.24",
+            hint="Give a HostConfig to create instead.",
+        )
     told: list[str] = []
     changed = await request.app[LIFETIME].complete(engine_of(request).start(_id(request), told.append))
     headers = {WARNING: quote("; ".join(told), safe=" ;:,()/'")} if told else {}

@@ -13,7 +13,7 @@ from linwin import __version__
 from linwin.api import versions
 from linwin.api.context import MAX_VERSION, MIN_VERSION, PATHS, answer, engine_of, version_of
 from linwin.api.render import rfc3339
-from linwin.engine.engine import HostInfo
+from linwin.engine.host_info import HostInfo
 
 SLOW = "No hardware virtualisation: guests run under QEMU's software emulation (TCG), many times slower"
 
@@ -79,9 +79,9 @@ def _host(request: web.Request) -> dict[str, Any]:
 
 def _counts(host: HostInfo) -> dict[str, Any]:
     return {
-        "Containers": host.containers_running + host.containers_stopped,
+        "Containers": host.containers_running + host.containers_paused + host.containers_stopped,
         "ContainersRunning": host.containers_running,
-        "ContainersPaused": 0,
+        "ContainersPaused": host.containers_paused,
         "ContainersStopped": host.containers_stopped,
         "Images": host.images,
     }

@@ -41,6 +41,7 @@ from linwin.engine.checkpoints import Checkpoints
 from linwin.engine.create import choose_template, create, left_out_hint
 from linwin.engine.events import Events
 from linwin.engine.exec import Exec, Execs
+from linwin.engine.host_info import HostInfo, host_info
 from linwin.engine.interfaces import Rooms
 from linwin.engine.live import Exit, Live
 from linwin.engine.pool import Pool
@@ -72,20 +73,6 @@ class Created:
 
     id: str
     warnings: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class HostInfo:
-    """What ``info`` and ``version`` tell about this host."""
-
-    accelerator: str
-    hypervisor: str
-    templates: tuple[Template, ...]
-    containers_running: int
-    containers_stopped: int
-    images: int
-    pool_ready: int = 0
-    pool_size: int = 0
 
 
 class Engine:
@@ -438,15 +425,4 @@ class Engine:
         await self.rooms.images.adopt_base_images(await self.rooms.templates.list())
 
     async def info(self) -> HostInfo:
-        containers = await self.list()
-        running = sum(container.status in ("running", "paused", "stopping") for container in containers)
-        return HostInfo(
-            accelerator=await self.rooms.machine.accelerator(),
-            hypervisor=await self.rooms.machine.version(),
-            templates=tuple(await self.templates()),
-            containers_running=running,
-            containers_stopped=len(containers) - running,
-            images=len(await self.images()),
-            pool_ready=self.pool.ready,
-            pool_size=self.pool.plan.size,
-        )
+        return await host_info(self)

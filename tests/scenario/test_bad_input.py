@@ -20,6 +20,7 @@ from tests.scenario.fakes.gate import Gate
 from tests.scenario.harness import IMAGE, Daemon
 from tests.scenario.raw_http import Answer, RawConnection, create, start
 from tests.scenario.test_hijack import UPGRADE
+from tests.scenario.test_verbs_in_states import WEBSOCKET
 
 IDS = (
     "..",
@@ -181,6 +182,24 @@ def test_any_json_is_created_or_refused(body: dict[str, object]) -> None:
         assert all(warnings)
 
 
+@pytest.mark.parametrize("framing", ["Content-Length: 13\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\nd\r\n"])
+async def test_a_start_takes_no_settings(daemon: Daemon, connection: RawConnection, framing: str) -> None:
+    container = await create(daemon, "hang")
+    head = f"POST /containers/{container}/start HTTP/1.1\r\nHost: x\r\n{framing}"
+    connection.writer.write(head.encode() + b'{"Memory": 1}' + b"\r\n0\r\n\r\n" * ("chunked" in head))
+    answer = await connection.head()
+    sentence = json.loads(await connection.reader.readexactly(int(answer.headers["content-length"])))
+    assert (answer.status, sentence["message"]) == (
+        400,
+        "starting container with non-empty request body was deprecated since API v1.22 "
+        "and removed in v1.24\nGive a HostConfig to create instead.",
+    )
+    assert (await daemon.engine.inspect(container)).status == "created"
+    other = await RawConnection.open(daemon.paths.socket)
+    assert (await other.request("POST", f"/containers/{container}/start", {})).status == 204
+    await other.close()
+
+
 QUERIES = (
     ("GET", "/containers/json?limit=many"),
     ("GET", "/containers/json?limit=99999999999999999999"),
@@ -304,6 +323,9 @@ STREAMS = {
     "events": ("GET", "/events", {}),
     "logs": ("GET", "/containers/{id}/logs?follow=1&stdout=1", {}),
     "stats": ("GET", "/containers/{id}/stats", {}),
+    "files": ("GET", "/containers/{id}/archive?path=C:%5CWindows", {}),
+    "saved images": ("GET", "/images/get?names={image}", {}),
+    "attach/ws": ("GET", "/containers/{id}/attach/ws?stream=1&stdin=1&stdout=1", WEBSOCKET),
     "wait": ("POST", "/containers/{id}/wait", {}),
     "wait removed": ("POST", "/containers/{id}/wait?condition=removed", {}),
     "attach": ("POST", "/containers/{id}/attach?stream=1&stdin=1&stdout=1", UPGRADE),

@@ -129,3 +129,14 @@ async def test_waits_before_1_30_have_no_condition(daemon: Daemon, connection: R
     waiting = connection.request("POST", f"/v1.29/containers/{container}/wait?condition=next-exit")
     answer = await asyncio.wait_for(waiting, 10)
     assert answer.json == {"StatusCode": 0}  # it does not run
+
+
+async def test_info_counts_containers_as_docker_does(daemon: Daemon, connection: RawConnection) -> None:
+    for _ in range(3):
+        container = await create(daemon, "hang")
+        await start(daemon, container)
+    await daemon.engine.pause(container)
+    await create(daemon, "hang")
+    info = await got(connection, "1.50", "/info")
+    counts = [info[f"Containers{state}"] for state in ("", "Running", "Paused", "Stopped")]
+    assert counts == [4, 2, 1, 1]
