@@ -8,9 +8,9 @@ from urllib.parse import quote
 
 from aiohttp import web
 
-from linwin.api import filters, hostconfig, platforms, query, render, wire
-from linwin.api.context import LIFETIME, PATHS, answer, answer_list, engine_of
-from linwin.api.fields import body_of
+from linwin.api import filters, hostconfig, platforms, query, render, versions, wire
+from linwin.api.context import LIFETIME, PATHS, answer, answer_list, engine_of, version_of
+from linwin.api.fields import Fields, body_of
 from linwin.engine.usage import allocated
 from linwin.errors import InvalidRequest, NotFound
 from linwin.model.container import Container
@@ -18,11 +18,15 @@ from linwin.model.container import Container
 WARNING = "Linwin-Warning"
 """Header with a sentence for the user, percent-encoded."""
 
+LARGEST_NO_BODY = 7
+"""Bytes of a start's body that say nothing yet, as docker counts; some clients send an empty object."""
+
 
 async def create(request: web.Request) -> web.Response:
     """``POST /containers/create``: 201 with the id, and warnings about what was ignored."""
-    platforms.check(request.query.get("platform", ""))
-    spec, warnings = wire.container_spec(await body_of(request))
+    platforms.check(versions.query_since(request, "platform", versions.PLATFORM_SINCE))
+    body = versions.create((await body_of(request)).raw(), version_of(request))
+    spec, warnings = wire.container_spec(Fields(body, "the request's body"))
     name = request.query.get("name") or None
     created = await request.app[LIFETIME].complete(engine_of(request).create(spec, name))
     return answer({"Id": created.id, "Warnings": [*created.warnings, *warnings]}, status=201)
@@ -34,6 +38,12 @@ async def start(request: web.Request) -> web.Response:
     What its user should know of the start is in the header ``Linwin-Warning``:
     docker's answer has no place for it.
     """
+    if request.body_exists and (request.content_length is None or request.content_length > LARGEST_NO_BODY):
+        raise InvalidRequest(
+            "starting container with non-empty request body was deprecated since API v1.22 "
+            "and removed in v1.24",
+            hint="Give a HostConfig to create instead.",
+        )
     told: list[str] = []
     changed = await request.app[LIFETIME].complete(engine_of(request).start(_id(request), told.append))
     headers = {WARNING: quote("; ".join(told), safe=" ;:,()/'")} if told else {}
@@ -42,14 +52,14 @@ async def start(request: web.Request) -> web.Response:
 
 async def stop(request: web.Request) -> web.Response:
     """``POST /containers/{id}/stop``: 204 once it is at rest, or 304 when it was."""
-    timeout, signal = query.number(request, "t"), request.query.get("signal", "")
+    timeout, signal = query.number(request, "t"), _signal(request)
     verb = engine_of(request).stop(_id(request), timeout=timeout, signal=signal)
     return web.Response(status=204 if await request.app[LIFETIME].complete(verb) else 304)
 
 
 async def restart(request: web.Request) -> web.Response:
     """``POST /containers/{id}/restart``: 204 once it runs again."""
-    timeout, signal = query.number(request, "t"), request.query.get("signal", "")
+    timeout, signal = query.number(request, "t"), _signal(request)
     verb = engine_of(request).restart(_id(request), timeout=timeout, signal=signal)
     await request.app[LIFETIME].complete(verb)
     return web.Response(status=204)
@@ -160,6 +170,10 @@ async def _sizes(request: web.Request, container: Container) -> dict[str, Any]:
     except NotFound:  # an image removed by force
         below = 0
     return render.sizes(own, below)
+
+
+def _signal(request: web.Request) -> str:
+    return versions.query_since(request, "signal", versions.STOP_SIGNAL_SINCE)
 
 
 def _id(request: web.Request) -> str:

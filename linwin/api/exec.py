@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import Any
 
 from aiohttp import web
 
-from linwin.api import hostconfig, mux, query
+from linwin.api import mux, query, shapes, versions
 from linwin.api.context import LIFETIME, answer, engine_of, identity, version_of
 from linwin.api.fields import Fields, body_of
 from linwin.api.hijack import Connection, Hijacked, hijack
@@ -23,6 +24,8 @@ logger = logging.getLogger(__name__)
 async def create(request: web.Request) -> web.Response:
     """``POST /containers/{id}/exec``: 201 with the exec's id."""
     spec = exec_spec(await body_of(request))
+    if version_of(request) < versions.EXEC_SIZE_SINCE:
+        spec = replace(spec, console_size=(0, 0))
     exec_ = await engine_of(request).exec_create(request.match_info["id"], spec)
     return answer({"Id": exec_.id}, status=201)
 
@@ -45,7 +48,7 @@ def exec_spec(body: Fields) -> ExecSpec:
         attach_stderr=body.flag("AttachStderr"),
         privileged=body.flag("Privileged"),
         detach_keys=body.text("DetachKeys"),
-        console_size=hostconfig.console_size(body),
+        console_size=body.size("ConsoleSize"),
     )
 
 
@@ -55,7 +58,8 @@ async def start(request: web.Request) -> web.StreamResponse:
     What keeps it from running is told within the stream: the connection is taken over by then.
     """
     engine, body = engine_of(request), await body_of(request)
-    size = hostconfig.console_size(body)
+    shapes.check(body, shapes.EXEC_START)
+    size = body.size("ConsoleSize")
     exec_ = await engine.exec_startable(request.match_info["id"])
     if body.flag("Detach"):
         await request.app[LIFETIME].complete(engine.exec_start(exec_, size))

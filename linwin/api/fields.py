@@ -10,6 +10,9 @@ from aiohttp import web
 
 from linwin.errors import InvalidRequest
 
+DEEPEST = 64
+"""Levels of objects and lists in a body."""
+
 
 async def body_of(request: web.Request) -> Fields:
     """The request's body, which must be one JSON object. Raises InvalidRequest."""
@@ -17,10 +20,33 @@ async def body_of(request: web.Request) -> Fields:
     if not body.strip():
         raise InvalidRequest("the request has no body", hint="Send a JSON object.")
     try:
-        value = json.loads(body)
+        value = json.loads(body, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise InvalidRequest(f"invalid JSON: {error}", hint="Send a JSON object.") from error
+    _check_depth(value)
     return Fields(value, "the request's body")
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number of JSON's")
+
+
+def _check_depth(value: object) -> None:
+    """What is kept of a body is walked and written again, by code that recurses."""
+    level, depth = [value], 0
+    while level:
+        depth += 1
+        if depth > DEEPEST:
+            raise InvalidRequest(
+                f"invalid JSON: it is nested deeper than {DEEPEST} levels",
+                hint="No request of docker's is that deep.",
+            )
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, (dict, list))
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
 
 
 class Fields:
@@ -81,6 +107,28 @@ class Fields:
     def keys(self, name: str) -> tuple[str, ...]:
         """The keys of an object that stands for a set."""
         return tuple(_text(key, name) for key in self.object(name)._values)
+
+    def size(self, name: str) -> tuple[int, int]:
+        """A terminal's height and width, (0, 0) where absent."""
+        size = self._values.get(name)
+        if size is None:
+            return 0, 0
+        if (
+            not isinstance(size, list)
+            or len(size) != 2
+            or not all(type(n) is int and 0 <= n < 2**16 for n in size)
+        ):
+            raise InvalidRequest(f"invalid JSON: {name} must be two whole numbers, height and width")
+        return size[0], size[1]
+
+    def objects(self, name: str) -> tuple[Fields, ...]:
+        """A list of objects, empty where absent."""
+        value = self._values.get(name)
+        if value is None:
+            return ()
+        if not isinstance(value, list):
+            raise InvalidRequest(f"invalid JSON: {name} must be a list of objects")
+        return tuple(Fields(item, name) for item in value)
 
     def object(self, name: str) -> Fields:
         """A nested object, empty where absent."""

@@ -71,9 +71,14 @@ class Connection(asyncio.Protocol):
         self._resume_reading()
 
     async def hold(self, seconds: float) -> None:
-        """Send nothing for a while, or until the client hangs up."""
+        """Send nothing for a while, or until the client hangs up.
+
+        Its hanging up also cancels the caller, which ``asyncio.wait_for`` of Python 3.11
+        forgets when both come at once.
+        """
         try:
-            await asyncio.wait_for(self._lost.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._lost.wait()
         except TimeoutError:
             return
 

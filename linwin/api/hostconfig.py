@@ -7,12 +7,18 @@ ignored with a warning; the few that linwin honours are in :class:`HostConfig`.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from typing import Any
 
+from linwin.api import shapes
 from linwin.api.fields import Fields
 from linwin.errors import InvalidRequest, NotFound, Unsupported
 from linwin.model.container import Update
 from linwin.model.restart import RestartPolicy
+
+UNSET_SWAPPINESS = -1
+"""What docker's command line sends where its user asked for nothing."""
 
 NETWORKS = frozenset({"", "default", "nat", "none"})
 
@@ -37,6 +43,9 @@ REFUSED = {
     "SecurityOpt": ("security options", "Leave out --security-opt."),
     "Sysctls": ("sysctls", "Windows has none; leave out --sysctl."),
     "StorageOpt": ("storage options", "Leave out --storage-opt."),
+    "MaskedPaths": ("masked paths", "Windows has none; leave out systempaths=… of --security-opt."),
+    "ReadonlyPaths": ("read-only paths", "Windows has none; leave out systempaths=… of --security-opt."),
+    "Cgroup": ("control groups of other containers", "Every container is a VM of its own."),
 }
 
 IGNORED = (
@@ -49,27 +58,64 @@ IGNORED = (
     "CapAdd",
     "CapDrop",
     "CgroupParent",
-    "CpuPercent",
-    "CpuPeriod",
-    "CpuQuota",
     "CpuRealtimePeriod",
     "CpuRealtimeRuntime",
     "CpuShares",
     "CpusetCpus",
     "CpusetMems",
+    "DeviceCgroupRules",
+    "DnsOptions",
     "GroupAdd",
     "IOMaximumBandwidth",
     "IOMaximumIOps",
     "Init",
     "KernelMemory",
+    "KernelMemoryTCP",
     "MemoryReservation",
     "MemorySwap",
+    "MemorySwappiness",
     "OomKillDisable",
     "OomScoreAdj",
     "PidsLimit",
     "ShmSize",
     "Ulimits",
 )
+
+
+HONOURED = frozenset(
+    {
+        "Annotations",
+        "AutoRemove",
+        "CgroupnsMode",
+        "ConsoleSize",
+        "ContainerIDFile",
+        "CpuCount",
+        "CpuPercent",
+        "CpuPeriod",
+        "CpuQuota",
+        "IpcMode",
+        "Isolation",
+        "LogConfig",
+        "Memory",
+        "NanoCpus",
+        "NetworkMode",
+        "PidMode",
+        "RestartPolicy",
+        "Runtime",
+        "UTSMode",
+        "UsernsMode",
+        "VolumeDriver",
+    }
+)
+"""What is followed, kept for whoever inspects, or accepted with the values that are true here anyway.
+
+Every field that docker describes is here, in REFUSED or in IGNORED; a test compares."""
+
+CPUS = ("NanoCpus", "CpuCount", "CpuPercent", "CpuPeriod", "CpuQuota")
+"""The ways to say how many CPUs there are to be."""
+
+PERIOD = 100_000
+"""Microseconds of ``CpuPeriod`` where none is given: docker's, and the kernel's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +134,7 @@ class HostConfig:
 
 def parse(fields: Fields) -> HostConfig:
     """Read a HostConfig. Raises Unsupported or InvalidRequest, naming the field."""
+    shapes.check(fields, shapes.HOST_CONFIG)
     for name, (what, hint) in REFUSED.items():
         if fields.given(name):
             raise Unsupported(f"linwin does not support {what} ({name})", hint=hint)
@@ -99,13 +146,14 @@ def parse(fields: Fields) -> HostConfig:
         )
     _check_isolation(fields.text("Isolation"))
     _check_namespaces(fields)
+    _check_drivers(fields)
     check_network(fields.text("NetworkMode"))
     return HostConfig(
         auto_remove=auto_remove,
         restart=restart,
         memory=_not_negative(fields, "Memory"),
         cpus=_cpus(fields),
-        console_size=console_size(fields),
+        console_size=fields.size("ConsoleSize"),
         log_driver=fields.object("LogConfig").text("Type"),
         log_options=fields.object("LogConfig").mapping("Config"),
         warnings=_warnings(fields),
@@ -114,18 +162,27 @@ def parse(fields: Fields) -> HostConfig:
 
 def parse_update(fields: Fields) -> tuple[Update, tuple[str, ...]]:
     """Read the body of an update, which is part of a HostConfig, and what is ignored of it."""
+    shapes.check(fields, shapes.HOST_CONFIG)
     for name, (what, hint) in REFUSED.items():
         if fields.given(name):
             raise Unsupported(f"linwin does not support {what} ({name})", hint=hint)
     policy = fields.object("RestartPolicy")
-    sent = {name: value for name, value in fields.raw().items() if value and name in ("NanoCpus", "CpuCount")}
+    sent = {name: value for name, value in fields.raw().items() if value and name in CPUS}
     wanted = Update(
         memory=_not_negative(fields, "Memory"),
         cpus=_cpus(fields),
         restart=restart_policy(policy) if policy.text("Name") else None,
-        host_config={"NanoCpus": 0, **sent} if sent else {},
+        host_config={**dict.fromkeys(CPUS, 0), **sent} if sent else {},
     )
     return wanted, _warnings(fields)
+
+
+def echoed(fields: Fields) -> dict[str, Any]:
+    """What inspect shows again of a HostConfig: what docker has fields for, and was set."""
+    sent = {name: value for name, value in fields.raw().items() if name in shapes.HOST_CONFIG}
+    if sent.get("MemorySwappiness") == UNSET_SWAPPINESS:
+        del sent["MemorySwappiness"]
+    return sent
 
 
 def check_network(name: str) -> None:
@@ -180,6 +237,17 @@ def _check_namespaces(fields: Fields) -> None:
             )
 
 
+def _check_drivers(fields: Fields) -> None:
+    if (driver := fields.text("VolumeDriver")) not in ("", "local"):
+        raise Unsupported(
+            f"linwin does not support the volume driver {driver} (VolumeDriver)", hint="Use local."
+        )
+    if runtime := fields.text("Runtime"):
+        raise InvalidRequest(
+            f"unknown or invalid runtime name: {runtime}", hint="Leave out --runtime; guests are VMs."
+        )
+
+
 def _not_negative(fields: Fields, name: str) -> int:
     value = fields.integer(name) or 0
     if value < 0:
@@ -188,23 +256,21 @@ def _not_negative(fields: Fields, name: str) -> int:
 
 
 def _cpus(fields: Fields) -> int:
-    """``CpuCount``, or ``NanoCpus`` rounded up to whole CPUs, which is what a VM has."""
-    nano = _not_negative(fields, "NanoCpus")
-    return _not_negative(fields, "CpuCount") or -(-nano // 10**9)
+    """Whole CPUs, which is what a VM has: a count, or what stands for one, rounded up; 0 where none does.
 
-
-def console_size(fields: Fields) -> tuple[int, int]:
-    """``ConsoleSize``: height and width, (0, 0) where absent. Raises InvalidRequest."""
-    size = fields.raw().get("ConsoleSize")
-    if size is None:
-        return 0, 0
-    if (
-        not isinstance(size, list)
-        or len(size) != 2
-        or not all(type(n) is int and 0 <= n < 2**16 for n in size)
-    ):
-        raise InvalidRequest("invalid JSON: ConsoleSize must be two whole numbers, height and width")
-    return size[0], size[1]
+    A count goes before what it was made of: inspect shows both, and clients create from what it shows.
+    """
+    nano, count, percent = (_not_negative(fields, name) for name in ("NanoCpus", "CpuCount", "CpuPercent"))
+    period, quota = _not_negative(fields, "CpuPeriod"), fields.integer("CpuQuota") or 0
+    for name, value in (("CPU Period", period), ("CPU Quota", quota)):
+        if nano and value > 0:
+            raise InvalidRequest(
+                f"conflicting options: Nano CPUs and {name} cannot both be set", hint="Use --cpus alone."
+            )
+    if percent > 100:
+        raise InvalidRequest("CpuPercent must not be above 100", hint="It is of all CPUs of this host.")
+    shares = ((nano, 10**9), (max(0, quota), period or PERIOD), (percent * (os.cpu_count() or 1), 100))
+    return count or next((-(-part // whole) for part, whole in shares if part), 0)
 
 
 def _warnings(fields: Fields) -> tuple[str, ...]:
@@ -213,4 +279,6 @@ def _warnings(fields: Fields) -> tuple[str, ...]:
         ignored.remove("MemorySwap")  # no swap, or no limit on it: guests have no swap
     if "PidsLimit" in ignored and fields.integer("PidsLimit") == -1:
         ignored.remove("PidsLimit")  # no limit
+    if "MemorySwappiness" in ignored and fields.integer("MemorySwappiness") == UNSET_SWAPPINESS:
+        ignored.remove("MemorySwappiness")
     return tuple(f"{name} has no meaning for a Windows container and is ignored" for name in ignored)

@@ -7,8 +7,8 @@ from typing import Any
 
 from aiohttp import web
 
-from linwin.api import filters, query
-from linwin.api.context import LIFETIME, answer, engine_of
+from linwin.api import filters, query, versions
+from linwin.api.context import LIFETIME, answer, engine_of, version_of
 from linwin.api.references import joined
 from linwin.api.render import familiar, unix_seconds
 from linwin.engine.usage import image_sizes
@@ -35,7 +35,8 @@ async def list_some(request: web.Request) -> web.Response:
     hidden = frozenset() if "reference" in wanted else unlisted(await engine.templates())
     return answer(
         [
-            summary(image, hidden) | ({"SharedSize": sizes[image.id].shared} if sizes else {})
+            versions.listed_image(summary(image, hidden), version_of(request))
+            | ({"SharedSize": sizes[image.id].shared} if sizes else {})
             for image in found
         ]
     )
@@ -66,7 +67,6 @@ def summary(image: Image, hidden: frozenset[str]) -> dict[str, Any]:
         "RepoDigests": [familiar(digest) for digest in image.digests],
         "Created": unix_seconds(image.created),
         "Size": image.size,
-        "VirtualSize": image.size,
         "SharedSize": NOT_COUNTED,
         "Labels": dict(image.config.labels),
         "Containers": NOT_COUNTED,
@@ -76,30 +76,32 @@ def summary(image: Image, hidden: frozenset[str]) -> dict[str, Any]:
 
 async def inspect(request: web.Request) -> web.Response:
     """``GET /images/{name}/json``; a name may hold slashes."""
-    image = await engine_of(request).image(_name(request))
-    return answer(
-        {
-            "Id": image.id,
-            "RepoTags": [familiar(reference) for reference in image.references],
-            "RepoDigests": [familiar(digest) for digest in image.digests],
-            "Parent": "",
-            "Comment": "",
-            "Created": image.created,
-            "ContainerConfig": {},
-            "DockerVersion": "",
-            "Author": image.author,
-            "Config": _config(image.config),
-            "Architecture": image.platform.architecture,
-            "Os": image.platform.os,
-            "OsVersion": image.platform.os_version,
-            "Size": image.size,
-            "VirtualSize": image.size,
-            "GraphDriver": {"Name": "qcow2", "Data": {}},
-            "RootFS": {"Type": "layers", "Layers": list(image.diff_ids)},
-            "Metadata": {},
-            "Linwin": {"Template": image.template, "BaseLayers": image.base_layers},
-        }
-    )
+    found = await engine_of(request).image(_name(request))
+    return answer(versions.image(inspection(found), version_of(request)))
+
+
+def inspection(image: Image) -> dict[str, Any]:
+    """The answer of ``/images/{name}/json``."""
+    return {
+        "Id": image.id,
+        "RepoTags": [familiar(reference) for reference in image.references],
+        "RepoDigests": [familiar(digest) for digest in image.digests],
+        "Parent": "",
+        "Comment": "",
+        "Created": image.created,
+        "ContainerConfig": {},
+        "DockerVersion": "",
+        "Author": image.author,
+        "Config": _config(image.config),
+        "Architecture": image.platform.architecture,
+        "Os": image.platform.os,
+        "OsVersion": image.platform.os_version,
+        "Size": image.size,
+        "GraphDriver": {"Name": "qcow2", "Data": {}},
+        "RootFS": {"Type": "layers", "Layers": list(image.diff_ids)},
+        "Metadata": {},
+        "Linwin": {"Template": image.template, "BaseLayers": image.base_layers},
+    }
 
 
 def _config(config: RunConfig) -> dict[str, Any]:

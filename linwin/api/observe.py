@@ -8,8 +8,8 @@ from typing import Any
 
 from aiohttp import web
 
-from linwin.api import query
-from linwin.api.context import answer, engine_of
+from linwin.api import query, versions
+from linwin.api.context import answer, engine_of, version_of
 from linwin.api.render import NEVER, rfc3339
 from linwin.engine.stats import Watch
 from linwin.errors import InvalidRequest, LinwinError
@@ -52,7 +52,7 @@ def _size(size: int) -> str:
 
 async def stats(request: web.Request) -> web.StreamResponse:
     """``GET /containers/{id}/stats``: a sample a second, or the only one that was asked for."""
-    stream, one_shot = query.flag(request, "stream", default=True), query.flag(request, "one-shot")
+    stream, one_shot = query.flag(request, "stream", default=True), _one_shot(request)
     if stream and one_shot:
         raise InvalidRequest("cannot have stream=true and one-shot=true", hint="Leave out one of them.")
     engine = engine_of(request)
@@ -64,6 +64,10 @@ async def stats(request: web.Request) -> web.StreamResponse:
         if first is None or one_shot:
             return answer(sample_json(container, first, None))
         return answer(sample_json(container, await watch.next(), first))
+
+
+def _one_shot(request: web.Request) -> bool:
+    return version_of(request) >= versions.ONE_SHOT_SINCE and query.flag(request, "one-shot")
 
 
 async def _stream(request: web.Request, container: Container, watch: Watch) -> web.StreamResponse:

@@ -7,14 +7,14 @@ from typing import Any
 
 from aiohttp import web
 
-from linwin.api import platforms, progress, query
+from linwin.api import platforms, progress, query, versions
 from linwin.api.auth import credentials_of
 from linwin.api.context import answer, engine_of
 from linwin.api.references import joined, repository, tag_of
 from linwin.api.render import familiar, size_text
 from linwin.errors import InvalidRequest, Unsupported
 from linwin.model.progress import Report
-from linwin.model.registry import Pulled, Pushed, SearchResult
+from linwin.model.registry import Distributed, Pulled, Pushed, SearchResult
 
 SEARCH_FILTERS = frozenset({"is-official", "is-automated", "stars"})
 SEARCH_LIMIT = 25
@@ -24,7 +24,7 @@ MOST_RESULTS = 100
 async def pull(request: web.Request) -> web.StreamResponse:
     """``POST /images/create``: pull one image; the pull ends when the client goes away."""
     reference = _pulled_reference(request)
-    platforms.check(request.query.get("platform", ""))
+    platforms.check(versions.query_since(request, "platform", versions.PULL_PLATFORM_SINCE))
     credentials = credentials_of(request)
 
     async def work(report: Report) -> Iterable[progress.Line]:
@@ -91,6 +91,20 @@ def _pushed(pushed: Pushed) -> list[progress.Line]:
     ]
 
 
+async def distribution(request: web.Request) -> web.Response:
+    """``GET /distribution/{name}/json``: what the registry has under a reference, and for which platforms."""
+    found = await engine_of(request).distribution(request.match_info["name"], credentials_of(request))
+    descriptor = {"mediaType": found.media_type, "digest": found.digest, "size": found.size}
+    return answer({"Descriptor": descriptor, "Platforms": [_platform(one) for one in found.platforms]})
+
+
+def _platform(found: Distributed) -> dict[str, Any]:
+    """As docker writes it: without what the image's author left out."""
+    rare = {"os.version": found.os_version, "os.features": list(found.os_features), "variant": found.variant}
+    given = {name: value for name, value in rare.items() if value}
+    return {"architecture": found.architecture, "os": found.os, **given}
+
+
 async def search(request: web.Request) -> web.Response:
     """``GET /images/search``: what a registry finds, filtered."""
     wanted = query.filters(request, SEARCH_FILTERS)
@@ -134,5 +148,6 @@ def _result(found: SearchResult) -> dict[str, Any]:
 ROUTES = (
     ("POST", "/images/create", pull),
     ("POST", "/images/{name:.+}/push", push),
+    ("GET", "/distribution/{name:.+}/json", distribution),
     ("GET", "/images/search", search),
 )

@@ -29,6 +29,7 @@ from linwin.api import (
     templates,
     unsupported,
     upkeep,
+    websocket,
 )
 from linwin.api import exec as execs
 from linwin.api.context import ENGINE, LIFETIME, MAX_VERSION, MIN_VERSION, PATHS, VERSION, Handler, identity
@@ -45,6 +46,7 @@ from linwin.model.address import TcpAddress
 logger = logging.getLogger(__name__)
 
 LARGEST_JSON = 16 * 1024 * 1024
+TOO_LARGE = f"the request's body is larger than {LARGEST_JSON} bytes\nNo request of docker's is that large."
 LARGEST_LINE = 64 * 1024  # of a request's head: filters and names travel in the query
 BACKLOG = 1024
 SHUTDOWN_TIMEOUT = 0.5  # seconds for answers that are being written
@@ -61,6 +63,7 @@ NOUNS = (
     container_files,
     execs,
     streams,
+    websocket,
     events,
     observe,
     prune,
@@ -150,6 +153,8 @@ async def _answer_errors(request: web.Request, handler: Handler) -> web.StreamRe
     except web.HTTPException as error:
         if error.status in (404, 405):
             return error_response(404, "page not found")
+        if error.status == 413:
+            return error_response(413, TOO_LARGE)
         return error_response(error.status, error.text or error.reason)
     except ConnectionError:
         raise

@@ -11,7 +11,7 @@ from urllib.parse import quote_plus
 
 from aiohttp import web
 
-from linwin.api import mux, query
+from linwin.api import mux, query, versions
 from linwin.api.context import engine_of, identity, version_of
 from linwin.api.hijack import Hijacked, hijack
 from linwin.api.outbox import send_all
@@ -28,7 +28,8 @@ async def attach(request: web.Request) -> web.StreamResponse:
     engine, reference = engine_of(request), request.match_info["id"]
     container = await engine.inspect(reference)
     stdin = query.flag(request, "stdin")
-    keys = detach_keys(request.query.get("detachKeys", "")) if container.spec.tty else None
+    wanted = detach_keys(request.query.get("detachKeys", ""))
+    keys = wanted if container.spec.tty else None
     attachment = await engine.attach(
         container.id,
         stdin=stdin,
@@ -117,7 +118,8 @@ async def _rendered(
 
 async def wait(request: web.Request) -> web.StreamResponse:
     """The head goes out once the wait is registered: ``docker run`` starts the container only then."""
-    condition = _condition(request.query.get("condition") or "not-running")
+    waits_for = versions.query_since(request, "condition", versions.WAIT_CONDITION_SINCE)
+    condition = _condition(waits_for or "not-running")
     future = await engine_of(request).wait(request.match_info["id"], condition)
     response = web.StreamResponse()
     response.content_type = "application/json"

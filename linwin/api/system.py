@@ -10,9 +10,11 @@ from typing import Any
 from aiohttp import web
 
 from linwin import __version__
-from linwin.api.context import MAX_VERSION, MIN_VERSION, PATHS, answer, engine_of
+from linwin.api import versions
+from linwin.api.context import MAX_VERSION, MIN_VERSION, PATHS, answer, engine_of, version_of
 from linwin.api.render import rfc3339
-from linwin.engine.engine import Engine, HostInfo
+from linwin.engine.engine import Engine
+from linwin.engine.host_info import HostInfo
 from linwin.model import log_config
 
 SLOW = "No hardware virtualisation: guests run under QEMU's software emulation (TCG), many times slower"
@@ -59,7 +61,8 @@ async def info(request: web.Request) -> web.Response:
     """``GET /info``: this host, what runs on it, and a warning where it is slow."""
     engine = engine_of(request)
     host = await engine.info()
-    return answer({**_host(request), **_counts(host), **_kind(host, engine)})
+    shown = {**_host(request), **_counts(host), **_kind(host, engine)}
+    return answer(versions.info(shown, version_of(request)))
 
 
 def _host(request: web.Request) -> dict[str, Any]:
@@ -78,9 +81,9 @@ def _host(request: web.Request) -> dict[str, Any]:
 
 def _counts(host: HostInfo) -> dict[str, Any]:
     return {
-        "Containers": host.containers_running + host.containers_stopped,
+        "Containers": host.containers_running + host.containers_paused + host.containers_stopped,
         "ContainersRunning": host.containers_running,
-        "ContainersPaused": 0,
+        "ContainersPaused": host.containers_paused,
         "ContainersStopped": host.containers_stopped,
         "Images": host.images,
     }

@@ -19,7 +19,6 @@ _REFUSALS = (
         "docker export",
         "Nor does docker on Windows; linwin cp takes files out.",
     ),
-    ("GET", "/distribution/{name:.+}/json", "the inspection of images in registries", "Pull the image."),
     ("POST", "/build", "docker build", "Build the image elsewhere and load it: linwin load."),
     ("POST", "/commit", "docker commit", _LATER),
     ("GET", "/volumes", "volumes", _LATER),
@@ -33,7 +32,6 @@ _REFUSALS = (
     ("GET", "/volumes/{name}", "volumes", _LATER),
     ("PUT", "/volumes/{name}", "volumes", _LATER),
     ("DELETE", "/volumes/{name}", "volumes", _LATER),
-    ("GET", "/containers/{id}/attach/ws", "attachments over websockets", "Use /containers/{id}/attach."),
 )
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from aiohttp import web
 
-from linwin.api import images, progress, query, render
-from linwin.api.context import answer, engine_of
+from linwin.api import images, progress, query, render, versions
+from linwin.api.context import answer, engine_of, version_of
 from linwin.engine.usage import image_sizes
 from linwin.errors import InvalidRequest
 from linwin.model.container import Container
@@ -33,20 +33,19 @@ async def disk_use(request: web.Request) -> web.Response:
     found, containers = await engine.images(), await engine.list()
     own = {template.digest for template in templates}
     layers = use.blobs + sum(size for chain_id, size in use.chains.items() if chain_id not in own)
-    return answer(
-        {
-            "LayersSize": layers if "image" in wanted else 0,
-            "Images": _images(found, containers, templates, use) if "image" in wanted else None,
-            "Containers": _containers(containers, found, use) if "container" in wanted else None,
-            "Volumes": [] if "volume" in wanted else None,
-            "BuildCache": [] if "build-cache" in wanted else None,
-            "BuilderSize": 0,
-        }
-    )
+    shown = {
+        "LayersSize": layers if "image" in wanted else 0,
+        "Images": _images(found, containers, templates, use) if "image" in wanted else None,
+        "Containers": _containers(containers, found, use) if "container" in wanted else None,
+        "Volumes": [] if "volume" in wanted else None,
+        "BuildCache": [] if "build-cache" in wanted else None,
+    }
+    return answer(versions.disk_use(shown, version_of(request)))
 
 
 def _kinds(request: web.Request) -> frozenset[str]:
-    asked = frozenset(request.query.getall("type", KINDS))
+    chooses = version_of(request) >= versions.DISK_USE_TYPE_SINCE
+    asked = frozenset(request.query.getall("type", KINDS) if chooses else KINDS)
     if unknown := sorted(asked - frozenset(KINDS)):
         raise InvalidRequest(f"unknown object type: {unknown[0]}", hint=f"Use some of: {', '.join(KINDS)}.")
     return asked
@@ -62,7 +61,6 @@ def _images(
         images.summary(image, hidden)
         | {
             "Size": sizes[image.id].total,
-            "VirtualSize": sizes[image.id].total,
             "SharedSize": sizes[image.id].shared,
             "Containers": users[image.id],
         }

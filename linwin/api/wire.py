@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from linwin.api import hostconfig
+from linwin.api import hostconfig, shapes
 from linwin.api.fields import Fields
 from linwin.errors import InvalidRequest, Unsupported
 from linwin.model.container import ContainerSpec
@@ -21,6 +21,7 @@ def container_spec(body: Fields) -> tuple[ContainerSpec, tuple[str, ...]]:
     Raises InvalidRequest for malformed fields, Unsupported for those that
     linwin cannot honour and must not ignore.
     """
+    shapes.check(body, shapes.CONTAINER_CONFIG)
     _refuse_what_would_be_lost(body)
     host = hostconfig.parse(body.object("HostConfig"))
     for network in body.object("NetworkingConfig").keys("EndpointsConfig"):
@@ -53,7 +54,7 @@ def container_spec(body: Fields) -> tuple[ContainerSpec, tuple[str, ...]]:
         log_driver=host.log_driver,
         log_options=host.log_options,
         cold=body.object("Linwin").flag("Cold"),
-        host_config=body.object("HostConfig").raw(),
+        host_config=hostconfig.echoed(body.object("HostConfig")),
     )
     return spec, host.warnings + _warnings(body)
 
@@ -64,10 +65,18 @@ def _refuse_what_would_be_lost(body: Fields) -> None:
             "linwin does not support volumes (Volumes)",
             hint="Leave out -v; what a container writes stays on its own C: until it is removed.",
         )
+    if body.flag("NetworkDisabled"):
+        raise Unsupported(
+            "linwin does not support NetworkDisabled", hint="Set HostConfig.NetworkMode to none instead."
+        )
+
+
+UNUSED = ("OnBuild", "Shell")
+"""What counts for builds, and for health checks in words of a shell: those of the image apply."""
 
 
 def _warnings(body: Fields) -> tuple[str, ...]:
-    warnings = []
+    warnings = [f"linwin has no use for {name} yet; it is ignored" for name in UNUSED if body.given(name)]
     if body.text("MacAddress"):
         warnings.append("linwin does not set MAC addresses; MacAddress is ignored")
     return tuple(warnings)

@@ -19,13 +19,13 @@ from linwin.engine import (
     disk,
     health,
     load,
-    names,
     pause,
     prune,
     pull,
     push,
     recover,
     remove,
+    rename,
     restart,
     restarts,
     start,
@@ -42,6 +42,7 @@ from linwin.engine.checkpoints import Checkpoints
 from linwin.engine.create import choose_template, create, left_out_hint
 from linwin.engine.events import Events
 from linwin.engine.exec import Exec, Execs
+from linwin.engine.host_info import HostInfo, host_info
 from linwin.engine.interfaces import Rooms
 from linwin.engine.live import Exit, Live
 from linwin.engine.metrics import Metrics
@@ -59,7 +60,7 @@ from linwin.model.image import Image, Removed
 from linwin.model.log_config import STANDARD, LogConfig
 from linwin.model.pool import PoolPlan
 from linwin.model.progress import Progress, Report
-from linwin.model.registry import Credentials, Pulled, Pushed, SearchResult
+from linwin.model.registry import Credentials, Distribution, Pulled, Pushed, SearchResult
 from linwin.model.template import Template, Unusable
 from linwin.model.upkeep import DiskUse, Finding, Pruned
 from linwin.model.usage import ProcessInfo
@@ -74,20 +75,6 @@ class Created:
 
     id: str
     warnings: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class HostInfo:
-    """What ``info`` and ``version`` tell about this host."""
-
-    accelerator: str
-    hypervisor: str
-    templates: tuple[Template, ...]
-    containers_running: int
-    containers_stopped: int
-    images: int
-    pool_ready: int = 0
-    pool_size: int = 0
 
 
 class Engine:
@@ -258,10 +245,7 @@ class Engine:
         await pause.unpause(self, reference)
 
     async def rename(self, reference: str, name: str) -> None:
-        """Raises InvalidRequest for a name that is none, Conflict for one that is taken."""
-        container = await self.rooms.state.get(reference)
-        renamed = await self.rooms.state.rename(container.id, names.check(name))
-        self.events.container(renamed, "rename", oldName=f"/{container.name}")
+        await rename.rename(self, reference, name)
 
     async def update(self, reference: str, wanted: Update) -> None:
         """Raises Conflict for what cannot be changed while the container runs."""
@@ -272,8 +256,13 @@ class Engine:
         await remove.remove(self, reference, force=force)
 
     async def logs(self, reference: str, query: LogQuery) -> AsyncIterator[LogRecord]:
-        """Look the container up at once; the records come as they are iterated."""
+        """Look the container up at once; the records come as they are iterated.
+
+        Raises Conflict, in docker's words, for one that is going, and its log with it.
+        """
         container = await self.rooms.state.get(reference)
+        if container.status in ("removing", "dead"):
+            raise Conflict("can not get logs from container which is dead or marked for removal")
         return self.rooms.state.log(container).read(query)
 
     async def top(self, reference: str) -> Sequence[ProcessInfo]:
@@ -369,6 +358,9 @@ class Engine:
         """The registry's status in docker's words; Unauthorized when it does not accept them."""
         return await self.rooms.images.login(credentials)
 
+    async def distribution(self, reference: str, credentials: Credentials | None = None) -> Distribution:
+        return await self.rooms.images.distribution(reference, credentials)
+
     async def search(self, term: str, limit: int) -> Sequence[SearchResult]:
         return await self.rooms.images.search(term, limit=limit)
 
@@ -441,15 +433,4 @@ class Engine:
         await self.rooms.images.adopt_base_images(await self.rooms.templates.list())
 
     async def info(self) -> HostInfo:
-        containers = await self.list()
-        running = sum(container.status in ("running", "paused", "stopping") for container in containers)
-        return HostInfo(
-            accelerator=await self.rooms.machine.accelerator(),
-            hypervisor=await self.rooms.machine.version(),
-            templates=tuple(await self.templates()),
-            containers_running=running,
-            containers_stopped=len(containers) - running,
-            images=len(await self.images()),
-            pool_ready=self.pool.ready,
-            pool_size=self.pool.plan.size,
-        )
+        return await host_info(self)

@@ -12,7 +12,7 @@ import secrets
 from typing import TYPE_CHECKING
 
 from linwin.daemon_log import context_about
-from linwin.engine import command, pause, policy, terminal
+from linwin.engine import command, policy, terminal
 from linwin.engine.create import left_out_hint, working_dir
 from linwin.engine.interfaces import Process
 from linwin.engine.live import Run
@@ -119,7 +119,7 @@ class Execs:
 async def create(engine: Engine, reference: str, spec: ExecSpec) -> Exec:
     """Note what is to be run in a running container. Raises Conflict when it does not run."""
     container = await engine.rooms.state.get(reference)
-    _run_of(engine, container, reference)
+    _run_of(engine, container)
     if not spec.argv or not spec.argv[0]:
         raise InvalidRequest("No exec command specified", hint="Name the program to run after the container.")
     if spec.working_dir:
@@ -135,7 +135,7 @@ async def check_startable(engine: Engine, exec_id: str) -> Exec:
     exec_ = engine.execs.get(exec_id)
     _check_new(exec_)
     container = await engine.rooms.state.get(exec_.container_id)
-    _run_of(engine, container, container.id)
+    _run_of(engine, container)
     return exec_
 
 
@@ -149,7 +149,7 @@ def _check_new(exec_: Exec) -> None:
 async def start(engine: Engine, exec_: Exec, console_size: tuple[int, int]) -> None:
     """Run it. One that cannot be run is over, with docker's exit code for why, and raises why."""
     container = await engine.rooms.state.get(exec_.container_id)
-    run = _run_of(engine, container, container.id)
+    run = _run_of(engine, container)
     _check_new(
         engine.execs.get(exec_.id)
     )  # with nothing awaited until it counts as started: of two starts, one is refused
@@ -231,12 +231,16 @@ def _tell(
     engine.events.container(container, action, execID=exec_.id, **more)
 
 
-def _run_of(engine: Engine, container: Container, reference: str) -> Run:
+def _run_of(engine: Engine, container: Container) -> Run:
     policy.refuse(container)
     run = engine.live(container.id).run
     if run is None:
         raise Conflict(
-            f"container {reference} is not running", hint=f"Start it first: linwin start {container.name}"
+            f"container {container.id} is not running", hint=f"Start it first: linwin start {container.name}"
         )
-    pause.refuse(container, reference, "exec")
+    if container.status == "paused":
+        raise Conflict(
+            f"Container {container.id} is paused, unpause the container before exec",
+            hint=f"linwin unpause {container.name}",
+        )
     return run

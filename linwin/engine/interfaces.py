@@ -23,7 +23,7 @@ from linwin.model.image import Image, Layer, Removed
 from linwin.model.machine import Checkpoint, MachineExit, MachineSpec, Room
 from linwin.model.network import Interface
 from linwin.model.progress import Report
-from linwin.model.registry import Credentials, Pushed, SearchResult
+from linwin.model.registry import Credentials, Distribution, Pushed, SearchResult
 from linwin.model.template import Template, Unusable
 from linwin.model.upkeep import Finding
 from linwin.model.usage import ProcessInfo, Usage
@@ -127,6 +127,9 @@ class Images(Protocol):
 
         Raises Unauthorized when it does not.
         """
+
+    async def distribution(self, reference: str, credentials: Credentials | None = None) -> Distribution:
+        """What the reference's registry has under it now, whatever is here. Raises as :meth:`pull` does."""
 
     async def search(self, term: str, *, limit: int) -> Sequence[SearchResult]:
         """Repositories whose name or description holds ``term``, from the registry it names or Docker Hub."""

@@ -25,12 +25,15 @@ async def pause(engine: Engine, reference: str) -> None:
         run = engine.live(container.id).run
         if container.status == "paused":
             raise Conflict(
-                f"Container {reference} is already paused", hint=f"Let it go on: linwin unpause {reference}"
+                f"Container {container.id} is already paused",
+                hint=f"Let it go on: linwin unpause {container.name}",
             )
         policy.refuse(container)
         if run is None or container.status != "running":
+            stopping = container.status == "stopping"
             raise Conflict(
-                f"Container {reference} is not running", hint="Only a running container is paused."
+                f"container {container.id} is {'stopping' if stopping else 'not running'}",
+                hint="Only a running container is paused.",
             )
         container = await engine.rooms.state.advance(container.id, "paused")
         if run.monitor is not None:
@@ -44,7 +47,7 @@ async def unpause(engine: Engine, reference: str) -> None:
     container = await engine.rooms.state.get(reference)
     async with engine.live(container.id).lock:
         if not await wake(engine, await engine.rooms.state.get(container.id)):
-            raise Conflict(f"Container {reference} is not paused", hint="Only a paused container goes on.")
+            raise Conflict(f"Container {container.id} is not paused", hint="Only a paused container goes on.")
 
 
 async def wake(engine: Engine, container: Container) -> bool:

@@ -48,11 +48,13 @@ async def _removed(engine: Engine, container_id: str, live: Live, *, force: bool
             await finish(engine, doomed)
             return True
     if not force:
-        raise Conflict(
-            f'cannot remove container "/{container.name}": '
-            f"container is {'restarting' if waiting else 'running'}",
-            hint="Stop the container before removing it, or force the removal with -f.",
+        what = "restarting" if waiting else "paused" if container.status == "paused" else "running"
+        advice = (
+            " and must be unpaused first"
+            if what == "paused"
+            else ": stop the container before removing or force remove"
         )
+        raise Conflict(f'cannot remove container "/{container.name}": container is {what}{advice}')
     return False
 
 

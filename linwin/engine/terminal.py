@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from linwin.engine.interfaces import Process
-from linwin.errors import LinwinError
+from linwin.errors import Conflict, LinwinError
 
 if TYPE_CHECKING:
     from linwin.engine.engine import Engine
@@ -25,12 +25,17 @@ def size(*wanted: Size) -> Size:
 
 
 async def resize(engine: Engine, reference: str, wanted: Size) -> None:
-    """Change the size of a container's terminal; of one that is not started yet, remember it for then.
+    """Change the size of a container's terminal; of one that does not run, remember it for its start.
 
     Without effect on a container without a terminal: clients resize by routine.
+    Raises Conflict, in docker's words, for one that will not run any more.
     """
     container = await engine.rooms.state.get(reference)
     live = engine.live(container.id)
+    if container.status in ("removing", "dead"):
+        raise Conflict(
+            f"container {container.id} is not running", hint=f"Finish its removal: linwin rm {container.name}"
+        )
     live.console_size = wanted
     engine.events.container(container, "resize", height=str(wanted[0]), width=str(wanted[1]))
     if container.spec.tty and live.run is not None:

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 async def top(engine: Engine, reference: str) -> Sequence[ProcessInfo]:
     """Raises Conflict, in docker's words, for a container that does not run or is paused."""
     container = await engine.rooms.state.get(reference)
+    pause.refuse(container, reference, "top")
     run = engine.live(container.id).run
     if run is None:
         raise Conflict(
             f"container {container.id} is not running", hint=f"Start it first: linwin start {container.name}"
         )
-    pause.refuse(container, reference, "top")
     return await run.guest.processes()

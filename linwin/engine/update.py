@@ -25,7 +25,11 @@ async def update(engine: Engine, reference: str, wanted: Update) -> None:
     async with engine.live(container.id).lock:
         container = await engine.rooms.state.get(container.id)
         if container.status in ("removing", "dead"):
-            raise _refusal(container, 'container is marked for removal and cannot be "update"')
+            raise _refusal(
+                container,
+                'container is marked for removal and cannot be "update"',
+                hint=f"Finish its removal: linwin rm {container.name}",
+            )
         spec = _applied(container.spec, wanted)
         _check(container, spec)
         if spec.memory != container.spec.memory:

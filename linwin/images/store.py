@@ -28,6 +28,7 @@ from linwin.images.configs import created_at
 from linwin.images.names import Found, Names
 from linwin.images.readings import read_blobs
 from linwin.images.records import Entry
+from linwin.images.registry.distribution import distribution
 from linwin.images.registry.interrupted import InterruptedPulls
 from linwin.images.registry.limits import Limits
 from linwin.images.registry.login import login
@@ -41,7 +42,7 @@ from linwin.images.staged import ArchivedImage, PulledImage
 from linwin.images.staging import Draft, Watch, stage_archive
 from linwin.model.image import Image, Removed
 from linwin.model.progress import Report
-from linwin.model.registry import Credentials, Pushed, SearchResult
+from linwin.model.registry import Credentials, Distribution, Pushed, SearchResult
 from linwin.model.template import Template
 from linwin.model.upkeep import Finding
 from linwin.paths import Paths
@@ -67,6 +68,7 @@ class ImageStore:
         self._aliases = Aliases(paths.aliases)
         self._bases: Mapping[str, Image] = {}
         self._lock = asyncio.Lock()
+        self._limits = limits or Limits()
         self._changes: set[asyncio.Task[Any]] = set()
         self._search = Search(paths.registries_conf, self._aliases, web or Web())
         self._puller = Puller(
@@ -77,10 +79,10 @@ class ImageStore:
             layers=lambda: self._catalogue.contents.layers,
             change=self._exclusively,
             collect=self._collect,
-            limits=limits or Limits(),
+            limits=self._limits,
             web=web or Web(),
         )
-        self._pusher = Pusher(paths, self.blobs, self._aliases, limits or Limits())
+        self._pusher = Pusher(paths, self.blobs, self._aliases, self._limits)
         self._interrupted.forget(self._catalogue.contents.manifests)
         self._collect_now()
 
@@ -185,6 +187,10 @@ class ImageStore:
     async def login(self, credentials: Credentials) -> str:
         """Ask a registry whether it accepts ``credentials``; return its status in docker's words."""
         return await login(self._paths, credentials)
+
+    async def distribution(self, reference: str, credentials: Credentials | None = None) -> Distribution:
+        """What the reference's registry has under it; nothing is fetched but its documents."""
+        return await distribution(self._paths, self._aliases, self._limits, reference, credentials)
 
     async def search(self, term: str, *, limit: int) -> builtins.list[SearchResult]:
         """Repositories whose name or description holds ``term``."""

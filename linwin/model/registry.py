@@ -41,6 +41,27 @@ class Pulled:
 
 
 @dataclass(frozen=True, slots=True)
+class Distributed:
+    """One platform that a registry has an image for, as its author wrote it; empty where he did not."""
+
+    os: str
+    architecture: str
+    os_version: str = ""
+    os_features: tuple[str, ...] = ()
+    variant: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """What a registry has under a reference: a manifest or a list of them, ``size`` in bytes."""
+
+    media_type: str
+    digest: str
+    size: int
+    platforms: tuple[Distributed, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Pushed:
     """How a push ended: the manifest's digest and its size in bytes."""
 

@@ -9,9 +9,42 @@ from pathlib import Path
 
 import pytest
 
+from tests.scenario import api_description
 from tests.scenario.fakes import Fakes
 from tests.scenario.harness import Daemon, Docker, make_root, served
 from tests.scenario.raw_http import RawConnection
+from tests.scenario.witness import Witness
+
+
+@pytest.fixture(scope="session")
+def description() -> api_description.Description:
+    path = api_description.find()
+    if path is None:
+        pytest.skip("docker's API description is not here; set LINWIN_API_SPEC to v1.50.yaml")
+    return api_description.Description(path)
+
+
+@pytest.fixture(scope="session")
+def known_description(request: pytest.FixtureRequest) -> api_description.Description | None:
+    """The same for what is tested with or without it."""
+    found: api_description.Description | None = (
+        request.getfixturevalue("description") if api_description.find() else None
+    )
+    return found
+
+
+@pytest.fixture(autouse=True)
+def witness(
+    known_description: api_description.Description | None, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Witness | None]:
+    """Sees every answer of the test, and lets none pass that docker would not have given."""
+    if known_description is None:
+        yield None
+        return
+    witness = Witness(known_description)
+    witness.watch(monkeypatch)
+    yield witness
+    assert not witness.complaints, "\n\n".join(witness.complaints)
 
 
 @pytest.fixture

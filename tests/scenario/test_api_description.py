@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
 import jsonschema
 import pytest
 
+from linwin.api import container_files, observe, system
 from linwin.model.registry import SearchResult
 from tests.scenario import api_description
 from tests.scenario.fakes.images import archive
+from tests.scenario.fakes.registry import Content
 from tests.scenario.fakes.timing import FakeTiming
 from tests.scenario.harness import IMAGE, Daemon
-from tests.scenario.raw_http import Answer, RawConnection
+from tests.scenario.raw_http import Answer, RawConnection, create, start
 from tests.scenario.test_small_verbs import guest_of
-
-
-@pytest.fixture(scope="session")
-def description() -> api_description.Description:
-    path = api_description.find()
-    if path is None:
-        pytest.skip("docker's API description is not here; set LINWIN_API_SPEC to v1.50.yaml")
-    return api_description.Description(path)
+from tests.scenario.witness import Witness
 
 
 class Checked:
@@ -182,6 +178,24 @@ async def test_registries(checked: Checked, daemon: Daemon) -> None:
     body = {"username": "me", "password": "secret", "serveraddress": "r.example"}
     await checked("POST", "/auth", 200, body=body)
     await checked("POST", "/auth", 401, body=body | {"password": "guess"})
+    daemon.fakes.images.registry.content["docker.io/team/app:latest"] = content = Content()
+    assert await checked("GET", "/distribution/{name}/json", 200, name="team/app") == {
+        "Descriptor": {
+            "mediaType": "application/vnd.oci.image.manifest.v1+json",
+            "digest": content.digest,
+            "size": 321,
+        },
+        "Platforms": [
+            {
+                "architecture": "amd64",
+                "os": "windows",
+                "os.version": "10.0.17763.1",
+                "os.features": ["win32k"],
+            }
+        ],
+    }
+    await checked("GET", "/distribution/{name}/json", 404, name="team/other:2")
+    await checked("GET", "/distribution/{name}/json", 400, name="Team/App")
 
 
 @pytest.mark.parametrize(
@@ -196,7 +210,6 @@ async def test_registries(checked: Checked, daemon: Daemon) -> None:
         ("POST", "/containers/{id}/restart", 404, "nobody"),
         ("POST", "/containers/{id}/pause", 404, "nobody"),
         ("POST", "/containers/{id}/unpause", 404, "nobody"),
-        ("POST", "/containers/{id}/rename", 404, "nobody"),
         ("DELETE", "/containers/{id}", 404, "nobody"),
         ("GET", "/containers/{id}/stats", 404, "nobody"),
         ("GET", "/containers/{id}/top", 404, "nobody"),
@@ -209,6 +222,32 @@ async def test_registries(checked: Checked, daemon: Daemon) -> None:
 )
 async def test_errors(checked: Checked, method: str, described: str, status: int, name: str) -> None:
     await checked(method, described, status, name=name)
+
+
+async def test_the_witness_complains(
+    daemon: Daemon, connection: RawConnection, witness: Witness | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if witness is None:
+        pytest.skip("docker's API description is not here; set LINWIN_API_SPEC to v1.50.yaml")
+    container = await create(daemon, "hang")
+    await start(daemon, container)
+    with monkeypatch.context() as patch:
+        patch.setattr(system, "__version__", 7)
+        patch.setattr(container_files, "STAT", "X-Unheard-Of")
+        patch.setattr(observe, "sample_json", lambda *_: {"num_procs": "many"})
+        await connection.request("GET", "/version")
+        await connection.request("HEAD", f"/containers/{container}/archive?path=C:%5C")
+        connection.send("GET", f"/containers/{container}/stats")
+        assert (await connection.head()).status == 200
+        assert json.loads(await connection.chunk()) == {"num_procs": "many"}
+    complaints = [complaint.splitlines()[0] for complaint in witness.complaints[:3]]
+    witness.complaints.clear()
+    assert complaints == [
+        "GET /version → 200: 7 is not of type 'string'",
+        f"HEAD /containers/{container}/archive?path=C:%5C → 200: "
+        "headers are missing: X-Docker-Container-Path-Stat",
+        f"GET /containers/{container}/stats → 200: 'many' is not of type 'integer'",
+    ]
 
 
 def test_the_check_can_fail(description: api_description.Description) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 
 import pytest
@@ -309,9 +310,14 @@ async def test_searches_that_are_refused(connection: RawConnection, query: str, 
     assert (answer.status, answer.json) == (400, {"message": message})
 
 
-async def test_registries_are_not_inspected(connection: RawConnection) -> None:
-    answer = await connection.request("GET", "/distribution/team/app:1/json")
-    assert (answer.status, answer.json["message"]) == (
-        501,
-        "linwin does not support the inspection of images in registries\nPull the image.",
-    )
+async def test_a_registry_is_asked_without_a_pull(
+    daemon: Daemon, connection: RawConnection, registry: FakeRegistry
+) -> None:
+    before = await daemon.engine.images()
+    registry.private.add("docker.io/team/app")
+    denied = await connection.request("GET", "/distribution/team/app:1/json")
+    assert (denied.status, denied.json["message"]) == (404, DENIED)
+    proof = base64.urlsafe_b64encode(json.dumps({"username": "me", "password": "secret"}).encode()).decode()
+    shown = await connection.request("GET", "/distribution/team/app:1/json", X_Registry_Auth=proof)
+    assert (shown.status, shown.json["Descriptor"]["digest"]) == (200, CONTENT.digest)
+    assert await daemon.engine.images() == before

@@ -155,7 +155,6 @@ async def test_df_of_some_kinds(connection: RawConnection) -> None:
         "Containers": [],
         "Volumes": [],
         "BuildCache": None,
-        "BuilderSize": 0,
     }
     answer = await connection.request("GET", "/system/df?type=network")
     assert (answer.status, answer.json["message"]) == (

@@ -10,7 +10,7 @@ import pytest
 
 from linwin.api.status import status_of
 from linwin.engine.engine import Engine
-from linwin.errors import InvalidRequest, LinwinError
+from linwin.errors import Conflict, InvalidRequest, LinwinError
 from linwin.model.container import ContainerSpec, LogQuery, Status
 from linwin.model.restart import RestartPolicy
 from tests.scenario.fakes.gate import Gate
@@ -31,8 +31,16 @@ VERBS: dict[str, Verb] = {
 DONE: Answered = (204, "")
 NOT_MODIFIED: Answered = (304, "")
 NOT_RUNNING: Answered = (409, "cannot kill container: pet: container {id} is not running")
-RUNNING: Answered = (409, 'cannot remove container "/pet": container is running')
-RESTARTING: Answered = (409, 'cannot remove container "/pet": container is restarting')
+RUNNING: Answered = (
+    409,
+    'cannot remove container "/pet": container is running: '
+    "stop the container before removing or force remove",
+)
+RESTARTING: Answered = (
+    409,
+    'cannot remove container "/pet": container is restarting: '
+    "stop the container before removing or force remove",
+)
 STOPPING: Answered = (409, "container {short_id} is stopping")
 DOOMED: Answered = (409, "container is marked for removal and cannot be started")
 
@@ -142,8 +150,10 @@ async def pet_in(daemon: Daemon, status: Status) -> AsyncIterator[Callable[[], N
             await engine.start("pet")
             await daemon.fakes.guests.last.signal("KILL")
             await timing.waits.get()
-        case "running" | "stopping" | "exited":
+        case "running" | "paused" | "stopping" | "exited":
             await engine.start("pet")
+            if status == "paused":
+                await engine.pause("pet")
             if status == "exited":
                 await engine.kill("pet", "KILL")
             if status == "stopping":
@@ -210,9 +220,14 @@ async def test_an_attachment_ends_with_the_removal(daemon: Daemon, status: Statu
 
 
 @pytest.mark.parametrize("status", list(TABLE))
-async def test_inspect_and_logs_work_in_every_state(daemon: Daemon, status: Status) -> None:
+async def test_inspect_and_logs_work_until_the_removal(daemon: Daemon, status: Status) -> None:
     async with pet_in(daemon, status):
         assert (await daemon.engine.inspect("pet")).status == status
+        if status in ("removing", "dead"):
+            with pytest.raises(Conflict) as gone:
+                await daemon.engine.logs("pet", LogQuery())
+            assert str(gone.value) == "can not get logs from container which is dead or marked for removal"
+            return
         records = [record.data async for record in await daemon.engine.logs("pet", LogQuery())]
         assert records in ([], [b"hanging\n"])
 

@@ -54,6 +54,18 @@ async def test_rename_to_what_is_taken_or_no_name(docker: Docker, box: str) -> N
     assert (await docker("inspect", box)).code == 0
 
 
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("", "Neither old nor new names may be empty\nUse rename?name=NAME."),
+        ("/box", "Renaming a container with the same name as its current name\nChoose another name."),
+    ],
+)
+async def test_rename_to_nothing_new(connection: RawConnection, box: str, name: str, message: str) -> None:
+    answer = await connection.request("POST", f"/containers/{box}/rename?name={name}")
+    assert (answer.status, answer.json) == (400, {"message": message})
+
+
 async def test_restart(docker: Docker, box: str) -> None:
     assert await docker("restart", box) == Finished(0, b"box\n", b"")
     assert await state(docker) == b"running true false"
@@ -93,9 +105,9 @@ async def test_pause(docker: Docker, daemon: Daemon, box: str) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["pause"], b"Container box is already paused"),
+        (["pause"], b" is already paused"),
         (["start"], b"cannot start a paused container, try unpause instead"),
-        (["exec", "box", "echo"], b"container box is paused, unpause the container before exec"),
+        (["exec", "box", "echo"], b" is paused, unpause the container before exec"),
     ],
 )
 async def test_what_a_paused_container_refuses(
@@ -122,8 +134,8 @@ async def test_attach_to_a_paused_container(docker: Docker, connection: RawConne
 
 async def test_what_does_not_run_is_not_paused(docker: Docker) -> None:
     await docker("create", "--name", "made", IMAGE)
-    assert b"Container made is not running" in (await docker("pause", "made")).err
-    assert b"Container made is not paused" in (await docker("unpause", "made")).err
+    assert b" is not running" in (await docker("pause", "made")).err
+    assert b" is not paused" in (await docker("unpause", "made")).err
 
 
 @pytest.mark.parametrize(

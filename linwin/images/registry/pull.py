@@ -100,7 +100,7 @@ class Puller:
         self, text: str, templates: Sequence[Template], report: Report, credentials: Credentials | None
     ) -> PulledDraft:
         """Fetch what ``text`` names; see :meth:`linwin.engine.interfaces.Images.pull`."""
-        named = _pullable(text)
+        named = pullable(text)
         home = self._aliases.home(named)
         source = Source(
             self._paths,
@@ -200,7 +200,7 @@ def _announce(plan: _Plan, at_once: int, report: Report) -> None:
         report(Progress("Waiting", layer.descriptor.short))
 
 
-def _pullable(text: str) -> Reference:
+def pullable(text: str) -> Reference:
     """What a pull fetches: a tag, or a digest, which makes a tag beside it mean nothing."""
     reference = references.parse(text)
     if reference.digest is None:

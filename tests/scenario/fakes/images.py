@@ -13,7 +13,7 @@ from linwin.errors import Conflict, InvalidRequest, NotFound, Unavailable
 from linwin.images.references import parse
 from linwin.model.image import HistoryEntry, Image, Layer, Platform, Removed, RunConfig
 from linwin.model.progress import Progress, Report
-from linwin.model.registry import Credentials, Pushed, SearchResult
+from linwin.model.registry import Credentials, Distribution, Pushed, SearchResult
 from linwin.model.template import Template
 from linwin.model.upkeep import Finding
 from tests.scenario.fakes.registry import FakeRegistry
@@ -180,6 +180,9 @@ class FakeImages:
 
     async def login(self, credentials: Credentials) -> str:
         return self.registry.login(credentials)
+
+    async def distribution(self, reference: str, credentials: Credentials | None = None) -> Distribution:
+        return self.registry.describe(canonical(reference), credentials)
 
     async def search(self, term: str, *, limit: int) -> Sequence[SearchResult]:
         return self.registry.search(term)[:limit]

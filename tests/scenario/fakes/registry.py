@@ -9,7 +9,7 @@ from linwin.errors import NotFound, Unauthorized, Unavailable
 from linwin.images.references import parse
 from linwin.model.image import Image
 from linwin.model.progress import Progress, Report
-from linwin.model.registry import Credentials, Pushed, SearchResult
+from linwin.model.registry import Credentials, Distributed, Distribution, Pushed, SearchResult
 from tests.scenario.fakes.gate import Gate
 
 
@@ -48,10 +48,7 @@ class FakeRegistry:
         self._ask(credentials)
         found = self._find(name)
         if found is None or not self._may(name, credentials):
-            raise NotFound(
-                f"pull access denied for {parse(name).familiar_name}, repository does not exist or may "
-                "require 'docker login': denied: requested access to the resource is denied"
-            )
+            raise self._denied(name)
         report(Progress(f"Pulling from {parse(name).familiar_name}", parse(name).tag or "", heading=True))
         if self.gate:
             await self.gate.passed()
@@ -61,6 +58,20 @@ class FakeRegistry:
                 raise Unavailable("the registry cut the connection", hint="Try again: what came is kept.")
             report(Progress("Download complete", f"layer-{size}"))
         return found
+
+    def describe(self, name: str, credentials: Credentials | None) -> Distribution:
+        self._ask(credentials)
+        found = self._find(name)
+        if found is None or not self._may(name, credentials):
+            raise self._denied(name)
+        platform = Distributed("windows", "amd64", "10.0.17763.1", ("win32k",))
+        return Distribution("application/vnd.oci.image.manifest.v1+json", found.digest, 321, (platform,))
+
+    def _denied(self, name: str) -> NotFound:
+        return NotFound(
+            f"pull access denied for {parse(name).familiar_name}, repository does not exist or may "
+            "require 'docker login': denied: requested access to the resource is denied"
+        )
 
     async def receive(
         self, name: str, image: Image, report: Report, credentials: Credentials | None

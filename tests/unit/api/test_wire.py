@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import pytest
@@ -7,12 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from linwin.api.fields import Fields
-from linwin.api.hostconfig import IGNORED, REFUSED
+from linwin.api.hostconfig import HONOURED, IGNORED, REFUSED
+from linwin.api.shapes import CONTAINER_CONFIG, HOST_CONFIG, Kind
 from linwin.api.wire import container_spec
 from linwin.errors import InvalidRequest, LinwinError, NotFound, Unsupported
 from linwin.model.container import ContainerSpec
 from linwin.model.health import HealthCheck
 from linwin.model.restart import RestartPolicy
+from tests.scenario import api_description
 
 
 def parsed(**body: Any) -> tuple[ContainerSpec, tuple[str, ...]]:
@@ -105,30 +108,130 @@ def test_commands(sent: object, understood: object) -> None:
 
 @pytest.mark.parametrize(
     ("host", "cpus"),
-    [({"NanoCpus": 1}, 1), ({"NanoCpus": 2 * 10**9}, 2), ({"CpuCount": 3, "NanoCpus": 1}, 3)],
+    [
+        ({"NanoCpus": 1}, 1),
+        ({"NanoCpus": 2 * 10**9}, 2),
+        ({"CpuCount": 3, "NanoCpus": 1}, 3),
+        ({"CpuQuota": 150_000}, 2),
+        ({"CpuQuota": 50_000, "CpuPeriod": 25_000}, 2),
+        ({"CpuQuota": -1, "CpuPeriod": 25_000}, 0),
+        ({"CpuPercent": 100}, os.cpu_count()),
+        ({"CpuPercent": 1}, 1),
+        ({"CpuShares": 512}, 0),
+    ],
 )
 def test_cpus_are_whole(host: dict[str, int], cpus: int) -> None:
     assert spec(HostConfig=host).cpus == cpus
 
 
+EXAMPLES: dict[Kind, Any] = {
+    Fields.text: "x",
+    Fields.texts: ["x"],
+    Fields.words: "x",
+    Fields.flag: True,
+    Fields.integer: 7,
+    Fields.mapping: {"a": "b"},
+    Fields.keys: {"80/tcp": {}},
+    Fields.object: {"80/tcp": []},
+    Fields.objects: [{"a": 1}],
+    Fields.size: [24, 80],
+}
+WRONG: dict[Kind, tuple[Any, ...]] = {
+    Fields.text: (7, [], {}, True, "a\0"),
+    Fields.texts: ("x", [7], {"a": 1}, 1.5, [None], [["x"]]),
+    Fields.words: (7, [7], {"a": 1}),
+    Fields.flag: ("yes", 1, [], {}),
+    Fields.integer: ("7", 1.5, True, [7], 2**63),
+    Fields.mapping: ({"a": 1}, ["a"], "a", {"a": None, "b": []}),
+    Fields.keys: (["80/tcp"], "80", 80),
+    Fields.object: ([], "x", 7),
+    Fields.objects: (["x"], {"a": 1}, "x", [None]),
+    Fields.size: ([1], [1, 2, 3], ["24", "80"], [-1, 80], [24, 70000], "24x80", {}),
+}
+
+
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_would_change_meaning_is_refused(name: str) -> None:
     with pytest.raises(Unsupported) as caught:
-        spec(HostConfig={name: ["x"]})
+        spec(HostConfig={name: EXAMPLES[HOST_CONFIG[name]]})
     assert caught.value.message == f"linwin does not support {REFUSED[name][0]} ({name})"
     assert caught.value.hint == REFUSED[name][1]
 
 
-@pytest.mark.parametrize("name", REFUSED)
-@pytest.mark.parametrize("empty", [None, [], {}, False, ""])
-def test_what_is_empty_is_not_refused(name: str, empty: object) -> None:
-    assert parsed(HostConfig={name: empty})[1] == ()
+@pytest.mark.parametrize("name", [*REFUSED, *IGNORED])
+def test_what_is_empty_is_not_refused(name: str) -> None:
+    for empty in (None, type(EXAMPLES[HOST_CONFIG[name]])()):
+        assert parsed(HostConfig={name: empty})[1] == ()
 
 
 @pytest.mark.parametrize("name", IGNORED)
 def test_what_is_harmless_is_warned_about(name: str) -> None:
-    assert parsed(HostConfig={name: 7})[1] == (
+    assert parsed(HostConfig={name: EXAMPLES[HOST_CONFIG[name]]})[1] == (
         f"{name} has no meaning for a Windows container and is ignored",
+    )
+
+
+def test_every_field_of_a_host_config_is_classified() -> None:
+    path = api_description.find()
+    if path is None:
+        pytest.skip("docker's API description is not here; set LINWIN_API_SPEC to v1.50.yaml")
+    described = api_description.Description(path)
+    classified = [*HONOURED, *REFUSED, *IGNORED]
+    assert len(classified) == len(set(classified)), "a field is classified twice"
+    assert set(classified) == described.fields("HostConfig") | {"KernelMemory"}  # which v1.42 dropped
+    assert set(HOST_CONFIG) == set(classified)
+    assert set(CONTAINER_CONFIG) == described.fields("ContainerConfig")
+
+
+@pytest.mark.parametrize("name", HOST_CONFIG)
+def test_a_host_setting_of_the_wrong_type_is_refused_by_name(name: str) -> None:
+    for value in WRONG[HOST_CONFIG[name]]:
+        with pytest.raises(InvalidRequest, match=f"^invalid JSON: {name} (must|holds) "):
+            spec(HostConfig={name: value})
+
+
+@pytest.mark.parametrize("name", CONTAINER_CONFIG)
+def test_a_setting_of_the_wrong_type_is_refused_by_name(name: str) -> None:
+    for value in WRONG[CONTAINER_CONFIG[name]]:
+        with pytest.raises(InvalidRequest, match=f"^invalid JSON: {name} (must|holds) "):
+            spec(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("host", "message"),
+    [
+        (
+            {"NanoCpus": 1, "CpuQuota": 1000},
+            "conflicting options: Nano CPUs and CPU Quota cannot both be set",
+        ),
+        (
+            {"NanoCpus": 1, "CpuPeriod": 1000},
+            "conflicting options: Nano CPUs and CPU Period cannot both be set",
+        ),
+        ({"CpuPercent": 101}, "CpuPercent must not be above 100"),
+        ({"Runtime": "runc"}, "unknown or invalid runtime name: runc"),
+        ({"VolumeDriver": "nfs"}, "linwin does not support the volume driver nfs (VolumeDriver)"),
+        ({"Isolation": "process"}, "linwin does not support the isolation process (Isolation)"),
+        ({"PidMode": "host"}, "linwin does not support PidMode host"),
+    ],
+)
+def test_values_that_are_refused(host: dict[str, Any], message: str) -> None:
+    with pytest.raises((InvalidRequest, Unsupported)) as caught:
+        spec(HostConfig=host)
+    assert caught.value.message == message
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize("isolation", ["", "default", "hyperv", "HyperV"])
+def test_isolations(isolation: str) -> None:
+    assert parsed(HostConfig={"Isolation": isolation})[1] == ()
+
+
+def test_a_container_without_a_network_is_asked_for_by_its_mode() -> None:
+    with pytest.raises(Unsupported) as caught:
+        spec(NetworkDisabled=True)
+    assert str(caught.value) == (
+        "linwin does not support NetworkDisabled\nSet HostConfig.NetworkMode to none instead."
     )
 
 
@@ -144,6 +247,10 @@ def test_other_warnings() -> None:
         "linwin does not set MAC addresses; MacAddress is ignored",
     )
     assert parsed(Healthcheck={"Test": ["NONE"]})[1] == ()
+    assert parsed(Shell=["cmd"], OnBuild=["RUN x"])[1] == (
+        "linwin has no use for OnBuild yet; it is ignored",
+        "linwin has no use for Shell yet; it is ignored",
+    )
 
 
 def test_restart_policies() -> None:
