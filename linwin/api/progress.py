@@ -76,6 +76,7 @@ async def stream(request: web.Request, work: Work) -> web.StreamResponse:
         if not task.done():
             task.cancel()
             await asyncio.wait([task])
+        _hear(task)
     if not response.prepared:
         await response.prepare(request)
     await response.write_eof()
@@ -92,8 +93,14 @@ async def _outcome(task: asyncio.Future[Iterable[Line]], *, prepared: bool) -> I
     except Exception:
         if not prepared:
             raise
-        logger.exception("long work failed")
         return [_error_line(Internal("internal error", hint="The daemon's log says more."))]
+
+
+def _hear(task: asyncio.Future[Iterable[Line]]) -> None:
+    """Take notice of how the work ended: where its client went away meanwhile, nobody else did."""
+    if task.cancelled() or (error := task.exception()) is None or isinstance(error, LinwinError):
+        return
+    logger.error("long work failed", exc_info=error)
 
 
 def _error_line(error: LinwinError) -> Line:

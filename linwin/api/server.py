@@ -28,6 +28,7 @@ from linwin.api import (
     templates,
     unsupported,
     upkeep,
+    volumes,
 )
 from linwin.api import exec as execs
 from linwin.api.context import ENGINE, LIFETIME, MAX_VERSION, MIN_VERSION, PATHS, VERSION, Handler, identity
@@ -63,6 +64,7 @@ NOUNS = (
     templates,
     checkpoints,
     swarm,
+    volumes,
     unsupported,
 )
 

@@ -18,7 +18,6 @@ _REFUSALS = (
     ("GET", "/distribution/{name:.+}/json", "the inspection of images in registries", "Pull the image."),
     ("POST", "/build", "docker build", "Build the image elsewhere and load it: linwin load."),
     ("POST", "/commit", "docker commit", _LATER),
-    ("GET", "/volumes", "volumes", _LATER),
     ("POST", "/volumes/create", "volumes", _LATER),
     ("GET", "/networks", "networks", _LATER),
     ("POST", "/networks/create", "networks", _LATER),
@@ -26,9 +25,6 @@ _REFUSALS = (
     ("DELETE", "/networks/{id}", "networks", _LATER),
     ("POST", "/networks/{id}/connect", "networks", _LATER),
     ("POST", "/networks/{id}/disconnect", "networks", _LATER),
-    ("GET", "/volumes/{name}", "volumes", _LATER),
-    ("PUT", "/volumes/{name}", "volumes", _LATER),
-    ("DELETE", "/volumes/{name}", "volumes", _LATER),
     ("GET", "/containers/{id}/attach/ws", "attachments over websockets", "Use /containers/{id}/attach."),
 )
 
