@@ -50,11 +50,21 @@ services:
 """
 
 
-@pytest.fixture(params=["v1", "v2"])
-def compose(request: pytest.FixtureRequest, daemon: Daemon, tmp_path: Path) -> Compose:
-    made = Compose(compose_program(request.param), request.param, tmp_path, daemon.host)
+def project(generation: str, daemon: Daemon, folder: Path) -> Compose:
+    made = Compose(compose_program(generation), generation, folder, daemon.host)
     made.write(PROJECT)
     return made
+
+
+@pytest.fixture(params=["v1", "v2"])
+def compose(request: pytest.FixtureRequest, daemon: Daemon, tmp_path: Path) -> Compose:
+    return project(request.param, daemon, tmp_path)
+
+
+@pytest.fixture
+def compose2(daemon: Daemon, tmp_path: Path) -> Compose:
+    """For what 1.29 does not have."""
+    return project("v2", daemon, tmp_path)
 
 
 @asynccontextmanager
@@ -233,13 +243,6 @@ async def test_what_linwin_refuses_reaches_the_user(compose: Compose, daemon: Da
     assert "linwin does not support privileged containers" in printed
     assert "Leave out --privileged" in printed
     assert await daemon.nothing_left()
-
-
-@pytest.fixture
-def compose2(compose: Compose) -> Compose:
-    if compose.generation == "v1":
-        pytest.skip("compose 1.29 does not have it")
-    return compose
 
 
 async def test_projects_are_listed(compose2: Compose) -> None:
