@@ -51,7 +51,9 @@ class Compose:
         (self.folder / FILE).write_text(text)
 
     def command(self, *words: str) -> list[str]:
-        return [self.program, "-p", self.project, "-f", str(self.folder / FILE), *words]
+        """With the project's file, where there is one."""
+        file = self.folder / FILE
+        return [self.program, "-p", self.project, *(("-f", str(file)) if file.exists() else ()), *words]
 
     @property
     def environment(self) -> dict[str, str]:

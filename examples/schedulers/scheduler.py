@@ -19,6 +19,7 @@ import argparse
 import json
 import os
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -196,6 +197,7 @@ def main() -> int:
         "--option", action="append", default=[], help="of linwin create, as --option=--memory=1g"
     )
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what follows events ends with us
     plan = Plan(given.run, given.image, json.load(given.jobs), given.slots, given.tries, given.option)
     codes = run(plan, given.resync)
     clean_up(plan)

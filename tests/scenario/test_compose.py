@@ -15,9 +15,10 @@ import pytest
 
 from linwin.engine.events import Events, Follower
 from linwin.model.container import Container
-from tests.compose import Compose, compose_program
+from tests.compose import FILE, Compose, compose_program
 from tests.scenario.fakes import Fakes
-from tests.scenario.harness import Daemon, killed_at_the_end, make_root, served
+from tests.scenario.harness import Daemon, Docker, killed_at_the_end, make_root, served
+from tests.scenario.raw_http import RawConnection
 
 PROJECT = """
 version: "3.8"
@@ -71,7 +72,12 @@ def compose2(daemon: Daemon, tmp_path: Path) -> Compose:
 async def started(compose: Compose, *words: str) -> AsyncIterator[Process]:
     """A compose that runs, in a process group of its own; stderr goes where stdout goes."""
     process = await asyncio.create_subprocess_exec(
-        *compose.command(*words), stdin=DEVNULL, stdout=PIPE, stderr=STDOUT, env=compose.environment
+        *compose.command(*words),
+        stdin=DEVNULL,
+        stdout=PIPE,
+        stderr=STDOUT,
+        cwd=compose.folder,
+        env=compose.environment,
     )
     try:
         yield process
@@ -242,6 +248,36 @@ async def test_what_linwin_refuses_reaches_the_user(compose: Compose, daemon: Da
     printed = await run(compose, "up", "-d", code=1)
     assert "linwin does not support privileged containers" in printed
     assert "Leave out --privileged" in printed
+    assert await daemon.nothing_left()
+
+
+@pytest.fixture
+async def networks(connection: RawConnection) -> None:
+    """The test needs the API to serve networks, which compose looks for and makes."""
+    if (await connection.request("GET", "/networks")).status == 501:
+        pytest.skip("rooms.network is not served: this version of linwin has no networks")
+
+
+async def test_a_project_is_taken_down_by_its_name_alone(
+    compose2: Compose, daemon: Daemon, networks: None
+) -> None:
+    await run(compose2, "up", "-d")
+    (compose2.folder / FILE).unlink()
+    await run(compose2, "down")
+    assert await daemon.nothing_left()
+
+
+async def test_a_project_has_a_network_of_its_own(
+    compose: Compose, docker: Docker, daemon: Daemon, networks: None
+) -> None:
+    compose.write(PROJECT.replace("    network_mode: none\n", ""))
+    await run(compose, "up", "-d")
+    ours = ("network", "ls", "--filter", "label=com.docker.compose.project=shop", "--format", "{{.Name}}")
+    assert (await docker(*ours)).out == b"shop_default\n"
+    shown = await docker("inspect", "--format", "{{json .NetworkSettings.Networks}}", compose.name("web"))
+    assert "web" in json.loads(shown.out)["shop_default"]["Aliases"]
+    await run(compose, "down")
+    assert (await docker(*ours)).out == b""
     assert await daemon.nothing_left()
 
 

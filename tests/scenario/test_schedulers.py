@@ -302,6 +302,16 @@ async def test_a_scheduler_that_was_killed_goes_on(daemon: Daemon, tmp_path: Pat
     assert await daemon.nothing_left()
 
 
+async def test_a_scheduler_that_is_told_to_end_takes_its_children_along(
+    daemon: Daemon, tmp_path: Path
+) -> None:
+    async with started(daemon, *scheduler(tmp_path, {"long": ["hang"]})) as process:
+        await asyncio.wait_for(starts(daemon, 1), 60)
+        process.send_signal(signal.SIGTERM)
+        assert (await finish(process)).code == 143  # a child would hold its stderr open
+    assert (await daemon.engine.inspect("nightly-long-1")).status == "running"
+
+
 # A container as a unit of systemd
 
 

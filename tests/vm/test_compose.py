@@ -52,7 +52,9 @@ def test_a_project_without_a_network(linwin: Linwin, compose: Compose) -> None:
     assert linwin.containers() == []
 
 
-def test_two_services_talk_by_name(linwin: Linwin, compose: Compose, program: Callable[[str], str]) -> None:
+def test_two_services_talk_by_name(
+    linwin: Linwin, compose: Compose, docker_client: str, program: Callable[[str], str]
+) -> None:
     if why_not := asyncio.run(BridgeNetworks(Paths(linwin.root, linwin.socket)).unavailable()):
         pytest.skip(f"rooms.network is unavailable: {why_not}")
     assert program("node") == "example/node"
@@ -62,3 +64,6 @@ def test_two_services_talk_by_name(linwin: Linwin, compose: Compose, program: Ca
     assert "hello from web" in run(compose, "logs", "--no-color", "client")
     run(compose, "down")
     assert linwin.containers() == []
+    label = f"label=com.docker.compose.project={compose.project}"
+    words = [docker_client, "network", "ls", "--quiet", "--filter", label]
+    assert subprocess.run(words, env=linwin.environment, capture_output=True, check=True).stdout == b""
