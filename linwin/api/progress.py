@@ -77,6 +77,7 @@ async def stream(request: web.Request, work: Work) -> web.StreamResponse:
         if not task.done():
             task.cancel()
             await asyncio.wait([task])
+        _hear(task)
     if not response.prepared:
         await response.prepare(request)
     await response.write_eof()
@@ -96,9 +97,15 @@ async def _outcome(
     except Exception as defect:
         if not prepared:
             raise
-        logger.exception("long work failed")
         failed(request, defect)
         return [_error_line(Internal("internal error", hint="The daemon's log says more."))]
+
+
+def _hear(task: asyncio.Future[Iterable[Line]]) -> None:
+    """Take notice of how the work ended: where its client went away meanwhile, nobody else did."""
+    if task.cancelled() or (error := task.exception()) is None or isinstance(error, LinwinError):
+        return
+    logger.error("long work failed", exc_info=error)
 
 
 def _error_line(error: LinwinError) -> Line:

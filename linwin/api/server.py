@@ -29,6 +29,7 @@ from linwin.api import (
     templates,
     unsupported,
     upkeep,
+    volumes,
     websocket,
 )
 from linwin.api import exec as execs
@@ -71,6 +72,7 @@ NOUNS = (
     templates,
     checkpoints,
     swarm,
+    volumes,
     unsupported,
 )
 

@@ -21,7 +21,6 @@ _REFUSALS = (
     ),
     ("POST", "/build", "docker build", "Build the image elsewhere and load it: linwin load."),
     ("POST", "/commit", "docker commit", _LATER),
-    ("GET", "/volumes", "volumes", _LATER),
     ("POST", "/volumes/create", "volumes", _LATER),
     ("GET", "/networks", "networks", _LATER),
     ("POST", "/networks/create", "networks", _LATER),
@@ -29,9 +28,6 @@ _REFUSALS = (
     ("DELETE", "/networks/{id}", "networks", _LATER),
     ("POST", "/networks/{id}/connect", "networks", _LATER),
     ("POST", "/networks/{id}/disconnect", "networks", _LATER),
-    ("GET", "/volumes/{name}", "volumes", _LATER),
-    ("PUT", "/volumes/{name}", "volumes", _LATER),
-    ("DELETE", "/volumes/{name}", "volumes", _LATER),
 )
 
 

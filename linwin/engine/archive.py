@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ from linwin.engine import pause, start, stop
 from linwin.engine.interfaces import Files
 from linwin.errors import Conflict, InvalidRequest, NotFound
 from linwin.model.container import Container
-from linwin.model.files import SPELLING, FileStat, VolumePath, parse_path
+from linwin.model.files import SPELLING, FileStat, VolumePath, parse_folder, parse_path
 
 if TYPE_CHECKING:
     from linwin.engine.engine import Engine
@@ -55,7 +55,7 @@ async def _counted(engine: Engine, pieces: AsyncGenerator[bytes, None]) -> Async
 
 
 async def write(engine: Engine, reference: str, text: str, source: Path, *, keep_kinds: bool) -> None:
-    path = parsed(text)
+    path = parsed(text, parse_folder)
     with named(reference, text):
         async with opened(engine, reference) as (files, running):
             if running is not None:
@@ -67,9 +67,9 @@ async def write(engine: Engine, reference: str, text: str, source: Path, *, keep
             engine.metrics.copy_bytes.labels("in").inc(source.stat().st_size)
 
 
-def parsed(text: str) -> VolumePath:
+def parsed(text: str, parse: Callable[[str], VolumePath] = parse_path) -> VolumePath:
     try:
-        return parse_path(text)
+        return parse(text)
     except ValueError as error:
         raise InvalidRequest(str(error), hint=SPELLING) from error
 

@@ -82,6 +82,14 @@ def parse_path(text: str) -> VolumePath:
     return VolumePath(tuple(parts), is_folder, base)
 
 
+def parse_folder(text: str) -> VolumePath:
+    """The folder that a client wants an archive unpacked in; a drive alone is its root.
+
+    Docker's clients for Linux cut the slash off ``C:/``. Raises ValueError as :func:`parse_path` does.
+    """
+    return parse_path(f"{text}/" if _DRIVE.fullmatch(text) else text)
+
+
 def parse_entry(name: str) -> tuple[str, ...]:
     """The names in an archive entry's name, from the folder on that it is unpacked in.
 

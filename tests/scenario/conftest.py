@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
+import docker as sdk  # type: ignore[import-untyped]
 import pytest
 
 from tests.scenario import api_description
+from tests.scenario.docker_py import off_loop
 from tests.scenario.fakes import Fakes
 from tests.scenario.harness import Daemon, Docker, make_root, served
 from tests.scenario.raw_http import RawConnection
@@ -69,6 +73,15 @@ async def daemon(short_folder: Path) -> AsyncIterator[Daemon]:
 @pytest.fixture
 def docker(daemon: Daemon, docker_client: str, short_folder: Path) -> Docker:
     return Docker(docker_client, daemon.host, short_folder)
+
+
+@pytest.fixture
+async def python(daemon: Daemon) -> AsyncIterator[Any]:
+    """docker-py's client."""
+    client = await off_loop(lambda: sdk.DockerClient(base_url=daemon.host, timeout=20))
+    yield client
+    await off_loop(client.close)
+    gc.collect()
 
 
 @pytest.fixture

@@ -86,6 +86,19 @@ async def served(
     await engine.close()
 
 
+@asynccontextmanager
+async def killed_at_the_end(fakes: Fakes, paths: Paths) -> AsyncIterator[Daemon]:
+    """As :func:`served`, but the daemon dies as of SIGKILL: its guests live on, and it has told nobody."""
+    engine = Engine(fakes.rooms, paths)
+    await engine.open()
+    async with serve(engine, paths.socket):
+        yield Daemon(engine, paths, fakes)
+        if watching := engine.watching():
+            for task in watching:
+                task.cancel()
+            await asyncio.wait(watching)
+
+
 @dataclass(frozen=True)
 class Docker:
     """docker's own command line, pointed at the daemon."""

@@ -134,6 +134,13 @@ async def test_links(docker: Docker, container: str, here: Path) -> None:
     assert await listing(docker, "/windows/real") == ["real"]
 
 
+async def test_the_root_that_clients_for_linux_call_a_drive(
+    docker: Docker, container: str, here: Path
+) -> None:
+    await cp(docker, f"{here}/f.txt", "box:C:/new.txt")
+    assert await listing(docker, "/new.txt") == ["new.txt"]
+
+
 async def test_what_is_refused(docker: Docker, container: str, here: Path) -> None:
     old = docker.program == unpacked_program("docker.io", "docker")
     missing = "No such container:path: box:{}" if old else "Could not find the file {} in container box"

@@ -1,40 +1,22 @@
-"""docker-py, the Python SDK, against the daemon."""
+"""docker-py, the Python SDK, against the daemon: its main verbs, images and registries."""
 
 from __future__ import annotations
 
-import asyncio
-import gc
 import io
-from collections.abc import AsyncIterator, Callable
-from typing import Any, TypeVar
+from typing import Any
 
-import docker as sdk  # type: ignore[import-untyped]
 import pytest
 from docker import errors
 
 from linwin.model.registry import SearchResult
+from tests.scenario.docker_py import off_loop
 from tests.scenario.fakes.images import archive
 from tests.scenario.fakes.programs import flood_bytes
 from tests.scenario.fakes.registry import Content
 from tests.scenario.harness import IMAGE, Daemon
 
-T = TypeVar("T")
-
 # docker-py leaves the sockets of hijacked connections to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
-
-
-async def off_loop(work: Callable[[], T]) -> T:
-    """Run blocking code in a thread while the daemon serves it from this one."""
-    return await asyncio.wait_for(asyncio.to_thread(work), 30)
-
-
-@pytest.fixture
-async def python(daemon: Daemon) -> AsyncIterator[Any]:
-    client = await off_loop(lambda: sdk.DockerClient(base_url=daemon.host, timeout=20))
-    yield client
-    await off_loop(client.close)
-    gc.collect()
 
 
 async def test_version_is_adopted(python: Any) -> None:

@@ -10,14 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from linwin.api import serve
-from linwin.engine.engine import Engine
 from linwin.model.container import ContainerSpec
 from linwin.paths import Paths
 from linwin.state import Database
 from tests.scenario.fakes import Fakes
 from tests.scenario.fakes.programs import flood_bytes
-from tests.scenario.harness import IMAGE, make_root, served
+from tests.scenario.harness import IMAGE, killed_at_the_end, make_root, served
 from tests.scenario.raw_http import RawConnection
 
 
@@ -58,18 +56,12 @@ async def test_containers_and_logs_survive_a_restart(paths: Paths) -> None:
 
 async def test_a_new_daemon_goes_on_with_a_running_container(paths: Paths) -> None:
     fakes = Fakes()
-    async with database(fakes, paths) as stored:
-        dying = Engine(stored.rooms, paths)
-        await dying.open()
-        async with serve(dying, paths.socket):
-            connection = await RawConnection.open(paths.socket)
-            body = {"Image": IMAGE, "Cmd": ["hang"]}
-            assert (await connection.request("POST", "/containers/create?name=lives", body)).status == 201
-            await connection.request("POST", "/containers/lives/start")
-            await connection.close()
-        for task in dying.watching():
-            task.cancel()
-        await asyncio.wait(dying.watching())
+    async with database(fakes, paths) as stored, killed_at_the_end(stored, paths):
+        connection = await RawConnection.open(paths.socket)
+        body = {"Image": IMAGE, "Cmd": ["hang"]}
+        assert (await connection.request("POST", "/containers/create?name=lives", body)).status == 201
+        await connection.request("POST", "/containers/lives/start")
+        await connection.close()
     async with database(fakes, paths) as stored, served(stored, paths) as daemon:
         connection = await RawConnection.open(paths.socket)
         state = (await connection.request("GET", "/containers/lives/json")).json["State"]
@@ -89,15 +81,11 @@ async def test_a_new_daemon_goes_on_with_a_running_container(paths: Paths) -> No
 async def test_a_new_daemon_finds_a_paused_container_paused(paths: Paths) -> None:
     fakes = Fakes()
     async with database(fakes, paths) as stored:
-        dying = Engine(stored.rooms, paths)
-        await dying.open()
-        created = await dying.create(ContainerSpec(IMAGE, cmd=("hang",)), "frozen")
-        await dying.start(created.id)
-        await dying.pause("frozen")
-        for task in dying.watching():
-            task.cancel()
-        await asyncio.wait(dying.watching())
-        await stored.state.log(await dying.inspect(created.id)).finish()
+        async with killed_at_the_end(stored, paths) as dying:
+            created = await dying.engine.create(ContainerSpec(IMAGE, cmd=("hang",)), "frozen")
+            await dying.engine.start(created.id)
+            await dying.engine.pause("frozen")
+        await stored.state.log(await dying.engine.inspect(created.id)).finish()
     async with database(fakes, paths) as stored, served(stored, paths) as daemon:
         (machine,) = fakes.machines.running.values()
         assert (await daemon.engine.inspect("frozen")).status == "paused"

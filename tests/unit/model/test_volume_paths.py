@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linwin.model.files import VolumePath, follow, parse_entry, parse_path, shown_link
+from linwin.model.files import VolumePath, follow, parse_entry, parse_folder, parse_path, shown_link
 
 
 @pytest.mark.parametrize(
@@ -43,6 +43,13 @@ def test_other_drives_are_refused(text: str) -> None:
 def test_a_drive_alone_is_no_path() -> None:
     with pytest.raises(ValueError, match='No relative path specified in "C:"'):
         parse_path("C:")
+
+
+def test_a_drive_alone_is_the_root_to_unpack_in() -> None:
+    assert parse_folder("c:") == parse_path("C:/")
+    assert parse_folder("C:\\x") == parse_path("C:\\x")
+    with pytest.raises(ValueError, match="not on the system drive"):
+        parse_folder("D:")
 
 
 @given(st.text())
