@@ -223,8 +223,8 @@ async def disconnect(engine: Engine, reference: str, from_: str, *, force: bool)
 
     Raises Conflict for one that is not in it. ``force`` does without its guest's consent.
     """
-    network = await engine.networks.find(from_)
     container = await engine.rooms.state.get(reference)
+    network = await _left(engine, container, from_)
     async with engine.live(container.id).lock:
         container = await _changeable(engine, container.id)
         left = tuple(one for one in endpoints(container.spec) if one.network != network.name)
@@ -236,7 +236,18 @@ async def disconnect(engine: Engine, reference: str, from_: str, *, force: bool)
             for attachment in container.attachments:
                 if attachment.network_id == network.id:
                     await _take_out(engine, container.id, run, attachment, force=force)
-        engine.events.connection(network, container, "disconnect")
+        if network.id:
+            engine.events.connection(network, container, "disconnect")
+
+
+async def _left(engine: Engine, container: Container, reference: str) -> Network:
+    """The network that a container leaves, which may be gone while it is at rest."""
+    try:
+        return await engine.networks.find(reference)
+    except NotFound:
+        if reference not in {one.network for one in endpoints(container.spec)}:
+            raise
+        return Network("", reference, 0, ())
 
 
 async def mend(engine: Engine, container: Container, run: Run) -> None:
