@@ -230,12 +230,16 @@ async def disconnect(engine: Engine, reference: str, from_: str, *, force: bool)
         left = tuple(one for one in endpoints(container.spec) if one.network != network.name)
         if left == endpoints(container.spec):
             raise Conflict(f"container {container.id} is not connected to network {network.name}")
-        spec = dataclasses.replace(container.spec, endpoints=left)
+        before, spec = container.spec, dataclasses.replace(container.spec, endpoints=left)
         container = await engine.rooms.state.amend(container.id, spec=spec)
-        if (run := engine.live(container.id).run) is not None:
-            for attachment in container.attachments:
-                if attachment.network_id == network.id:
+        run = engine.live(container.id).run
+        for attachment in container.attachments:
+            if run is not None and attachment.network_id == network.id:
+                try:
                     await _take_out(engine, container.id, run, attachment, force=force)
+                except LinwinError:
+                    await engine.rooms.state.amend(container.id, spec=before)
+                    raise
         if network.id:
             engine.events.connection(network, container, "disconnect")
 
@@ -297,9 +301,12 @@ async def _take_out(
     engine: Engine, container_id: str, run: Run, attachment: Attachment, *, force: bool
 ) -> None:
     """Unplug a NIC and forget its attachment; its ports go to the NIC that leads out from now on."""
-    for step in (run.guest.forget_interface(attachment.mac), run.machine.unplug_nic(nic_id(attachment))):
+    for let_go in (
+        partial(run.guest.forget_interface, attachment.mac),
+        partial(run.machine.unplug_nic, nic_id(attachment)),
+    ):
         try:
-            await step
+            await let_go()
         except LinwinError as error:
             if not force:
                 raise
