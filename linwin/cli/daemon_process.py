@@ -167,8 +167,9 @@ def purge_network(paths: Paths) -> None:
     environment = {**os.environ, "LINWIN_ROOT": str(paths.root), "LINWIN_HOST": f"unix://{paths.socket}"}
     done = subprocess.run([*ENTRY_POINT, PURGE], env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
-        *log, last = done.stderr.strip().splitlines() or [f"it ended with code {done.returncode}"]
-        raise Unavailable(f"the networks were not removed: {last}", hint="\n".join(log[-LOG_LINES:]) or None)
+        told = done.stderr.rpartition("\nlinwin: " if "\nlinwin: " in done.stderr else "linwin: ")[2]
+        message, _, hint = told.strip().partition("\n")
+        raise Unavailable(f"the networks were not removed: {message}", hint=hint or None)
 
 
 def stop_daemon(paths: Paths) -> int | None:
