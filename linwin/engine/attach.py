@@ -174,14 +174,16 @@ async def rename(engine: Engine, container: Container) -> None:
     """Let a container that was renamed be found by its new name."""
     if not container.attachments:
         return
-    known = await engine.networks.list()
-    by_name = {endpoint.network: endpoint for endpoint in endpoints(container.spec)}
-    attachments = tuple(
-        dataclasses.replace(one, names=addresses.dns_names(container, by_name[name]))
-        for one in container.attachments
-        if (name := _network(known, one).name) in by_name
-    )
-    await engine.rooms.state.amend(container.id, attachments=attachments)
+    async with engine.live(container.id).lock:  # or its end would be taken back
+        container = await engine.rooms.state.get(container.id)
+        known = await engine.networks.list()
+        by_name = {endpoint.network: endpoint for endpoint in endpoints(container.spec)}
+        attachments = tuple(
+            dataclasses.replace(one, names=addresses.dns_names(container, by_name[name]))
+            for one in container.attachments
+            if (name := _network(known, one).name) in by_name
+        )
+        await engine.rooms.state.amend(container.id, attachments=attachments)
     await engine.networks.apply_later()
 
 

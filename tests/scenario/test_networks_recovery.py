@@ -12,7 +12,7 @@ import pytest
 from linwin.engine.attach import nic_id
 from linwin.engine.engine import Engine
 from linwin.errors import Forbidden, LinwinError, Unavailable
-from linwin.model.container import ContainerSpec
+from linwin.model.container import Container, ContainerSpec
 from linwin.model.network import (
     Attachment,
     EndpointSpec,
@@ -24,6 +24,7 @@ from linwin.model.network import (
 )
 from linwin.model.pool import PoolPlan
 from tests.scenario.fakes import Fakes
+from tests.scenario.fakes.gate import Gate
 from tests.scenario.harness import IMAGE, Daemon, make_root, served
 from tests.scenario.networking import attached
 from tests.scenario.test_small_verbs import guest_of
@@ -258,3 +259,31 @@ async def test_a_guest_of_the_pool_gets_its_nic_when_it_is_taken(pooled: Daemon)
     assert attachment.uid == container.uid == machine.spec.uid
     assert pooled.fakes.networks.taps == [attachment]
     await pooled.engine.remove("box", force=True)
+
+
+async def test_a_rename_does_not_bring_back_what_has_ended(
+    daemon: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await started(daemon)
+    _, guest = guest_of(daemon)
+    gate, shutdown, state_rename = Gate(), guest.shutdown, daemon.fakes.state.rename
+    renamed = asyncio.Event()
+
+    async def slow(*, timeout: float) -> None:
+        await gate.passed()
+        await shutdown(timeout=timeout)
+
+    async def noting(container_id: str, name: str) -> Container:
+        container = await state_rename(container_id, name)
+        renamed.set()
+        return container
+
+    monkeypatch.setattr(guest, "shutdown", slow)
+    monkeypatch.setattr(daemon.fakes.state, "rename", noting)
+    stop = asyncio.create_task(daemon.engine.stop("box", timeout=None))
+    await gate.reached.wait()
+    rename = asyncio.create_task(daemon.engine.rename("box", "crate"))
+    await renamed.wait()
+    gate.opened.set()
+    await asyncio.gather(stop, rename)
+    assert ((await daemon.engine.inspect("crate")).attachments, attached(daemon)) == ((), ())
