@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import itertools
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from ipaddress import ip_address
 
 from linwin.engine import names, subnets
@@ -66,6 +66,11 @@ def allot(
         names=dns_names(container, wanted),
         uid=container.uid,
     )
+
+
+def chosen(wanted: EndpointSpec) -> Iterator[str]:
+    """The addresses that a user chose, as they are compared; they were checked."""
+    yield from (str(ip_address(text)) for text in (wanted.ipv4, wanted.ipv6) if text)
 
 
 def dns_names(container: Container, wanted: EndpointSpec) -> tuple[str, ...]:

@@ -142,7 +142,7 @@ async def _allotted(engine: Engine, container: Container, wanted: EndpointSpec) 
         for other in others
         for endpoint in endpoints(other.spec)
         if endpoint.network == network.name
-        for address in (endpoint.ipv4, endpoint.ipv6)
+        for address in addresses.chosen(endpoint)
     }
     return addresses.allot(container, wanted, network, taken=taken, reserved=reserved)
 
@@ -186,11 +186,10 @@ async def rename(engine: Engine, container: Container) -> None:
     async with engine.live(container.id).lock:  # or its end would be taken back
         container = await engine.rooms.state.get(container.id)
         known = await engine.networks.list()
-        by_name = {endpoint.network: endpoint for endpoint in endpoints(container.spec)}
+        asked = {endpoint.network: endpoint for endpoint in endpoints(container.spec)}
         attachments = tuple(
-            dataclasses.replace(one, names=addresses.dns_names(container, by_name[name]))
+            dataclasses.replace(one, names=addresses.dns_names(container, asked[_network(known, one).name]))
             for one in container.attachments
-            if (name := _network(known, one).name) in by_name
         )
         await engine.rooms.state.amend(container.id, attachments=attachments)
     await engine.networks.apply_later()

@@ -21,7 +21,7 @@ async def test_addresses_are_the_lowest_free_ones_and_static_ones_wait(
     await ok(
         docker, "network", "create", "--subnet", "10.5.0.0/29", "--ipv6", "--subnet", "fd05::/64", "mine"
     )
-    static = ["--ip", "10.5.0.3", "--ip6", "fd05::7", "--mac-address", "02:42:aa:bb:cc:dd"]
+    static = ["--ip", "10.5.0.3", "--ip6", "fd05:0::7", "--mac-address", "02:42:aa:bb:cc:dd"]
     await ok(docker, "create", "--name", "fixed", "--network", "mine", *static, IMAGE, "hang")
     for name in ("c1", "c2"):
         await ok(docker, "run", "-d", "--name", name, "--network", "mine", IMAGE, "hang")

@@ -287,3 +287,16 @@ async def test_a_rename_does_not_bring_back_what_has_ended(
     gate.opened.set()
     await asyncio.gather(stop, rename)
     assert ((await daemon.engine.inspect("crate")).attachments, attached(daemon)) == ((), ())
+
+
+async def test_an_address_is_reserved_however_its_user_wrote_it(daemon: Daemon) -> None:
+    await daemon.engine.networks.create(NetworkSpec("mine", ipv6=True))
+    network = await daemon.engine.networks.find("mine")
+    second = network.subnets[1].gateway[:-1] + "2"  # what would be given first
+    wanted = EndpointSpec("mine", ipv6=second.upper().replace("::", ":0::"))
+    await daemon.engine.create(dataclasses.replace(SPEC, endpoints=(wanted,)), "fixed")
+    await daemon.engine.create(dataclasses.replace(SPEC, endpoints=(EndpointSpec("mine"),)), "box")
+    await daemon.engine.start("box")
+    assert attached(daemon)[0].ipv6 == second[:-1] + "3"
+    await daemon.engine.start("fixed")
+    assert second in {one.ipv6 for one in attached(daemon)}
