@@ -121,6 +121,10 @@ class Fields:
             raise InvalidRequest(f"invalid JSON: {name} must be two whole numbers, height and width")
         return size[0], size[1]
 
+    def names(self) -> tuple[str, ...]:
+        """The names of all fields, null ones too, where the client chose them."""
+        return tuple(_text(key, "an object") for key in self._values)
+
     def objects(self, name: str) -> tuple[Fields, ...]:
         """A list of objects, empty where absent."""
         value = self._values.get(name)

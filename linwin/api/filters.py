@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 
 from linwin.api.query import Filters, boolean_filter
 from linwin.api.render import STATES, UP, familiar, state_of, unix_seconds
+from linwin.engine import publish
+from linwin.engine.attach import endpoints
+from linwin.engine.publish import PORT
 from linwin.errors import InvalidRequest
 from linwin.model.container import Container
 from linwin.model.image import Image
+from linwin.model.network import NO_NETWORK
 
 CONTAINER_FILTERS = frozenset(
     {"id", "name", "status", "label", "ancestor", "exited", "before", "since", "health"}
+    | {"network", "publish", "expose"}
 )
 IMAGE_FILTERS = frozenset({"reference", "label", "dangling", "before", "since"})
 
@@ -75,29 +80,55 @@ def _health(wanted: Filters) -> frozenset[str]:
 
 
 def _container_test(wanted: Filters, ancestors: frozenset[str]) -> Callable[[Container], bool]:
-    ids = [_pattern("id", text) for text in wanted.get("id", ())]
-    names = [_pattern("name", text) for text in wanted.get("name", ())]
+    ids = [pattern("id", text) for text in wanted.get("id", ())]
+    names = [pattern("name", text) for text in wanted.get("name", ())]
     health = _health(wanted)
+    published, exposed = _ports(wanted, "publish"), _ports(wanted, "expose")
     codes = {_exit_code(text) for text in wanted.get("exited", ())}
 
     def test(container: Container) -> bool:
         return (
-            (not ids or any(pattern.search(container.id) for pattern in ids))
-            and (not names or any(_names(pattern, container.name) for pattern in names))
+            (not ids or any(one.search(container.id) for one in ids))
+            and (not names or any(_names(one, container.name) for one in names))
             and (not codes or (state_of(container) == "exited" and container.exit_code in codes))
             and (not health or (container.health or "none") in health)
             and ("ancestor" not in wanted or container.image_id in ancestors)
             and labelled(container.labels, wanted.get("label", ()))
+            and ("network" not in wanted or _is_in(container, wanted["network"]))
+            and (not published or not published.isdisjoint(_published(container)))
+            and (not exposed or not exposed.isdisjoint(container.exposed_ports))
         )
 
     return test
 
 
-def _names(pattern: re.Pattern[str], name: str) -> bool:
-    return bool(pattern.search(name) or pattern.search(f"/{name}"))
+def _ports(wanted: Filters, key: str) -> frozenset[str]:
+    """Ports of containers: ``80``, ``80/udp`` or a range."""
+    for text in wanted.get(key, ()):
+        if not PORT.fullmatch(text):
+            raise InvalidRequest(
+                f"invalid filter '{key}={text}'", hint="Use PORT/PROTOCOL or FIRST-LAST/PROTOCOL."
+            )
+    return frozenset(publish.exposed(wanted.get(key, ())))
 
 
-def _pattern(key: str, text: str) -> re.Pattern[str]:
+def _published(container: Container) -> Iterator[str]:
+    for attachment in container.attachments:
+        yield from (f"{port.container_port}/{port.protocol}" for port in attachment.ports)
+
+
+def _is_in(container: Container, networks: Iterable[str]) -> bool:
+    """Whether a container is in one of some networks, by name, or by id where it runs."""
+    names = {endpoint.network for endpoint in endpoints(container.spec)} or {NO_NETWORK}
+    ids = [attachment.network_id for attachment in container.attachments]
+    return any(text in names or any(one.startswith(text) for one in ids) for text in networks)
+
+
+def _names(expression: re.Pattern[str], name: str) -> bool:
+    return bool(expression.search(name) or expression.search(f"/{name}"))
+
+
+def pattern(key: str, text: str) -> re.Pattern[str]:
     """Docker's id and name filters are regular expressions that may match anywhere."""
     if len(text) > _LONGEST_PATTERN:
         raise InvalidRequest(f"invalid filter '{key}'", hint=f"At most {_LONGEST_PATTERN} characters.")

@@ -13,14 +13,12 @@ from typing import Any
 
 from linwin.api import shapes
 from linwin.api.fields import Fields
-from linwin.errors import InvalidRequest, NotFound, Unsupported
+from linwin.errors import InvalidRequest, Unsupported
 from linwin.model.container import Update
 from linwin.model.restart import RestartPolicy
 
 UNSET_SWAPPINESS = -1
 """What docker's command line sends where its user asked for nothing."""
-
-NETWORKS = frozenset({"", "default", "nat", "none"})
 
 REFUSED = {
     "Binds": ("bind mounts and volumes", "Put the files into an image layer and load that: linwin load."),
@@ -30,12 +28,8 @@ REFUSED = {
         "Put the files into an image layer and load that: linwin load.",
     ),
     "Tmpfs": ("tmpfs mounts", "Windows has none; leave out --tmpfs."),
-    "PortBindings": ("published ports", "Leave out -p; containers have no network yet."),
-    "PublishAllPorts": ("published ports", "Leave out -P; containers have no network yet."),
-    "Links": ("links", "Leave out --link; containers have no network yet."),
-    "ExtraHosts": ("extra hosts", "Leave out --add-host; containers have no network yet."),
-    "Dns": ("DNS settings", "Leave out --dns; containers have no network yet."),
-    "DnsSearch": ("DNS settings", "Leave out --dns-search; containers have no network yet."),
+    "Links": ("links", "Leave out --link: containers of one network find each other by name."),
+    "ExtraHosts": ("extra hosts", "Leave out --add-host; --network-alias gives a container further names."),
     "Devices": ("devices", "Leave out --device."),
     "DeviceRequests": ("device requests", "Leave out --gpus."),
     "Privileged": ("privileged containers", "Leave out --privileged; a guest VM has no more rights to give."),
@@ -93,6 +87,8 @@ HONOURED = frozenset(
         "CpuPercent",
         "CpuPeriod",
         "CpuQuota",
+        "Dns",
+        "DnsSearch",
         "IpcMode",
         "Isolation",
         "LogConfig",
@@ -100,6 +96,8 @@ HONOURED = frozenset(
         "NanoCpus",
         "NetworkMode",
         "PidMode",
+        "PortBindings",
+        "PublishAllPorts",
         "RestartPolicy",
         "Runtime",
         "UTSMode",
@@ -147,7 +145,6 @@ def parse(fields: Fields) -> HostConfig:
     _check_isolation(fields.text("Isolation"))
     _check_namespaces(fields)
     _check_drivers(fields)
-    check_network(fields.text("NetworkMode"))
     return HostConfig(
         auto_remove=auto_remove,
         restart=restart,
@@ -183,16 +180,6 @@ def echoed(fields: Fields) -> dict[str, Any]:
     if sent.get("MemorySwappiness") == UNSET_SWAPPINESS:
         del sent["MemorySwappiness"]
     return sent
-
-
-def check_network(name: str) -> None:
-    """Raise NotFound, in docker's words, for a network other than the default and none."""
-    if name in ("host", "bridge") or name.startswith("container:"):
-        raise Unsupported(
-            f"linwin does not support the network mode {name}", hint="Use nat (the default) or none."
-        )
-    if name not in NETWORKS:
-        raise NotFound(f"network {name} not found", hint="Use nat (the default) or none.")
 
 
 def restart_policy(fields: Fields) -> RestartPolicy:

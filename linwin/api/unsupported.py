@@ -22,12 +22,6 @@ _REFUSALS = (
     ("POST", "/build", "docker build", "Build the image elsewhere and load it: linwin load."),
     ("POST", "/commit", "docker commit", _LATER),
     ("POST", "/volumes/create", "volumes", _LATER),
-    ("GET", "/networks", "networks", _LATER),
-    ("POST", "/networks/create", "networks", _LATER),
-    ("GET", "/networks/{id}", "networks", _LATER),
-    ("DELETE", "/networks/{id}", "networks", _LATER),
-    ("POST", "/networks/{id}/connect", "networks", _LATER),
-    ("POST", "/networks/{id}/disconnect", "networks", _LATER),
 )
 
 

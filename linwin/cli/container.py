@@ -17,6 +17,7 @@ MEMBERS = {
     "logs": "logs:logs",
     "ls": "ps:ps",
     "pause": "pause:pause",
+    "port": "port:port",
     "prune": "prune:container_prune",
     "rename": "rename:rename",
     "restart": "restart:restart",

@@ -1,4 +1,4 @@
-"""``container prune``, ``image prune`` and ``system prune``: remove what nobody uses."""
+"""``container prune``, ``image prune``, ``network prune`` and ``system prune``: remove what nobody uses."""
 
 from __future__ import annotations
 
@@ -45,6 +45,18 @@ def image_prune(everything: bool, filters: Filters | None, force: bool, names: t
     """Remove unused images, and what interrupted pulls have left."""
     if _confirmed(f"WARNING! This will remove all {_which_images(everything)}.\n", force):
         _tell([_images(connect(), filters, everything=everything)])
+
+
+@click.command("prune")
+@filter_option("Remove only networks that match, such as until=24h or label=a.", short=False)
+@force_option
+@arguments(0, 0, "")
+def network_prune(filters: Filters | None, force: bool, names: tuple[str, ...]) -> None:
+    """Remove all networks that no running container is in."""
+    warning = "WARNING! This will remove all custom networks not used by at least one container.\n"
+    if _confirmed(warning, force):
+        lines, _ = _named(connect(), "networks", "Networks", filters)
+        write_lines([*lines, ""] if lines else [])
 
 
 @click.command("prune")

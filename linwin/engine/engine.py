@@ -46,6 +46,7 @@ from linwin.engine.host_info import HostInfo, host_info
 from linwin.engine.interfaces import Rooms
 from linwin.engine.live import Exit, Live
 from linwin.engine.metrics import Metrics
+from linwin.engine.networks import Networks
 from linwin.engine.pool import Pool
 from linwin.engine.stats import Watch
 from linwin.engine.streams import Attachment
@@ -101,6 +102,7 @@ class Engine:
         """Held while a container is created, while references move, and while what no container uses goes."""
         self.chains = ChainUse()
         self.execs = Execs()
+        self.networks = Networks(self)
         self.events = Events()
         self.metrics = Metrics()
         self.timing = timing or Timing()
@@ -146,7 +148,8 @@ class Engine:
     # Life of the daemon
 
     async def open(self) -> None:
-        """Make this root usable: base images, then containers left by an earlier daemon."""
+        """Make this root usable: networks, base images, then containers left by an earlier daemon."""
+        await self.networks.recover()  # running containers are in need of theirs
         await self.rooms.images.adopt_base_images(await self.rooms.templates.list())
         await self.checkpoints.recover()
         await self.pool.recover()

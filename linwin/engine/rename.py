@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from linwin.engine import names
+from linwin.engine import attach, names
 from linwin.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -21,4 +21,5 @@ async def rename(engine: Engine, reference: str, name: str) -> None:
             "Renaming a container with the same name as its current name", hint="Choose another name."
         )
     renamed = await engine.rooms.state.rename(container.id, name)
+    await attach.rename(engine, renamed)
     engine.events.container(renamed, "rename", oldName=f"/{container.name}")
