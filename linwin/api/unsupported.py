@@ -8,7 +8,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from linwin.api.context import Handler
-from linwin.errors import Unsupported
+from linwin.errors import NotFound, Unsupported
 
 _LATER = "This version of linwin does not have it."
 
@@ -22,13 +22,10 @@ _REFUSALS = (
     ("POST", "/volumes/create", "volumes", _LATER),
     ("GET", "/networks", "networks", _LATER),
     ("POST", "/networks/create", "networks", _LATER),
-    ("GET", "/networks/{id}", "networks", _LATER),
     ("DELETE", "/networks/{id}", "networks", _LATER),
     ("POST", "/networks/{id}/connect", "networks", _LATER),
     ("POST", "/networks/{id}/disconnect", "networks", _LATER),
-    ("GET", "/volumes/{name}", "volumes", _LATER),
     ("PUT", "/volumes/{name}", "volumes", _LATER),
-    ("DELETE", "/volumes/{name}", "volumes", _LATER),
     ("GET", "/containers/{id}/attach/ws", "attachments over websockets", "Use /containers/{id}/attach."),
 )
 
@@ -41,4 +38,19 @@ def _refusing(what: str, hint: str) -> Handler:
     return refuse
 
 
-ROUTES = tuple((method, path, _refusing(what, hint)) for method, path, what, hint in _REFUSALS)
+async def no_volume(request: web.Request) -> web.StreamResponse:
+    """404: where there are no volumes, there is none of this name. ``docker inspect`` asks for one."""
+    raise NotFound(f"get {request.match_info['name']}: no such volume")
+
+
+async def no_network(request: web.Request) -> web.StreamResponse:
+    """404: where no networks can be made, there is none of this name. ``docker inspect`` asks for one."""
+    raise NotFound(f"network {request.match_info['id']} not found")
+
+
+ROUTES = (
+    *((method, path, _refusing(what, hint)) for method, path, what, hint in _REFUSALS),
+    ("GET", "/volumes/{name:.+}", no_volume),
+    ("DELETE", "/volumes/{name:.+}", no_volume),
+    ("GET", "/networks/{id:.+}", no_network),
+)

@@ -118,7 +118,7 @@ class Execs:
 async def create(engine: Engine, reference: str, spec: ExecSpec) -> Exec:
     """Note what is to be run in a running container. Raises Conflict when it does not run."""
     container = await engine.rooms.state.get(reference)
-    _run_of(engine, container, reference)
+    _run_of(engine, container)
     if not spec.argv or not spec.argv[0]:
         raise InvalidRequest("No exec command specified", hint="Name the program to run after the container.")
     if spec.working_dir:
@@ -134,7 +134,7 @@ async def check_startable(engine: Engine, exec_id: str) -> Exec:
     exec_ = engine.execs.get(exec_id)
     _check_new(exec_)
     container = await engine.rooms.state.get(exec_.container_id)
-    _run_of(engine, container, container.id)
+    _run_of(engine, container)
     return exec_
 
 
@@ -148,7 +148,7 @@ def _check_new(exec_: Exec) -> None:
 async def start(engine: Engine, exec_: Exec, console_size: tuple[int, int]) -> None:
     """Run it. One that cannot be run is over, with docker's exit code for why, and raises why."""
     container = await engine.rooms.state.get(exec_.container_id)
-    run = _run_of(engine, container, container.id)
+    run = _run_of(engine, container)
     _check_new(
         engine.execs.get(exec_.id)
     )  # with nothing awaited until it counts as started: of two starts, one is refused
@@ -228,12 +228,12 @@ def _tell(
     engine.events.container(container, action, execID=exec_.id, **more)
 
 
-def _run_of(engine: Engine, container: Container, reference: str) -> Run:
+def _run_of(engine: Engine, container: Container) -> Run:
     policy.refuse(container)
     run = engine.live(container.id).run
     if run is None:
         raise Conflict(
-            f"container {reference} is not running", hint=f"Start it first: linwin start {container.name}"
+            f"container {container.id} is not running", hint=f"Start it first: linwin start {container.name}"
         )
-    pause.refuse(container, reference, "exec")
+    pause.refuse(container, "exec")
     return run

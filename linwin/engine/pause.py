@@ -25,12 +25,13 @@ async def pause(engine: Engine, reference: str) -> None:
         run = engine.live(container.id).run
         if container.status == "paused":
             raise Conflict(
-                f"Container {reference} is already paused", hint=f"Let it go on: linwin unpause {reference}"
+                f"container {container.id} is already paused",
+                hint=f"Let it go on: linwin unpause {container.name}",
             )
         policy.refuse(container)
         if run is None or container.status != "running":
             raise Conflict(
-                f"Container {reference} is not running", hint="Only a running container is paused."
+                f"container {container.id} is not running", hint="Only a running container is paused."
             )
         container = await engine.rooms.state.advance(container.id, "paused")
         if run.monitor is not None:
@@ -44,7 +45,7 @@ async def unpause(engine: Engine, reference: str) -> None:
     container = await engine.rooms.state.get(reference)
     async with engine.live(container.id).lock:
         if not await wake(engine, await engine.rooms.state.get(container.id)):
-            raise Conflict(f"Container {reference} is not paused", hint="Only a paused container goes on.")
+            raise Conflict(f"Container {container.id} is not paused", hint="Only a paused container goes on.")
 
 
 async def wake(engine: Engine, container: Container) -> bool:
@@ -76,11 +77,11 @@ async def halt(run: Run) -> None:
     await run.machine.pause()
 
 
-def refuse(container: Container, reference: str, verb: str) -> None:
+def refuse(container: Container, verb: str) -> None:
     """Raise Conflict, in docker's words, for a container that is paused, or between two runs."""
     policy.refuse(container)
     if container.status == "paused":
         raise Conflict(
-            f"container {reference} is paused, unpause the container before {verb}",
+            f"container {container.id} is paused, unpause the container before {verb}",
             hint=f"linwin unpause {container.name}",
         )

@@ -50,8 +50,8 @@ async def _removed(engine: Engine, container_id: str, live: Live, *, force: bool
     if not force:
         raise Conflict(
             f'cannot remove container "/{container.name}": '
-            f"container is {'restarting' if waiting else 'running'}",
-            hint="Stop the container before removing it, or force the removal with -f.",
+            f"container is {'restarting' if waiting else 'running'}: "
+            "stop the container before removing or force remove",
         )
     return False
 

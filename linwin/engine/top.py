@@ -21,5 +21,5 @@ async def top(engine: Engine, reference: str) -> Sequence[ProcessInfo]:
         raise Conflict(
             f"container {container.id} is not running", hint=f"Start it first: linwin start {container.name}"
         )
-    pause.refuse(container, reference, "top")
+    pause.refuse(container, "top")
     return await run.guest.processes()

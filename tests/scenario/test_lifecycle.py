@@ -31,8 +31,12 @@ VERBS: dict[str, Verb] = {
 DONE: Answered = (204, "")
 NOT_MODIFIED: Answered = (304, "")
 NOT_RUNNING: Answered = (409, "cannot kill container: pet: container {id} is not running")
-RUNNING: Answered = (409, 'cannot remove container "/pet": container is running')
-RESTARTING: Answered = (409, 'cannot remove container "/pet": container is restarting')
+RUNNING: Answered = (
+    409,
+    'cannot remove container "/pet": container is running: '
+    "stop the container before removing or force remove",
+)
+RESTARTING: Answered = (409, RUNNING[1].replace("running", "restarting"))
 STOPPING: Answered = (409, "container {short_id} is stopping")
 DOOMED: Answered = (409, "container is marked for removal and cannot be started")
 

@@ -92,9 +92,9 @@ async def test_pause(docker: Docker, daemon: Daemon, box: str) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["pause"], b"Container box is already paused"),
+        (["pause"], b"is already paused"),
         (["start"], b"cannot start a paused container, try unpause instead"),
-        (["exec", "box", "echo"], b"container box is paused, unpause the container before exec"),
+        (["exec", "box", "echo"], b"is paused, unpause the container before exec"),
     ],
 )
 async def test_what_a_paused_container_refuses(
@@ -121,8 +121,8 @@ async def test_attach_to_a_paused_container(docker: Docker, connection: RawConne
 
 async def test_what_does_not_run_is_not_paused(docker: Docker) -> None:
     await docker("create", "--name", "made", IMAGE)
-    assert b"Container made is not running" in (await docker("pause", "made")).err
-    assert b"Container made is not paused" in (await docker("unpause", "made")).err
+    assert b"is not running" in (await docker("pause", "made")).err
+    assert b"is not paused" in (await docker("unpause", "made")).err
 
 
 @pytest.mark.parametrize(
