@@ -50,7 +50,7 @@ def _renderer(form: str | None) -> Callable[[Mapping[str, Any]], str]:
         return line
     from linwin.cli.gotemplate import compile_template
 
-    return compile_template("{{json .}}" if form == "json" else form)
+    return compile_template("{{json .}}" if form == "json" else form, escapes=False)
 
 
 def line(event: Mapping[str, Any]) -> str:
