@@ -16,6 +16,7 @@ MEMBERS = {
     "logs": "logs:logs",
     "ls": "ps:ps",
     "pause": "pause:pause",
+    "port": "port:port",
     "prune": "prune:container_prune",
     "rename": "rename:rename",
     "restart": "restart:restart",
@@ -31,6 +32,14 @@ MEMBERS = {
 }
 
 
-@click.group(cls=LazyGroup, members=MEMBERS, aliases={"list": "ls", "ps": "ls", "remove": "rm"})
+ALIASES = {"list": "ls", "ps": "ls", "remove": "rm"}
+UNSUPPORTED = {
+    "commit": "unsupported:commit",
+    "diff": "unsupported:diff",
+    "export": "unsupported:export",
+}
+
+
+@click.group(cls=LazyGroup, members=MEMBERS, aliases=ALIASES, unlisted=UNSUPPORTED)
 def container() -> None:
     """Manage containers."""

@@ -92,6 +92,7 @@ _WORDS: dict[str, Any] = {
 _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     _list("-a --attach attached", "STREAM", "Attach only to stdin, stdout or stderr.", callback=_attached),
     _flag("--cold --no-checkpoint cold", "Boot the guest, and restore it from no checkpoint."),
+    _value("--cidfile", "FILE", "Write the container's id to a new file."),
     _value("--cpus", "NUMBER", "Number of CPUs.", type=click.FloatRange(min=0), default=0.0),
     _value("--domainname", "NAME", "The domain behind the container's host name.", default=""),
     _value("--entrypoint", "PROGRAM", "Run this instead of the image's entrypoint."),
@@ -106,6 +107,7 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     _value("--health-timeout", "DURATION", "Time that one check may take, 30s by default."),
     _flag("-i --interactive", "Keep standard input open and connect ours to it."),
     _list("-l --label labels", "NAME=VALUE", "Set a label."),
+    _list("--label-file label_files", "FILE", "Read labels from a file."),
     _value("--log-driver", "NAME", "Where output is kept: json-file, local or none.", default=""),
     _list("--log-opt log_opts", "NAME=VALUE", "Option of the log, such as max-size=10m.", callback=_log_opts),
     size_option("-m --memory", "Memory of the guest, such as 512m or 2g."),
@@ -120,6 +122,7 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     _value("--stop-timeout", "SECONDS", "How long stop waits before it kills.", type=int),
     _flag("-t --tty", "Give it a terminal: ours, with -i."),
     _value("-u --user", "NAME", "User to run as.", default=""),
+    _list("-v --volume volumes", "SOURCE:DESTINATION", "Refused by the daemon, in a sentence.", hidden=True),
     _value("-w --workdir", "DIRECTORY", "Working directory, a Windows path.", default=""),
     click.argument("words", metavar="IMAGE [COMMAND] [ARG...]", **_WORDS),
 )

@@ -48,6 +48,18 @@ def image_prune(everything: bool, filters: Filters | None, force: bool, names: t
 
 
 @click.command("prune")
+@click.option("-a", "--all", "everything", is_flag=True, help="Remove all of it, not only what dangles.")
+@filter_option("Remove only what matches, such as until=24h.", short=False)
+@force_option
+@arguments(0, 0, "")
+def builder_prune(everything: bool, filters: Filters | None, force: bool, names: tuple[str, ...]) -> None:
+    """Remove build cache."""
+    which = "all build cache" if everything else "all dangling build cache"
+    if _confirmed(f"WARNING! This will remove {which}.\n", force):
+        _tell([_build_cache(connect(), filters, everything=everything)])
+
+
+@click.command("prune")
 @click.option(
     "-a", "--all", "everything", is_flag=True, help="Remove all unused images, not only untagged ones."
 )

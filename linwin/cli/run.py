@@ -33,7 +33,7 @@ def run(detach: bool, sig_proxy: bool, detach_keys: str | None, **options: Any) 
     when its entrypoint could not be run or does not exist.
     """
     if detach and options["attached"]:
-        raise click.UsageError("-a cannot be given with -d")
+        raise click.UsageError("conflicting options: cannot specify both --attach and --detach")
     if options["tty"] and options["interactive"] and not detach:
         from linwin.cli import terminal
 

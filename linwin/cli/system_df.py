@@ -56,6 +56,15 @@ CONTAINERS = _detail(
     Status="STATUS",
     Names="NAMES",
 )
+CACHES = _detail(
+    ID="CACHE ID",
+    CacheType="CACHE TYPE",
+    Size="SIZE",
+    CreatedSince="CREATED",
+    LastUsedSince="LAST USED",
+    UsageCount="USAGE",
+    Shared="SHARED",
+)
 VOLUMES = _detail(Name="VOLUME NAME", Links="LINKS", Size="SIZE")
 ACTIVE_STATES = ("running", "paused", "restarting")
 
@@ -131,7 +140,8 @@ def _show_details(usage: Mapping[str, Any]) -> None:
         listing.show(details[name], None)
         write_lines([""])
     cache = sum(item["Size"] for item in _items(usage, "BuildCache"))
-    write_lines([f"Build cache usage: {human_size(cache, digits=_DIGITS)}"])
+    write_lines([f"Build cache usage: {human_size(cache, digits=_DIGITS)}", ""])
+    CACHES.show((), None)  # the daemon keeps none, and tells of none
 
 
 def _details(usage: Mapping[str, Any], *, full: bool) -> dict[str, list[dict[str, Any]]]:

@@ -10,6 +10,7 @@ from linwin import __version__
 from linwin.cli.connect import connect
 from linwin.cli.options import arguments, object_format
 from linwin.cli.output import show_objects, write_lines
+from linwin.client.http import API_VERSION
 from linwin.errors import LinwinError
 
 
@@ -36,7 +37,8 @@ def _client() -> dict[str, Any]:
 
     return {
         "Version": __version__,
-        "ApiVersion": "1.50",
+        "ApiVersion": API_VERSION,
+        "DefaultAPIVersion": API_VERSION,
         "Os": platform.system().lower(),
         "Arch": "amd64" if platform.machine() == "x86_64" else platform.machine(),
     }

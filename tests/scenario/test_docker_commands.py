@@ -5,18 +5,23 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
 from tests.scenario.docker_commands import LINES
-from tests.scenario.docker_commands.line import Line, matches
+from tests.scenario.docker_commands.line import Line, as_linwin, matches
 from tests.scenario.fakes.images import image_of
 from tests.scenario.harness import IMAGE, Daemon, Docker, Finished
+from tests.scenario.test_linwin_cli import Linwin
 
+REPOSITORY = Path(__file__).parents[2]
 LEAST = 60
 """So many are promised."""
 MORE_HELP = re.compile(r"\.?\n+S?(?:Run|See) 'docker [a-z ]*--help'[^\n]*\n\Z")
 """What docker puts under an error, in other words with each version, and misprinted in 28.2."""
+NOTICE = re.compile(rb'linwin: [^\n]* runs on the template "wine" \(Wine, not Windows\)\n')
+"""What linwin says once to each user."""
 
 
 def by_words(lines: Sequence[Line]) -> pytest.MarkDecorator:
@@ -67,9 +72,23 @@ async def test_docker(line: Line, docker: Docker, world: Daemon, client_version:
     assert_prints(line, done)
 
 
+@by_words([line for line in LINES if line.own is not None])
+async def test_linwin(line: Line, world: Daemon, short_folder: Path) -> None:
+    linwin = Linwin(world.host, short_folder)
+    stdin = None if line.stdin is None else line.stdin.encode()
+    done = await linwin(*line.arguments, stdin=stdin)
+    assert_prints(as_linwin(line), Finished(done.code, done.out, NOTICE.sub(b"", done.err)))
+
+
 def test_there_are_as_many_as_promised() -> None:
     words = [line.words for line in LINES]
     assert len(set(words)) == len(words) >= LEAST
+
+
+def test_users_are_told_of_every_difference() -> None:
+    told = " ".join((REPOSITORY / "docs" / "cli.md").read_text(encoding="utf-8").split())
+    reasons = {line.own.why for line in LINES if line.own is not None and line.own.why}
+    assert {reason for reason in reasons if reason not in told} == set()
 
 
 def _without_help(err: str) -> str:

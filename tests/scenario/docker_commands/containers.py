@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from tests.scenario.docker_commands.differences import ONE_FORM, TEMPLATE_COLUMN
 from tests.scenario.docker_commands.line import Line, Own, refused
-
-TEMPLATE_COLUMN = "ps has a TEMPLATE column behind docker's, since Wine is not Windows"
 
 _HEAD = "CONTAINER ID   IMAGE                  COMMAND     CREATED         STATUS          PORTS     NAMES"
 _BOX = '<id>   microsoft/nanoserver   "lines 3"   <span> ago   Exited (0) <span> ago             box'
@@ -86,14 +85,14 @@ CONTAINERS = (
         out="[]\n",
         err="Error: No such object: nobody\n",
         code=1,
-        own=Own("one form for all errors", err="linwin: No such object: nobody\n"),
+        own=Own(ONE_FORM, err="linwin: No such object: nobody\n"),
     ),
     Line(
         "inspect -f {{.Name}} box nobody",
         out="/box\n",
         err="Error: No such object: nobody\n",
         code=1,
-        own=Own("one form for all errors", err="linwin: No such object: nobody\n"),
+        own=Own(ONE_FORM, err="linwin: No such object: nobody\n"),
     ),
     refused("container inspect nobody", "No such container: nobody", out="[]\n"),
     refused("inspect --type container team/app:1", "No such container: team/app:1", out="[]\n"),
@@ -108,7 +107,7 @@ CONTAINERS = (
         err="Error: No public port '80' published for box\n",
         code=1,
         needs=28,
-        own=Own("one form for all errors", err="linwin: No public port '80' published for box\n"),
+        own=Own(ONE_FORM, err="linwin: No public port '80' published for box\n"),
     ),
     refused("port nobody", "No such container: nobody"),
     Line(
@@ -149,7 +148,7 @@ CONTAINERS = (
         "rename box fresh",
         code=1,
         err=f"Error response from daemon: {TAKEN}\nError: failed to rename container named box\n",
-        own=Own("said once", err=f"linwin: {TAKEN}\n"),
+        own=Own(ONE_FORM, err=f"linwin: {TAKEN}\n"),
     ),
     Line("update --restart unless-stopped box live", out="box\nlive\n"),
     refused("update --restart no nobody", "No such container: nobody"),
@@ -161,7 +160,7 @@ CONTAINERS = (
         code=1,
         err="Error response from daemon: No such container: nobody\n"
         "Error: failed to start containers: nobody\n",
-        own=Own("said once", err="linwin: No such container: nobody\n"),
+        own=Own(ONE_FORM, err="linwin: No such container: nobody\n"),
     ),
     Line("stop live box", out="live\nbox\n"),
     Line("stop -t 0 live", out="live\n"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tests.scenario.docker_commands.differences import SHOWS_THE_WAY
 from tests.scenario.docker_commands.line import Line, Own
 
 _LISTED = {  # of `ps -a --filter name=box`
@@ -70,7 +71,7 @@ FORMATS = (
         err='failed to execute template: template: :1:2: executing "" at <.Nope>: '
         "can't evaluate field Nope in type *formatter.ContainerContext\n",
         own=Own(
-            "names the fields",
+            SHOWS_THE_WAY,
             err='linwin: template: there is no field "Nope"\nthe fields here are ID, <any>\n',
         ),
     ),
@@ -79,13 +80,13 @@ FORMATS = (
         code=1,
         needs=28,
         err="failed to parse template: template: :1: unclosed action\n",
-        own=Own("shows what works", err="linwin: template: unclosed action\n<any>\n"),
+        own=Own(SHOWS_THE_WAY, err="linwin: template: unclosed action\n<any>\n"),
     ),
     Line(
         "ps -a --format '{{nope .ID}}'",
         code=1,
         needs=28,
         err='failed to parse template: template: :1: function "nope" not defined\n',
-        own=Own("shows what works", err='linwin: template: function "nope" not defined\n<any>\n'),
+        own=Own(SHOWS_THE_WAY, err='linwin: template: function "nope" not defined\n<any>\n'),
     ),
 )

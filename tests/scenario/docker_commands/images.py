@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.scenario.docker_commands.differences import ONE_FORM, SHOWS_THE_WAY
 from tests.scenario.docker_commands.line import Line, Own, refused
 
 _APP = {
@@ -67,7 +68,7 @@ IMAGES = (
         err='Error parsing reference: "UPPER" is not a valid repository/tag: '
         "invalid reference format: repository name (library/UPPER) must be lowercase\n",
         own=Own(
-            "how to write it follows",
+            SHOWS_THE_WAY,
             err="linwin: invalid reference format: repository name (library/UPPER) "
             "must be lowercase\n<any>\n",
         ),
@@ -114,9 +115,7 @@ IMAGES = (
         "load -i /no/such/file",
         code=1,
         err="open /no/such/file: no such file or directory\n",
-        own=Own(
-            "says what it is about", err="linwin: cannot open /no/such/file: No such file or directory\n"
-        ),
+        own=Own(ONE_FORM, err="linwin: cannot open /no/such/file: No such file or directory\n"),
     ),
     refused("import -", "linwin does not import file systems", hint="<any>", stdin="x"),
 )

@@ -14,6 +14,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tests.scenario.docker_commands.differences import NO_USAGE
+
 Text = str | Sequence[Mapping[str, Any]]
 """What is printed: text with the words of :data:`PLACEHOLDERS`, or JSON objects, one a line."""
 
@@ -81,7 +83,7 @@ def mistake(words: str, sentence: str, usage: str, *, code: int = 1) -> Line:
     err = f"{sentence}\n\nUsage:  {usage}\n\nRun '{command} --help' for more information\n"
     short = sentence.removeprefix("docker: ").replace("docker", "linwin")
     more = f"Run '{command.replace('docker', 'linwin')} --help' for more information."
-    own = Own("the usage is in --help", err=f"linwin: {short}\n{more}\n")
+    own = Own(NO_USAGE, err=f"linwin: {short}\n{more}\n")
     return Line(words, err=err, code=code, needs=28, own=own)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.scenario.docker_commands.differences import KINDS, NO_USAGE, RUN_IS_125, SHOWS_THE_WAY
 from tests.scenario.docker_commands.line import Line, Own, mistake
 
 RUN = "docker run [OPTIONS] IMAGE [COMMAND] [ARG...]"
@@ -14,7 +15,7 @@ def run_conflict(words: str, sentence: str, code: int = 125) -> Line:
         code=code,
         needs=28,
         err=f"docker: {sentence}\n",
-        own=Own("short", err=f"linwin: {sentence}\n<rest>"),
+        own=Own(NO_USAGE, err=f"linwin: {sentence}<rest>"),
     )
 
 
@@ -46,7 +47,7 @@ MISTAKES = (
         needs=28,
         err="docker: unknown command: docker nope\n\nRun 'docker --help' for more information\n",
         own=Own(
-            "linwin's name",
+            NO_USAGE,
             err="linwin: unknown command: linwin nope\nRun 'linwin --help' for more information.\n",
         ),
     ),
@@ -64,7 +65,7 @@ MISTAKES = (
         needs=28,
         err="conflicting options: cannot specify both --attach and --detach\n",
         own=Own(
-            "125, as of every run that did not run",
+            RUN_IS_125,
             code=125,
             err="linwin: conflicting options: cannot specify both --attach and --detach\n<rest>",
         ),
@@ -74,7 +75,7 @@ MISTAKES = (
         code=125,
         needs=28,
         err='invalid argument "1x" for "-m, --memory" flag: invalid suffix: \'x\'\n<rest>',
-        own=Own("says what works", err="linwin: invalid argument for -m: <any>\n<any>\n"),
+        own=Own(SHOWS_THE_WAY, err="linwin: invalid argument for -m: <any>\n<any>\n"),
     ),
     Line(
         "ps --filter nope",
@@ -82,13 +83,13 @@ MISTAKES = (
         needs=28,
         err='invalid argument "nope" for "-f, --filter" flag: bad format of filter '
         "(expected name=value)\n<rest>",
-        own=Own("says what works", err="linwin: invalid argument for -f: <any>\n<any>\n"),
+        own=Own(SHOWS_THE_WAY, err="linwin: invalid argument for -f: <any>\n<any>\n"),
     ),
     Line(
         "inspect --type nope box",
         code=1,
         needs=28,
         err='unknown type: "nope": must be one of <any>\n',
-        own=Own("names what it has", code=125, err="linwin: invalid argument for --type: <any>\n<any>\n"),
+        own=Own(KINDS, code=125, err="linwin: invalid argument for --type: <any>\n<any>\n"),
     ),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.scenario.docker_commands.containers import TAKEN
+from tests.scenario.docker_commands.differences import ONE_FORM
 from tests.scenario.docker_commands.line import Line, Own, refused
 
 RUN = "docker: Error response from daemon: "
@@ -64,7 +65,7 @@ RUNS = (
         err="You cannot attach to a stopped container, start it first\n",
         needs=28,
         own=Own(
-            "one form for all errors",
+            ONE_FORM,
             err="linwin: You cannot attach to a stopped container, start it first\nlinwin start -a box\n",
         ),
     ),
@@ -75,6 +76,6 @@ RUNS = (
         "cp a b",
         code=1,
         err="must specify at least one container source\n",
-        own=Own("one form for all errors", err="linwin: must specify at least one container source\n"),
+        own=Own(ONE_FORM, err="linwin: must specify at least one container source\n"),
     ),
 )

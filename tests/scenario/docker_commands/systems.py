@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from tests.scenario.docker_commands.differences import NOTHING_FOUND, SHOWS_THE_WAY
 from tests.scenario.docker_commands.line import Line, Own, refused
 
 _NONE = "Local Volumes   0         0         0B        0B\nBuild Cache     0         0         0B        0B\n"
-_OWN_VERSION = "linwin's client has linwin's version"
 
 SYSTEM = (
     Line("version -f {{.Server.Os}}/{{.Server.Arch}}", out="windows/amd64\n"),
@@ -62,7 +62,7 @@ SYSTEM = (
         code=1,
         err="Error: Cannot perform an interactive login from a non TTY device\n",
         own=Own(
-            "says the other way",
+            SHOWS_THE_WAY,
             err="linwin: Cannot perform an interactive login from a non TTY device\n<any>\n",
         ),
     ),
@@ -80,5 +80,5 @@ SYSTEM = (
     refused("volume ls", "linwin does not support volumes", hint="<any>"),
     refused("volume create data", "linwin does not support volumes", hint="<any>"),
     refused("volume rm data", "get data: no such volume"),
-    refused("volume inspect data", "get data: no such volume", out="[]\n"),
+    refused("volume inspect data", "get data: no such volume", out="[]\n", own=Own(NOTHING_FOUND, out="")),
 )

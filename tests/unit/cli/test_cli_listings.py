@@ -141,7 +141,8 @@ def test_ps_format_with_an_unknown_field(containers: Any, linwin: Any) -> None:
     assert (result.code, result.out) == (1, "")
     assert result.err == (
         'linwin: template: there is no field "Nope"\nthe fields here are ID, Image, Command, CreatedAt, '
-        "RunningFor, State, Status, Ports, Names, Labels, Label, Mounts, Networks, Template\n"
+        "RunningFor, State, Status, Ports, Names, Labels, Label, Mounts, Networks, LocalVolumes, Size, "
+        "Template\n"
     )
 
 
@@ -178,6 +179,7 @@ def test_template_ls(daemon: Any, linwin: Any) -> None:
         "Name": "wine",
         "Kind": "wine",
         "Summary": "Wine 10 on Debian",
+        "Problem": "",
         "Digest": f"sha256:{A}",
         "Created": "2026-11-24T10:00:00Z",
         "Size": 312345678,

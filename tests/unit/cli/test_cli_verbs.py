@@ -242,3 +242,40 @@ def test_info(daemon: Any, linwin: Any) -> None:
     assert "\n Total Memory: 23.28GiB\n" in result.out
     assert result.err == "linwin: warning: No hardware virtualisation\n"
     assert linwin("info", "-f", "{{.Images}}").out == "4\n"
+
+
+PORTS = {
+    "81/udp": [{"HostIp": "::", "HostPort": "81"}],
+    "80/tcp": [{"HostIp": "0.0.0.0", "HostPort": "8080"}],
+}
+
+
+@pytest.mark.parametrize(
+    ("words", "out"),
+    [
+        (["web"], "80/tcp -> 0.0.0.0:8080\n81/udp -> [::]:81\n"),
+        (["web", "80"], "0.0.0.0:8080\n"),
+        (["web", "80/tcp"], "0.0.0.0:8080\n"),
+        (["web", "81/udp"], "[::]:81\n"),
+    ],
+)
+def test_port(daemon: Any, linwin: Any, words: list[str], out: str) -> None:
+    daemon.on("GET /containers/web/json", {"NetworkSettings": {"Ports": {**PORTS, "99/tcp": None}}})
+    result = linwin("port", *words)
+    assert (result.code, result.out, result.err) == (0, out, "")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "complaint"),
+    [
+        ("99", "No public port '99' published for web"),
+        ("81", "No public port '81' published for web"),
+        ("x", "Invalid port 'x'"),
+        ("70000", "Invalid port '70000'"),
+    ],
+)
+def test_port_that_is_not_published(daemon: Any, linwin: Any, wanted: str, complaint: str) -> None:
+    daemon.on("GET /containers/web/json", {"NetworkSettings": {"Ports": {**PORTS, "99/tcp": None}}})
+    result = linwin("port", "web", wanted)
+    assert (result.code, result.out) == (1, "")
+    assert result.err.startswith(f"linwin: {complaint}\n")
