@@ -49,6 +49,11 @@ def creation(options: Mapping[str, Any], *, attach: frozenset[str]) -> dict[str,
     }
     if options["volumes"]:
         body["HostConfig"]["Binds"] = list(options["volumes"])
+    for option, field in (("privileged", "Privileged"), ("read_only", "ReadonlyRootfs")):
+        if options[option]:
+            body["HostConfig"][field] = True
+    if options["isolation"]:
+        body["HostConfig"]["Isolation"] = options["isolation"]
     if options["cold"]:
         body["Linwin"] = {"Cold": True}
     if options["restart"] is not None:

@@ -1,7 +1,7 @@
 """The options that ``run`` and ``create`` share. What they mean is :mod:`linwin.cli.container_body`.
 
 Only what works is offered: an option that linwin does not have is an unknown
-flag, not a silent no-op.
+flag, not a silent no-op. Of those that many scripts have, the daemon says why not.
 """
 
 from __future__ import annotations
@@ -81,6 +81,7 @@ def size_option(names: str, help: str) -> Callable[[Any], Any]:
     return _value(names, "SIZE", help, callback=_size)
 
 
+_REFUSED = "Refused by the daemon, in a sentence."
 _PULL: dict[str, Any] = {"callback": _pull_policy, "default": "missing"}
 _WORDS: dict[str, Any] = {
     "nargs": -1,
@@ -106,6 +107,7 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     _value("--health-start-period", "DURATION", "Time after the start in which failures do not count."),
     _value("--health-timeout", "DURATION", "Time that one check may take, 30s by default."),
     _flag("-i --interactive", "Keep standard input open and connect ours to it."),
+    _value("--isolation", "NAME", "hyperv or default; every container is a guest of its own.", default=""),
     _list("-l --label labels", "NAME=VALUE", "Set a label."),
     _list("--label-file label_files", "FILE", "Read labels from a file."),
     _value("--log-driver", "NAME", "Where output is kept: json-file, local or none.", default=""),
@@ -115,14 +117,16 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     _flag("--no-healthcheck", "Run no health check, not even the image's."),
     _value("--platform", "OS[/ARCH]", "Refuse an image of another platform."),
     _value("--pull", "POLICY", "When to pull: always, missing (the default) or never.", **_PULL),
+    _flag("--privileged", _REFUSED, hidden=True),
     _flag("-q --quiet", "Do not show the progress of a pull."),
+    _flag("--read-only", _REFUSED, hidden=True),
     _value("--restart", "POLICY", "Start it again: no, always, unless-stopped or on-failure[:COUNT]."),
     _flag("--rm auto_remove", "Remove the container when it has ended."),
     _value("--stop-signal", "NAME", "Signal that stop sends first."),
     _value("--stop-timeout", "SECONDS", "How long stop waits before it kills.", type=int),
     _flag("-t --tty", "Give it a terminal: ours, with -i."),
     _value("-u --user", "NAME", "User to run as.", default=""),
-    _list("-v --volume volumes", "SOURCE:DESTINATION", "Refused by the daemon, in a sentence.", hidden=True),
+    _list("-v --volume volumes", "SOURCE:DESTINATION", _REFUSED, hidden=True),
     _value("-w --workdir", "DIRECTORY", "Working directory, a Windows path.", default=""),
     click.argument("words", metavar="IMAGE [COMMAND] [ARG...]", **_WORDS),
 )

@@ -58,7 +58,7 @@ def inspect(form: str | None, names: tuple[str, ...]) -> int:
             found.append(_described(docker_contexts.find(name)))
         except NotFound as error:
             missing.append(error)
-    if found or form is None:
+    if found or not form:
         show_objects(found, form)
     for absent in missing:
         failures.show(absent)

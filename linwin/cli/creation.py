@@ -8,15 +8,13 @@ import click
 
 from linwin.cli import failures
 from linwin.cli.cidfile import id_file
-from linwin.cli.container_body import creation
 from linwin.cli.references import is_image_id, split
 from linwin.client import Client
 from linwin.errors import NotFound
 
 
-def create_container(client: Client, options: dict[str, Any], *, attach: frozenset[str]) -> str:
-    """Create as the options of ``run`` and ``create`` say; returns the id. Warnings go to stderr."""
-    body = creation(options, attach=attach)
+def create_container(client: Client, body: dict[str, Any], options: dict[str, Any]) -> str:
+    """Create what ``body`` describes, as the options say how; returns the id. Warnings go to stderr."""
     with id_file(options["cidfile"]) as remember:
         created = _create_or_pull(client, body, options)
         remember(created["Id"])

@@ -46,7 +46,7 @@ def events(
 
 
 def _renderer(form: str | None) -> Callable[[Mapping[str, Any]], str]:
-    if form is None:
+    if not form:
         return line
     from linwin.cli.gotemplate import compile_template
 

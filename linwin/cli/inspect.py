@@ -56,7 +56,7 @@ def _show(names: tuple[str, ...], kinds: list[str], form: str | None, *, size: b
             found.append(_look_up(client, name, kinds, size=size))
         except NotFound as error:
             missing.append(error)
-    if found or form is None:
+    if found or not form:
         show_objects(found, form)
     for absent in missing:
         failures.show(absent)

@@ -41,7 +41,7 @@ class Listing:
 
     def text(self, rows: Iterable[Mapping[str, Any]], form: str | None) -> Iterable[str]:
         """The lines that :meth:`show` prints."""
-        if form is None or form == "table":
+        if not form or form == "table":
             cells = [[str(row[name]) for name in self.columns] for row in rows]
             return table([[self.headers[name] for name in self.columns], *cells])
         if form.startswith("table "):
@@ -81,14 +81,21 @@ def write_lines(lines: Iterable[str]) -> None:
 
 
 def show_objects(objects: Sequence[Any], form: str | None) -> None:
-    """Print what ``inspect`` found: an indented JSON array, or each through a template."""
-    if form is None:
+    """Print what ``inspect`` found: a JSON array, on one line for ``json``, or each through a template."""
+    if not form:
         import json
 
         click.echo(json.dumps(objects, indent=4, ensure_ascii=False))
-        return
-    render = _template("{{json .}}" if form == "json" else form, escapes=False)
-    write_lines(render(value) for value in objects)
+    elif form == "json":
+        show_object(list(objects), form)
+    else:
+        render = _template(form, escapes=False)
+        write_lines(render(value) for value in objects)
+
+
+def show_object(value: Any, form: str) -> None:
+    """Print one value: JSON on one line, or through a template."""
+    write_lines([_template("{{json .}}" if form == "json" else form, escapes=False)(value)])
 
 
 def _template(text: str, *, escapes: bool = True) -> Any:

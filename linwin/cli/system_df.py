@@ -10,7 +10,7 @@ import click
 
 from linwin.cli.connect import connect
 from linwin.cli.options import arguments, listing_format
-from linwin.cli.output import Listing, ellipsis, quoted, short_id, show_objects, write_lines
+from linwin.cli.output import Listing, ellipsis, quoted, short_id, show_object, write_lines
 from linwin.cli.units import human_duration, human_size
 
 Items = Sequence[Mapping[str, Any]]
@@ -78,10 +78,10 @@ def df(form: str | None, verbose: bool, names: tuple[str, ...]) -> None:
     usage = connect().get("/system/df")
     if not verbose:
         SUMMARY.show(_summary(usage), form)
-    elif form is None or form == "table":
+    elif not form or form == "table":
         _show_details(usage)
     else:
-        show_objects([_details(usage, full=True)], form)
+        show_object(_details(usage, full=True), form)
 
 
 def _items(usage: Mapping[str, Any], name: str) -> Items:

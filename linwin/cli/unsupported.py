@@ -13,6 +13,7 @@ import click
 from linwin.cli.connect import connect
 from linwin.cli.failures import WrongArguments
 from linwin.cli.groups import Group
+from linwin.cli.prune import volume_prune
 from linwin.client import quote
 from linwin.errors import Unsupported
 
@@ -54,5 +55,6 @@ volume = _group(
     _refused("create", "POST", "/volumes/create"),
     _refused("inspect", "GET", "/volumes/{}", 1),
     _refused("ls", "GET", "/volumes"),
+    volume_prune,
     _refused("rm", "DELETE", "/volumes/{}", 1),
 )

@@ -78,6 +78,9 @@ CONTAINERS = (
     refused("ps --filter status=nope", "invalid filter 'status=nope'", hint="<any>"),
     # looking at one
     Line("inspect --type container --format {{.Name}} box live", out="/box\n/live\n"),
+    Line("inspect --format json fresh", out="[{<any>}]\n", needs=23),
+    table("ps --format ''", _LIVE),
+    table("ps --format table", _LIVE),
     Line("container inspect -f {{.State.Status}} fresh", out="created\n"),
     Line("inspect -s -f {{.SizeRw}} box", out="<number>\n"),
     Line(
@@ -151,9 +154,28 @@ CONTAINERS = (
         own=Own(ONE_FORM, err=f"linwin: {TAKEN}\n"),
     ),
     Line("update --restart unless-stopped box live", out="box\nlive\n"),
+    Line(
+        "update live",
+        code=1,
+        err="you must provide one or more flags when using this command\n",
+        own=Own(ONE_FORM, err="linwin: you must provide one or more flags when using this command\n<any>\n"),
+    ),
+    refused(
+        "update --restart nope box",
+        "invalid restart policy: unknown policy 'nope'; "
+        "use one of 'no', 'always', 'on-failure', or 'unless-stopped'",
+        needs=28,
+    ),
     refused("update --restart no nobody", "No such container: nobody"),
     Line("start box", out="box\n"),
     Line("start live", out="live\n"),
+    Line(
+        "start -a box live",
+        code=1,
+        err="you cannot start and attach multiple containers at once\n",
+        own=Own(ONE_FORM, err="linwin: you cannot start and attach multiple containers at once\n<any>\n"),
+        needs=28,
+    ),
     Line("start -a box", out="line 0\nline 2\n", err="line 1\n"),
     Line(
         "start nobody",

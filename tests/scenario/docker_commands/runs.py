@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.scenario.docker_commands.containers import TAKEN
-from tests.scenario.docker_commands.differences import ONE_FORM
+from tests.scenario.docker_commands.differences import ONE_FORM, SHOWS_THE_WAY
 from tests.scenario.docker_commands.line import Line, Own, refused
 
 RUN = "docker: Error response from daemon: "
@@ -47,6 +47,38 @@ RUNS = (
         "linwin does not support bind mounts and volumes (Binds)",
         hint="<any>",
     ),
+    run_refused(
+        "run --privileged microsoft/nanoserver",
+        "linwin does not support privileged containers (Privileged)",
+        hint="<any>",
+    ),
+    run_refused(
+        "run --read-only microsoft/nanoserver",
+        "linwin does not support read-only root file systems (ReadonlyRootfs)",
+        hint="<any>",
+    ),
+    run_refused(
+        "run --isolation process microsoft/nanoserver",
+        "linwin does not support the isolation process (Isolation)",
+        hint="<any>",
+    ),
+    Line("run --rm --isolation=hyperv microsoft/nanoserver", out="hello from nanoserver\n"),
+    Line("run --rm=true --interactive=false --sig-proxy=false microsoft/nanoserver exit 4", code=4),
+    Line("run --rm --label-file /dev/null microsoft/nanoserver", out="hello from nanoserver\n"),
+    Line(
+        "run --rm -it microsoft/nanoserver",
+        code=1,
+        err="the input device is not a TTY\n",
+        own=Own(SHOWS_THE_WAY, err="linwin: the input device is not a TTY\n<any>\n"),
+    ),
+    Line(
+        "exec -it live echo x",
+        code=1,
+        err="the input device is not a TTY\n",
+        own=Own(SHOWS_THE_WAY, err="linwin: the input device is not a TTY\n<any>\n"),
+    ),
+    refused("create --stop-signal NOPE microsoft/nanoserver", "invalid signal: NOPE", hint="<any>"),
+    refused("create --hostname 'a b' microsoft/nanoserver", "invalid hostname format: a b", hint="<any>"),
     Line("create microsoft/nanoserver", out="<full>\n"),
     Line("container create --name another -it microsoft/nanoserver cmd", out="<full>\n"),
     refused("create --name fresh microsoft/nanoserver", TAKEN),

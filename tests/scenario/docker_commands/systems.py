@@ -76,6 +76,11 @@ SYSTEM = (
         err='context "nobody": context not found: open <any>: no such file or directory\n',
         own=None,
     ),
+    Line("volume prune -f", out="Total reclaimed space: 0B\n"),
+    Line(
+        "info -f '{{range .DriverStatus}}{{index . 0}}={{index . 1}};{{end}}'", out="Accelerator=tcg;<any>\n"
+    ),
+    Line("version -f '{{range .Server.Components}}{{.Name}} {{end}}'", out="Engine QEMU \n"),
     Line("builder prune -f", out="Total reclaimed space: 0B\n"),
     refused("volume ls", "linwin does not support volumes", hint="<any>"),
     refused("volume create data", "linwin does not support volumes", hint="<any>"),

@@ -278,7 +278,7 @@ def test_a_script_is_no_terminal(daemon: Any, spawn: Any, words: list[str]) -> N
     _, printed = process.communicate(b"", timeout=30)
     assert process.returncode == 1
     assert printed.decode() == (
-        "linwin: cannot attach stdin to a TTY-enabled container because stdin is not a terminal\n"
+        "linwin: the input device is not a TTY\n"
         f"Leave out -t: {words[0]} -i passes standard input on as it is.\n"
     )
     assert daemon.routes == []
@@ -328,7 +328,7 @@ def test_start_prints_names_and_start_a_is_the_containers_terminal(daemon: Any, 
     assert linwin("start", "-a", "web").code == 3
     assert linwin("start", "web").out == "web\n"
     assert linwin("start", "-a", "web", "other").err.startswith(
-        "linwin: only one container can be started with -a or -i\n"
+        "linwin: you cannot start and attach multiple containers at once\n"
     )
 
 
