@@ -42,6 +42,8 @@ from linwin.tls import certificates
 
 logger = logging.getLogger("linwin.daemon")
 
+PURGE = "--purge-network"
+
 
 def build_rooms(paths: Paths, state: Database) -> Rooms:
     """The real rooms; the scenario tests build fakes instead."""
@@ -193,8 +195,16 @@ def announce(line: str) -> None:
             sock.sendall(b"READY=1")
 
 
+async def purge_network(paths: Paths) -> None:
+    """Remove what the networks of a root are on the host. They are known still, and come back."""
+    await BridgeNetworks(paths).purge()
+
+
 def main() -> None:
-    """Entry point: one daemon a root, its pid on disk while it lives."""
+    """Entry point: one daemon a root, its pid on disk while it lives.
+
+    With ``--purge-network`` it only takes the root's networks off the host, while no daemon runs.
+    """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("qemu.qmp").setLevel(logging.WARNING)  # it reports every guest's end as news
     paths = Paths.from_environment()
@@ -202,7 +212,8 @@ def main() -> None:
         configuration = config.from_environment()
         prepare_root(paths)
         with held_root(paths):
-            asyncio.run(run(paths, configuration))
+            purging = PURGE in sys.argv[1:]
+            asyncio.run(purge_network(paths) if purging else run(paths, configuration))
     except LinwinError as error:
         announce(f"error: {error}")
         sys.exit(f"linwin: {error}")

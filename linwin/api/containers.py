@@ -7,8 +7,8 @@ from urllib.parse import quote
 
 from aiohttp import web
 
-from linwin.api import filters, hostconfig, platforms, query, render, wire
-from linwin.api.context import LIFETIME, PATHS, answer, engine_of
+from linwin.api import endpoints, filters, hostconfig, platforms, query, render, wire
+from linwin.api.context import LIFETIME, PATHS, answer, engine_of, version_of
 from linwin.api.fields import body_of
 from linwin.engine.usage import allocated
 from linwin.errors import InvalidRequest, NotFound
@@ -111,7 +111,11 @@ async def inspect(request: web.Request) -> web.Response:
     sizes = await _sizes(request, container) if query.flag(request, "size") else {}
     engine = engine_of(request)
     log = str(request.app[PATHS].log(container.id))
-    shown = render.inspection(container, engine.execs.of(container.id), log, engine.health(container))
+    networks = endpoints.settings(
+        container, await engine.networks.list(), short_aliases=version_of(request) < (1, 45)
+    )
+    execs = engine.execs.of(container.id)
+    shown = render.inspection(container, execs, log, engine.health(container), networks)
     return answer({**shown, **sizes})
 
 
@@ -128,8 +132,13 @@ async def list_some(request: web.Request) -> web.Response:
         before=await _one(request, wanted, "before"),
         since=await _one(request, wanted, "since"),
     )
-    with_size = query.flag(request, "size")
-    return answer([{**render.summary(c), **(await _sizes(request, c) if with_size else {})} for c in found])
+    with_size, networks = query.flag(request, "size"), await engine.networks.list()
+    return answer(
+        [
+            {**render.summary(one, networks), **(await _sizes(request, one) if with_size else {})}
+            for one in found
+        ]
+    )
 
 
 async def _one(request: web.Request, wanted: query.Filters, key: str) -> Container | None:

@@ -82,6 +82,17 @@ class Fields:
         """The keys of an object that stands for a set."""
         return tuple(_text(key, name) for key in self.object(name)._values)
 
+    def names(self) -> tuple[str, ...]:
+        """The names of all fields, null ones too, where the client chose them."""
+        return tuple(_text(key, "an object") for key in self._values)
+
+    def objects(self, name: str) -> tuple[Fields, ...]:
+        """A list of objects, empty where absent."""
+        value = self._values.get(name)
+        if value is not None and not isinstance(value, list):
+            raise InvalidRequest(f"invalid JSON: {name} must be a list of objects")
+        return tuple(Fields(item, name) for item in value or ())
+
     def object(self, name: str) -> Fields:
         """A nested object, empty where absent."""
         value = self._values.get(name)

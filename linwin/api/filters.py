@@ -8,12 +8,14 @@ from fnmatch import fnmatchcase
 
 from linwin.api.query import Filters, boolean_filter
 from linwin.api.render import STATES, UP, familiar, state_of, unix_seconds
+from linwin.engine.attach import endpoints
 from linwin.errors import InvalidRequest
 from linwin.model.container import Container
 from linwin.model.image import Image
+from linwin.model.network import NO_NETWORK
 
 CONTAINER_FILTERS = frozenset(
-    {"id", "name", "status", "label", "ancestor", "exited", "before", "since", "health"}
+    {"id", "name", "status", "label", "ancestor", "exited", "before", "since", "health", "network"}
 )
 IMAGE_FILTERS = frozenset({"reference", "label", "dangling", "before", "since"})
 
@@ -75,29 +77,37 @@ def _health(wanted: Filters) -> frozenset[str]:
 
 
 def _container_test(wanted: Filters, ancestors: frozenset[str]) -> Callable[[Container], bool]:
-    ids = [_pattern("id", text) for text in wanted.get("id", ())]
-    names = [_pattern("name", text) for text in wanted.get("name", ())]
+    ids = [pattern("id", text) for text in wanted.get("id", ())]
+    names = [pattern("name", text) for text in wanted.get("name", ())]
     health = _health(wanted)
     codes = {_exit_code(text) for text in wanted.get("exited", ())}
 
     def test(container: Container) -> bool:
         return (
-            (not ids or any(pattern.search(container.id) for pattern in ids))
-            and (not names or any(_names(pattern, container.name) for pattern in names))
+            (not ids or any(one.search(container.id) for one in ids))
+            and (not names or any(_names(one, container.name) for one in names))
             and (not codes or (state_of(container) == "exited" and container.exit_code in codes))
             and (not health or (container.health or "none") in health)
             and ("ancestor" not in wanted or container.image_id in ancestors)
             and labelled(container.labels, wanted.get("label", ()))
+            and ("network" not in wanted or _is_in(container, wanted["network"]))
         )
 
     return test
 
 
-def _names(pattern: re.Pattern[str], name: str) -> bool:
-    return bool(pattern.search(name) or pattern.search(f"/{name}"))
+def _is_in(container: Container, networks: Iterable[str]) -> bool:
+    """Whether a container is in one of some networks, by name, or by id where it runs."""
+    names = {endpoint.network for endpoint in endpoints(container.spec)} or {NO_NETWORK}
+    ids = [attachment.network_id for attachment in container.attachments]
+    return any(text in names or any(one.startswith(text) for one in ids) for text in networks)
 
 
-def _pattern(key: str, text: str) -> re.Pattern[str]:
+def _names(expression: re.Pattern[str], name: str) -> bool:
+    return bool(expression.search(name) or expression.search(f"/{name}"))
+
+
+def pattern(key: str, text: str) -> re.Pattern[str]:
     """Docker's id and name filters are regular expressions that may match anywhere."""
     if len(text) > _LONGEST_PATTERN:
         raise InvalidRequest(f"invalid filter '{key}'", hint=f"At most {_LONGEST_PATTERN} characters.")

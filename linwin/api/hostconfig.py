@@ -10,11 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from linwin.api.fields import Fields
-from linwin.errors import InvalidRequest, NotFound, Unsupported
+from linwin.errors import InvalidRequest, Unsupported
 from linwin.model.container import Update
 from linwin.model.restart import RestartPolicy
-
-NETWORKS = frozenset({"", "default", "nat", "none"})
 
 REFUSED = {
     "Binds": ("bind mounts and volumes", "Put the files into an image layer and load that: linwin load."),
@@ -24,12 +22,9 @@ REFUSED = {
         "Put the files into an image layer and load that: linwin load.",
     ),
     "Tmpfs": ("tmpfs mounts", "Windows has none; leave out --tmpfs."),
-    "PortBindings": ("published ports", "Leave out -p; containers have no network yet."),
-    "PublishAllPorts": ("published ports", "Leave out -P; containers have no network yet."),
-    "Links": ("links", "Leave out --link; containers have no network yet."),
-    "ExtraHosts": ("extra hosts", "Leave out --add-host; containers have no network yet."),
-    "Dns": ("DNS settings", "Leave out --dns; containers have no network yet."),
-    "DnsSearch": ("DNS settings", "Leave out --dns-search; containers have no network yet."),
+    "Links": ("links", "Leave out --link: containers of one network find each other by name."),
+    "ExtraHosts": ("extra hosts", "Leave out --add-host; --network-alias gives a container further names."),
+    "DnsOptions": ("options of the resolver", "Windows has none; leave out --dns-option."),
     "Devices": ("devices", "Leave out --device."),
     "DeviceRequests": ("device requests", "Leave out --gpus."),
     "Privileged": ("privileged containers", "Leave out --privileged; a guest VM has no more rights to give."),
@@ -99,7 +94,6 @@ def parse(fields: Fields) -> HostConfig:
         )
     _check_isolation(fields.text("Isolation"))
     _check_namespaces(fields)
-    check_network(fields.text("NetworkMode"))
     return HostConfig(
         auto_remove=auto_remove,
         restart=restart,
@@ -126,16 +120,6 @@ def parse_update(fields: Fields) -> tuple[Update, tuple[str, ...]]:
         host_config={"NanoCpus": 0, **sent} if sent else {},
     )
     return wanted, _warnings(fields)
-
-
-def check_network(name: str) -> None:
-    """Raise NotFound, in docker's words, for a network other than the default and none."""
-    if name in ("host", "bridge") or name.startswith("container:"):
-        raise Unsupported(
-            f"linwin does not support the network mode {name}", hint="Use nat (the default) or none."
-        )
-    if name not in NETWORKS:
-        raise NotFound(f"network {name} not found", hint="Use nat (the default) or none.")
 
 
 def restart_policy(fields: Fields) -> RestartPolicy:

@@ -1,4 +1,4 @@
-"""The prunes: images, containers, and what linwin does not have yet and so never anything to prune of."""
+"""The prunes of images and containers, and of what linwin does not have yet and so has none of."""
 
 from __future__ import annotations
 
@@ -112,7 +112,6 @@ def _nothing(known: frozenset[str], **figures: Any) -> Handler:
 ROUTES = (
     ("POST", "/images/prune", images),
     ("POST", "/containers/prune", containers),
-    ("POST", "/networks/prune", _nothing(NETWORK_FILTERS, NetworksDeleted=[])),
     ("POST", "/volumes/prune", _nothing(VOLUME_FILTERS, VolumesDeleted=[], SpaceReclaimed=0)),
     ("POST", "/build/prune", _nothing(BUILD_FILTERS, CachesDeleted=[], SpaceReclaimed=0)),
 )

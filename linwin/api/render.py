@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from linwin.api import endpoints
 from linwin.engine.policy import under_way
 from linwin.model.container import Container, Status
 from linwin.model.health import HealthCheck, HealthReport, HealthStatus
+from linwin.model.network import Network
 
 NO_HEALTH = HealthReport("")
 NEVER = "0001-01-01T00:00:00Z"  # the zero of Go's time.Time, which clients test for
@@ -119,8 +121,11 @@ _HEALTH: dict[HealthStatus, str] = {
 }
 
 
-def summary(container: Container) -> dict[str, Any]:
-    """One element of ``/containers/json``. ``Linwin`` is linwin's own: the template it runs on."""
+def summary(container: Container, networks: Sequence[Network] = ()) -> dict[str, Any]:
+    """One element of ``/containers/json``. ``networks`` are all that exist.
+
+    ``Linwin`` is linwin's own: the template it runs on.
+    """
     return {
         "Id": container.id,
         "Names": [f"/{container.name}"],
@@ -128,12 +133,12 @@ def summary(container: Container) -> dict[str, Any]:
         "ImageID": container.image_id,
         "Command": container.command_line or " ".join(container.argv),
         "Created": container.created_at // 10**9,
-        "Ports": [],
+        "Ports": endpoints.port_list(container),
         "Labels": dict(container.labels),
         "State": state_of(container),
         "Status": status_text(container, time.time_ns()),
-        "HostConfig": {"NetworkMode": _network(container)},
-        "NetworkSettings": {"Networks": _networks(container)},
+        "HostConfig": {"NetworkMode": endpoints.mode(container)},
+        "NetworkSettings": {"Networks": endpoints.networks(container, networks)},
         "Mounts": [],
         "Linwin": {"Template": container.template},
     }
@@ -144,6 +149,7 @@ def inspection(
     execs: Sequence[str] = (),
     log_path: str = "",
     health: HealthReport = NO_HEALTH,
+    network_settings: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The answer of ``/containers/{id}/json``; ``execs`` are the ids of those that are not over.
 
@@ -172,13 +178,7 @@ def inspection(
         "GraphDriver": {"Name": "qcow2", "Data": {"ChainId": container.chain_id}},
         "Mounts": [],
         "Config": _config(container),
-        "NetworkSettings": {
-            "Bridge": "",
-            "SandboxID": "",
-            "SandboxKey": "",
-            "Ports": {},
-            "Networks": _networks(container),
-        },
+        "NetworkSettings": network_settings or endpoints.settings(container, ()),
         "Linwin": {
             "Template": container.template,
             "ChainId": container.chain_id,
@@ -245,7 +245,7 @@ def _config(container: Container) -> dict[str, Any]:
         "AttachStdin": spec.attach_stdin,
         "AttachStdout": spec.attach_stdout,
         "AttachStderr": spec.attach_stderr,
-        "ExposedPorts": {port: {} for port in spec.exposed_ports},
+        "ExposedPorts": {port: {} for port in endpoints.exposed(container)},
         "Tty": spec.tty,
         "OpenStdin": spec.open_stdin,
         "StdinOnce": spec.stdin_once,
@@ -277,7 +277,6 @@ def _host_config(container: Container) -> dict[str, Any]:
     defaults: dict[str, Any] = {
         "Binds": [],
         "ContainerIDFile": "",
-        "PortBindings": {},
         "VolumeDriver": "",
         "VolumesFrom": [],
         "Dns": [],
@@ -303,24 +302,7 @@ def _host_config(container: Container) -> dict[str, Any]:
         "ConsoleSize": list(spec.console_size),
         "Isolation": "hyperv",
         "LogConfig": {"Type": spec.log_driver or "json-file", "Config": dict(spec.log_options)},
-        "NetworkMode": _network(container),
+        "NetworkMode": endpoints.mode(container),
+        "PortBindings": endpoints.requested(container),
     }
     return {**defaults, **spec.host_config, **effective}
-
-
-def _network(container: Container) -> str:
-    """``nat`` is what docker on Windows calls the default."""
-    asked = container.spec.host_config.get("NetworkMode")
-    return "none" if asked == "none" else "nat"
-
-
-def _networks(container: Container) -> dict[str, Any]:
-    return {
-        _network(container): {
-            "NetworkID": "",
-            "EndpointID": "",
-            "Gateway": "",
-            "IPAddress": "",
-            "IPPrefixLen": 0,
-        }
-    }

@@ -20,11 +20,6 @@ _REFUSALS = (
     ("POST", "/commit", "docker commit", _LATER),
     ("GET", "/volumes", "volumes", _LATER),
     ("POST", "/volumes/create", "volumes", _LATER),
-    ("GET", "/networks", "networks", _LATER),
-    ("POST", "/networks/create", "networks", _LATER),
-    ("DELETE", "/networks/{id}", "networks", _LATER),
-    ("POST", "/networks/{id}/connect", "networks", _LATER),
-    ("POST", "/networks/{id}/disconnect", "networks", _LATER),
     ("PUT", "/volumes/{name}", "volumes", _LATER),
     ("GET", "/containers/{id}/attach/ws", "attachments over websockets", "Use /containers/{id}/attach."),
 )
@@ -43,14 +38,8 @@ async def no_volume(request: web.Request) -> web.StreamResponse:
     raise NotFound(f"get {request.match_info['name']}: no such volume")
 
 
-async def no_network(request: web.Request) -> web.StreamResponse:
-    """404: where no networks can be made, there is none of this name. ``docker inspect`` asks for one."""
-    raise NotFound(f"network {request.match_info['id']} not found")
-
-
 ROUTES = (
     *((method, path, _refusing(what, hint)) for method, path, what, hint in _REFUSALS),
     ("GET", "/volumes/{name:.+}", no_volume),
     ("DELETE", "/volumes/{name:.+}", no_volume),
-    ("GET", "/networks/{id:.+}", no_network),
 )

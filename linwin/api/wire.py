@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
-
-from linwin.api import hostconfig
+from linwin.api import hostconfig, networking
 from linwin.api.fields import Fields
 from linwin.errors import InvalidRequest, Unsupported
 from linwin.model.container import ContainerSpec
@@ -12,7 +10,6 @@ from linwin.model.health import HealthCheck
 
 _HEALTH_TIMES = ("Interval", "Timeout", "StartPeriod", "StartInterval")
 _SHORTEST_TIME = 1_000_000
-_PORT = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?(?:/(tcp|udp|sctp))?", re.IGNORECASE)
 
 
 def container_spec(body: Fields) -> tuple[ContainerSpec, tuple[str, ...]]:
@@ -23,8 +20,7 @@ def container_spec(body: Fields) -> tuple[ContainerSpec, tuple[str, ...]]:
     """
     _refuse_what_would_be_lost(body)
     host = hostconfig.parse(body.object("HostConfig"))
-    for network in body.object("NetworkingConfig").keys("EndpointsConfig"):
-        hostconfig.check_network(network)
+    network = networking.parse(body)
     spec = ContainerSpec(
         image=_image(body),
         entrypoint=body.words("Entrypoint"),
@@ -35,7 +31,7 @@ def container_spec(body: Fields) -> tuple[ContainerSpec, tuple[str, ...]]:
         hostname=body.text("Hostname"),
         domainname=body.text("Domainname"),
         labels=body.mapping("Labels"),
-        exposed_ports=_ports(body),
+        exposed_ports=networking.exposed(body),
         tty=body.flag("Tty"),
         open_stdin=body.flag("OpenStdin"),
         stdin_once=body.flag("StdinOnce"),
@@ -52,10 +48,15 @@ def container_spec(body: Fields) -> tuple[ContainerSpec, tuple[str, ...]]:
         console_size=host.console_size,
         log_driver=host.log_driver,
         log_options=host.log_options,
+        endpoints=network.endpoints,
+        ports=network.ports,
+        publish_all=network.publish_all,
+        dns=network.dns,
+        dns_search=network.dns_search,
         cold=body.object("Linwin").flag("Cold"),
         host_config=body.object("HostConfig").raw(),
     )
-    return spec, host.warnings + _warnings(body)
+    return spec, host.warnings
 
 
 def _refuse_what_would_be_lost(body: Fields) -> None:
@@ -64,13 +65,6 @@ def _refuse_what_would_be_lost(body: Fields) -> None:
             "linwin does not support volumes (Volumes)",
             hint="Leave out -v; what a container writes stays on its own C: until it is removed.",
         )
-
-
-def _warnings(body: Fields) -> tuple[str, ...]:
-    warnings = []
-    if body.text("MacAddress"):
-        warnings.append("linwin does not set MAC addresses; MacAddress is ignored")
-    return tuple(warnings)
 
 
 def _health_check(fields: Fields) -> HealthCheck | None:
@@ -111,14 +105,3 @@ def _environment(body: Fields) -> tuple[str, ...]:
         if not variable or variable.startswith("="):
             raise InvalidRequest(f"invalid environment variable: {variable}", hint="Use NAME=value.")
     return variables
-
-
-def _ports(body: Fields) -> tuple[str, ...]:
-    return tuple(_port(text) for text in body.keys("ExposedPorts"))
-
-
-def _port(text: str) -> str:
-    match = _PORT.fullmatch(text)
-    if not match or not all(0 < int(number) < 2**16 for number in match.group(1, 2) if number):
-        raise InvalidRequest(f"invalid port {text!r} in ExposedPorts", hint="Use NUMBER/tcp or NUMBER/udp.")
-    return text.lower() if match.group(3) else f"{text}/tcp"

@@ -45,6 +45,8 @@ def _known(word: str) -> Iterable[str]:
         return (name.removeprefix("/") for item in _get("/containers/json") for name in item["Names"])
     if word in ("IMAGE", "SOURCE_IMAGE"):
         return (tag for item in _get("/images/json") for tag in item["RepoTags"])
+    if word == "NETWORK":
+        return (item["Name"] for item in _get("/networks"))
     return ()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from linwin.cli import network_options
 from linwin.cli.key_values import environment, labels
 from linwin.cli.lifetime_options import health_check, restart_policy
 from linwin.errors import InvalidRequest
@@ -45,7 +46,9 @@ def creation(options: Mapping[str, Any], *, attach: frozenset[str]) -> dict[str,
             "NanoCpus": round(options["cpus"] * 1e9),
             **log_config(options),
             **console_size(options),
+            **network_options.host_config(options),
         },
+        **network_options.networking(options),
     }
     if options["volumes"]:
         body["HostConfig"]["Binds"] = list(options["volumes"])

@@ -87,11 +87,18 @@ def start() -> None:
 
 
 @daemon.command()
-def stop() -> None:
+@click.option(
+    "--purge-network",
+    is_flag=True,
+    help="Remove its bridges, rules and name servers from the host too; its next start makes them anew.",
+)
+def stop(purge_network: bool) -> None:
     """Stop the daemon and wait for its end."""
     paths = Paths.from_environment()
     if daemon_process.stop_daemon(paths) is None:
         failures.say(f"no daemon runs in {paths.root}")
+    if purge_network:
+        daemon_process.purge_network(paths)
 
 
 @daemon.command()

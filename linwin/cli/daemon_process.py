@@ -16,6 +16,7 @@ from linwin.errors import Forbidden, InvalidRequest, LinwinError, Unavailable
 from linwin.paths import Paths
 
 ENTRY_POINT = (sys.executable, "-m", "linwin.daemon")
+PURGE = "--purge-network"
 LOG_LINES = 10
 _LOG_BYTES = 16 * 1024
 
@@ -154,6 +155,21 @@ def _log_tail(log: Path, start: int) -> str:
         file.seek(max(start, size - _LOG_BYTES))
         lines = file.read(_LOG_BYTES).decode("utf-8", "replace").splitlines()[-LOG_LINES:]
     return "\n".join([f"its log, {log}, ends:" if lines else f"its log, {log}, is empty", *lines])
+
+
+def purge_network(paths: Paths) -> None:
+    """Have the daemon's own program remove what the networks of a root have left on the host.
+
+    Raises Unavailable in that program's words, as while a daemon runs.
+    """
+    import subprocess
+
+    environment = {**os.environ, "LINWIN_ROOT": str(paths.root), "LINWIN_HOST": f"unix://{paths.socket}"}
+    done = subprocess.run([*ENTRY_POINT, PURGE], env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        told = done.stderr.rpartition("\nlinwin: " if "\nlinwin: " in done.stderr else "linwin: ")[2]
+        message, _, hint = told.strip().partition("\n")
+        raise Unavailable(f"the networks were not removed: {message}", hint=hint or None)
 
 
 def stop_daemon(paths: Paths) -> int | None:

@@ -1,4 +1,4 @@
-"""``linwin inspect`` and its two narrower forms: everything about containers and images, as JSON."""
+"""``linwin inspect`` and its narrower forms: everything about containers, images and networks, as JSON."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from linwin.cli.output import show_objects
 from linwin.client import Client, quote
 from linwin.errors import NotFound
 
-PATHS = {"container": "/containers/{}/json", "image": "/images/{}/json"}
+PATHS = {"container": "/containers/{}/json", "image": "/images/{}/json", "network": "/networks/{}"}
 
 _size = click.option("-s", "--size", is_flag=True, help="Tell also what a container's files take.")
 
@@ -22,11 +22,11 @@ _size = click.option("-s", "--size", is_flag=True, help="Tell also what a contai
 @object_format()
 @_size
 @click.option(
-    "--type", "kind", type=click.Choice(list(PATHS)), metavar="TYPE", help="container or image only."
+    "--type", "kind", type=click.Choice(list(PATHS)), metavar="TYPE", help="container, image or network only."
 )
 @arguments(1, None, "NAME|ID [NAME|ID...]")
 def inspect(form: str | None, size: bool, kind: str | None, names: tuple[str, ...]) -> int:
-    """Show everything about containers and images."""
+    """Show everything about containers, images and networks."""
     return _show(names, [kind] if kind else list(PATHS), form, size=size)
 
 
@@ -45,6 +45,14 @@ def container_inspect(form: str | None, size: bool, names: tuple[str, ...]) -> i
 def image_inspect(form: str | None, names: tuple[str, ...]) -> int:
     """Show everything about images."""
     return _show(names, ["image"], form)
+
+
+@click.command("inspect")
+@object_format()
+@arguments(1, None, "NETWORK [NETWORK...]")
+def network_inspect(form: str | None, names: tuple[str, ...]) -> int:
+    """Show everything about networks."""
+    return _show(names, ["network"], form)
 
 
 def _show(names: tuple[str, ...], kinds: list[str], form: str | None, *, size: bool = False) -> int:

@@ -42,6 +42,7 @@ COMMANDS = {
     "login": "login:login",
     "logout": "logout:logout",
     "logs": "logs:logs",
+    "network": "network:network",
     "pause": "pause:pause",
     "port": "port:port",
     "ps": "ps:ps",

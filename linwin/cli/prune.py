@@ -1,4 +1,4 @@
-"""``container prune``, ``image prune`` and ``system prune``: remove what nobody uses."""
+"""``container prune``, ``image prune``, ``network prune`` and ``system prune``: remove what nobody uses."""
 
 from __future__ import annotations
 
@@ -71,6 +71,18 @@ def builder_prune(everything: bool, filters: Filters | None, force: bool, names:
     which = "all build cache" if everything else "all dangling build cache"
     if _confirmed(f"WARNING! This will remove {which}.\n", force):
         _tell([_build_cache(connect(), filters, everything=everything)])
+
+
+@click.command("prune")
+@filter_option("Remove only networks that match, such as until=24h or label=a.", short=False)
+@force_option
+@arguments(0, 0, "")
+def network_prune(filters: Filters | None, force: bool, names: tuple[str, ...]) -> None:
+    """Remove all networks that no running container is in."""
+    warning = "WARNING! This will remove all custom networks not used by at least one container.\n"
+    if _confirmed(warning, force):
+        lines, _ = _named(connect(), "networks", "Networks", filters)
+        write_lines([*lines, ""] if lines else [])
 
 
 @click.command("prune")

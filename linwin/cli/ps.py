@@ -11,6 +11,7 @@ import click
 from linwin.cli.connect import connect
 from linwin.cli.options import arguments, filter_option, listing_format
 from linwin.cli.output import Listing, ellipsis, quoted, short_id
+from linwin.cli.ports import displayed
 from linwin.cli.units import date_and_time, human_duration, human_size
 
 COMMAND_WIDTH = 20
@@ -93,7 +94,7 @@ def _row(item: Mapping[str, Any], full: bool) -> dict[str, Any]:
         "RunningFor": f"{human_duration(time.time() - item['Created'])} ago",
         "State": item["State"],
         "Status": item["Status"],
-        "Ports": _ports(item.get("Ports") or ()),
+        "Ports": displayed(item.get("Ports") or ()),
         "Names": ",".join(name.removeprefix("/") for name in item["Names"]),
         "Labels": ",".join(f"{name}={labels[name]}" for name in sorted(labels)),
         "Label": lambda name: labels.get(name, ""),
@@ -116,18 +117,3 @@ def _image(item: Mapping[str, Any], full: bool) -> str:
     """The image as given; an id, which stands there when no name is left, is cut as ids are."""
     image: str = item["Image"]
     return short_id(image, full=full) if image.startswith("sha256:") else image
-
-
-def _ports(ports: Any) -> str:
-    """``80/tcp, 0.0.0.0:8081->81/tcp``, by container port."""
-    ordered = sorted(ports, key=lambda port: (port["PrivatePort"], port.get("IP", ""), port["Type"]))
-    return ", ".join(_port(port) for port in ordered)
-
-
-def _port(port: Mapping[str, Any]) -> str:
-    inside = f"{port['PrivatePort']}/{port['Type']}"
-    if not port.get("PublicPort"):
-        return inside
-    address: str = port.get("IP", "")
-    host = f"[{address}]" if ":" in address else address
-    return f"{host}:{port['PublicPort']}->{inside}" if host else f"{port['PublicPort']}->{inside}"

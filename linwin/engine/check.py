@@ -7,6 +7,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from linwin.engine import attach
 from linwin.engine.create import choose_template
 from linwin.errors import NotFound
 from linwin.model.container import Container
@@ -40,6 +41,7 @@ async def check(engine: Engine, report: Report, *, repair: bool) -> list[Finding
         report(Progress("Checking containers"))
         findings += await _containers(engine, templates)
     findings += await _folders(engine, repair=repair)
+    findings += await _networks(engine)
     findings += _templates(await rooms.templates.unusable())
     return findings + _images(await rooms.images.list(), templates)
 
@@ -159,6 +161,30 @@ def _deleted_if_empty(folder: Path) -> bool:
     except OSError:  # it holds something, or is none
         return False
     return True
+
+
+# Networks
+
+
+async def _networks(engine: Engine) -> list[Finding]:
+    """Containers in networks that are gone, and networks that this host cannot have."""
+    rooms = engine.rooms
+    kept = await rooms.state.networks.list()
+    known = {network.name for network in await engine.networks.list()}
+    findings = [
+        Finding(
+            f"container {container.name}",
+            f"is in the network {endpoint.network}, which does not exist",
+            f"Create it: linwin network create {endpoint.network}; or leave it: "
+            f"linwin network disconnect {endpoint.network} {container.name}",
+        )
+        for container in await rooms.state.list()
+        for endpoint in attach.endpoints(container.spec)
+        if endpoint.network not in known and container.status not in IN_FLUX
+    ]
+    if kept and (why := await rooms.network.unavailable()):
+        findings.append(Finding("networks", f"are not on the host: {why}", "See docs/networks.md"))
+    return findings
 
 
 # Templates and images

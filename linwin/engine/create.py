@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from linwin.engine import command, health, log_options, names, signals, unserved
+from linwin.engine import attach, command, health, log_options, names, signals, unserved
 from linwin.errors import Conflict, InvalidRequest, NotFound
 from linwin.errors import unserved as no_template
 from linwin.model.builds import serves
@@ -45,13 +45,18 @@ async def create(engine: Engine, spec: ContainerSpec, name: str | None) -> tuple
             await engine.admission.check_size(spec.memory // MIB)
         cwd = working_dir(spec.working_dir or image.config.working_dir)
         resolved = command.resolve(spec, image.config)
+        endpoints, no_network = await attach.check(engine, spec)
         log = log_options.resolve(LogConfig(spec.log_driver, spec.log_options), engine.log_default)
         others = await engine.rooms.state.list()
         container = Container(
             id=names.new_id(),
             name=names.check(name) if name else names.invent({other.name for other in others}),
             spec=dataclasses.replace(
-                spec, stop_signal=stop_signal, log_driver=log.driver, log_options=log.options
+                spec,
+                stop_signal=stop_signal,
+                log_driver=log.driver,
+                log_options=log.options,
+                endpoints=endpoints,
             ),
             image_id=image.id,
             template=template.name,
@@ -66,10 +71,12 @@ async def create(engine: Engine, spec: ContainerSpec, name: str | None) -> tuple
             health_check=health.merge(spec.health_check, image.config.health_check),
             uid=free_uid(engine.paths.tag, (*(other.uid for other in others), *engine.pool.uids)),
             created_at=time.time_ns(),
+            exposed_ports=tuple(dict.fromkeys((*spec.exposed_ports, *image.config.exposed_ports))),
         )
         await engine.rooms.state.add(container)
     engine.events.container(container, "create")
-    return container.id, unserved.warnings(template, image, spec.image, container.argv)
+    warnings = unserved.warnings(template, image, spec.image, container.argv)
+    return container.id, (*warnings, no_network) if no_network else warnings
 
 
 async def template_for(engine: Engine, image: Image) -> Template:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from linwin.engine import (
     archive,
+    attach,
     check,
     disk,
     health,
@@ -43,6 +44,7 @@ from linwin.engine.events import Events
 from linwin.engine.exec import Exec, Execs
 from linwin.engine.interfaces import Rooms
 from linwin.engine.live import Exit, Live
+from linwin.engine.networks import Networks
 from linwin.engine.pool import Pool
 from linwin.engine.stats import Watch
 from linwin.engine.streams import Attachment
@@ -112,6 +114,7 @@ class Engine:
         """Held while a container is created, while references move, and while what no container uses goes."""
         self.chains = ChainUse()
         self.execs = Execs()
+        self.networks = Networks(self)
         self.events = Events()
         self.timing = timing or Timing()
         self.closing = False
@@ -156,7 +159,8 @@ class Engine:
     # Life of the daemon
 
     async def open(self) -> None:
-        """Make this root usable: base images, then containers left by an earlier daemon."""
+        """Make this root usable: networks, base images, then containers left by an earlier daemon."""
+        await self.networks.recover()  # running containers are in need of theirs
         await self.rooms.images.adopt_base_images(await self.rooms.templates.list())
         await self.checkpoints.recover()
         await self.pool.recover()
@@ -258,6 +262,7 @@ class Engine:
         """Raises InvalidRequest for a name that is none, Conflict for one that is taken."""
         container = await self.rooms.state.get(reference)
         renamed = await self.rooms.state.rename(container.id, names.check(name))
+        await attach.rename(self, renamed)
         self.events.container(renamed, "rename", oldName=f"/{container.name}")
 
     async def update(self, reference: str, wanted: Update) -> None:

@@ -15,6 +15,7 @@ from linwin.errors import Unavailable
 from linwin.model.container import Container
 from linwin.model.event import Event, EventKind
 from linwin.model.image import Image, Removed
+from linwin.model.network import NETWORK_DRIVER, Network
 
 KEPT = 256
 """How many past events can be asked for; docker keeps as many."""
@@ -60,6 +61,15 @@ class Events:
                 self.image(image, "untag", item.untagged)
             if item.deleted:
                 self.image(image, "delete", item.deleted)
+
+    def network(self, network: Network, action: str, **attributes: str) -> None:
+        """Something happened to a network."""
+        known = {**network.labels, "name": network.name, "type": NETWORK_DRIVER}
+        self.publish("network", action, network.id, **{**known, **attributes})
+
+    def connection(self, network: Network, container: Container, action: str) -> None:
+        """A container came into a network or left it."""
+        self.network(network, action, container=container.id)
 
     def pruned(self, kind: EventKind, freed: int) -> None:
         """What nothing used is gone, and ``freed`` bytes with it."""

@@ -8,7 +8,7 @@ import time
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
-from linwin.engine import health, pause, remove, restarts, stop, watch
+from linwin.engine import attach, health, pause, remove, restarts, stop, watch
 from linwin.engine.live import LOST, Run
 from linwin.engine.pool import own
 from linwin.engine.start import abandon, at_rest, machine_spec, process_id
@@ -29,6 +29,7 @@ ADOPT_TIMEOUT = 30.0
 async def recover(engine: Engine) -> None:
     """Adopt running guests, finish announced removals, put the rest to rest; start what its policy wants."""
     await asyncio.gather(*(_recover(engine, container) for container in await engine.rooms.state.list()))
+    await engine.networks.apply_later()  # some of them have ended
     await restarts.bring_back(engine)
 
 
@@ -59,6 +60,7 @@ async def _take_over(engine: Engine, container: Container) -> None:
             container.id, "running", started_at=time.time_ns(), health=health.at_start(container)
         )
     await pause.set_clock(container, run)
+    await attach.mend(engine, container, run)
     watch.begin(engine, container, run)
     if container.status == "paused":
         await pause.halt(run)
@@ -104,12 +106,20 @@ async def _lay_to_rest(engine: Engine, container: Container) -> None:
     """Say that a run is over which nobody saw end."""
     if container.status == "starting":
         await asyncio.to_thread(abandon, engine, container)
-        await engine.rooms.state.advance(container.id, at_rest(container), pid=0, error=LOST_MESSAGE)
+        await engine.rooms.state.advance(
+            container.id, at_rest(container), pid=0, error=LOST_MESSAGE, attachments=()
+        )
         # A guest of the pool may have given its user to the record and not yet to the disk.
         await asyncio.to_thread(own, engine.paths.overlay(container.id), container.uid)
     else:
         await engine.rooms.state.advance(
-            container.id, "exited", pid=0, exit_code=LOST, error=LOST_MESSAGE, finished_at=time.time_ns()
+            container.id,
+            "exited",
+            pid=0,
+            exit_code=LOST,
+            error=LOST_MESSAGE,
+            finished_at=time.time_ns(),
+            attachments=(),
         )
     if container.spec.auto_remove:
         await remove.auto_remove(engine, container)

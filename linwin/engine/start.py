@@ -12,7 +12,7 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from linwin.engine import command, health, terminal, unserved, watch
+from linwin.engine import attach, command, health, terminal, unserved, watch
 from linwin.engine.checkpoints import guest_spec
 from linwin.engine.create import MIB
 from linwin.engine.live import Exit, Run
@@ -56,6 +56,7 @@ async def start(engine: Engine, container: Container, tell: Tell, *, by_hand: bo
             restart_count=0 if by_hand else container.restart_count,
         )
         unserved.refuse(template, container)
+        container = await attach.reserve(engine, container)
         await asyncio.to_thread(make_folders, engine, container)
         await make_overlay(engine, container, template)
         await asyncio.to_thread(own, overlay, container.uid)
@@ -64,9 +65,10 @@ async def start(engine: Engine, container: Container, tell: Tell, *, by_hand: bo
         phases.mark("guest")
         await machine.plug_disk(overlay, C_SERIAL)
         phases.mark("plug")
-        await guest.prepare(
-            Preparation(hostname(container), C_SERIAL, time.time_ns(), secrets.token_bytes(ENTROPY))
-        )
+        interfaces = await attach.attach(engine, container, machine)
+        phases.mark("network")
+        entropy = secrets.token_bytes(ENTROPY)
+        await guest.prepare(Preparation(hostname(container), C_SERIAL, time.time_ns(), entropy, interfaces))
         phases.mark("prepare")
         size = terminal.size(live.console_size, container.spec.console_size)
         process = await guest.spawn(process_id(container), process_spec(container, size))
@@ -138,7 +140,10 @@ async def _take_back(
         127 if isinstance(error, CommandNotFound) else 126 if isinstance(error, CommandNotExecutable) else 128
     )
     message = error.message if isinstance(error, LinwinError) else f"the start was cut short: {error!r}"
-    await engine.rooms.state.advance(container.id, at_rest(container), pid=0, exit_code=code, error=message)
+    await engine.rooms.state.advance(
+        container.id, at_rest(container), pid=0, exit_code=code, error=message, attachments=()
+    )
+    await attach.release(engine, container)
     live = engine.live(container.id)
     live.streams.end()
     live.waiters.release("not-running", Exit(code, message))

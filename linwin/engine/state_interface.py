@@ -7,6 +7,7 @@ from typing import Protocol
 
 from linwin.model.container import Container, LogQuery, LogRecord, Status
 from linwin.model.guest import StreamName
+from linwin.model.network import Network
 
 
 class ContainerLog(Protocol):
@@ -32,8 +33,24 @@ class ContainerLog(Protocol):
         """Close: no more will come from this start, and followers end. Idempotent."""
 
 
+class NetworkRecords(Protocol):
+    """The networks that exist, durably. Every method commits before it returns."""
+
+    async def add(self, network: Network) -> None:
+        """Raises Conflict in docker's words when the name is taken."""
+
+    async def list(self) -> list[Network]:
+        """In the order in which they were made."""
+
+    async def delete(self, network_id: str) -> None:
+        """Forget a network. Idempotent."""
+
+
 class State(Protocol):
-    """Containers and their logs, durably. Every method commits before it returns."""
+    """Containers, their logs, and networks, durably. Every method commits before it returns."""
+
+    @property
+    def networks(self) -> NetworkRecords: ...
 
     async def add(self, container: Container) -> None:
         """Raises Conflict in docker's words when the name is taken."""

@@ -6,7 +6,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
-from linwin.engine import pause, policy, restarts, signals
+from linwin.engine import attach, pause, policy, restarts, signals
 from linwin.engine.live import LOST, Run
 from linwin.errors import Conflict, LinwinError
 from linwin.model.container import Container
@@ -90,14 +90,17 @@ async def settle(engine: Engine, container: Container) -> Container:
     """Put a container to rest whose end could not be recorded when it came. Called with its lock held."""
     if engine.live(container.id).run is not None or container.status not in UNDER_WAY:
         return container
-    return await engine.rooms.state.advance(
+    settled = await engine.rooms.state.advance(
         container.id,
         "exited",
         pid=0,
         exit_code=LOST,
         error="the container's end could not be recorded",
         finished_at=time.time_ns(),
+        attachments=(),
     )
+    await attach.release(engine, container)
+    return settled
 
 
 async def force(run: Run) -> None:

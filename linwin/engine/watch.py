@@ -8,7 +8,7 @@ import time
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
-from linwin.engine import health, policy, remove
+from linwin.engine import attach, health, policy, remove
 from linwin.engine.live import LOST, Exit, Run
 from linwin.errors import LinwinError, Unavailable
 from linwin.model.container import Container
@@ -154,7 +154,9 @@ async def _record(engine: Engine, container: Container, run: Run, exit_: Exit) -
         finished_at=time.time_ns(),
         restart_count=container.restart_count + again,
         health=health.at_end(container),
+        attachments=(),
     )
     ran = (ended.finished_at - ended.started_at) // 10**9
     engine.events.container(ended, "die", exitCode=str(exit_.code), execDuration=str(ran))
+    await attach.release(engine, container)
     run.ended, run.again = ended, again

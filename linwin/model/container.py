@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from linwin.model.health import HealthCheck, HealthStatus
+from linwin.model.network import Attachment, EndpointSpec, PortRequest
 from linwin.model.restart import RestartPolicy
 
 Status = Literal[
@@ -33,6 +34,8 @@ class ContainerSpec:
     ``stop_timeout`` is in seconds. ``log_driver`` is empty for the daemon's default
     (:mod:`linwin.model.log_config` knows the options). ``console_size`` is
     (rows, columns). ``health_check`` None is for the image's own.
+    ``endpoints`` None is for the default network, and empty for none. ``publish_all`` publishes every
+    exposed port beside ``ports``. ``dns`` and ``dns_search`` empty are for the network's own.
     ``host_config`` is what the client sent, echoed by inspect.
     """
 
@@ -64,6 +67,11 @@ class ContainerSpec:
     log_options: Mapping[str, str] = field(default_factory=dict)
     restart: RestartPolicy = field(default_factory=RestartPolicy)
     health_check: HealthCheck | None = None
+    endpoints: tuple[EndpointSpec, ...] | None = None
+    ports: tuple[PortRequest, ...] = ()
+    publish_all: bool = False
+    dns: tuple[str, ...] = ()
+    dns_search: tuple[str, ...] = ()
     host_config: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -93,7 +101,9 @@ class Container:
     ``restart_count`` counts the restarts by policy since its user last started it, and
     ``stopped_by_hand`` says that its user, and not the daemon's end, stopped it since.
     ``health_check`` is the spec's over the image's, ``health`` its last status; ``shell``
-    is the image's, which runs checks.
+    is the image's, which runs checks. ``exposed_ports`` are the image's and the user's.
+    ``attachments`` are what was allotted to it in its networks, while it has or gets a machine;
+    the way out leads through the first that is not of an internal network.
     """
 
     id: str
@@ -123,6 +133,8 @@ class Container:
     shell: tuple[str, ...] = ()
     health_check: HealthCheck | None = None
     health: HealthStatus = ""
+    exposed_ports: tuple[str, ...] = ()
+    attachments: tuple[Attachment, ...] = ()
 
     @property
     def short_id(self) -> str:

@@ -11,6 +11,12 @@ Protocol = Literal["tcp", "udp"]
 DEFAULT_NETWORK = "nat"
 """What docker on Windows calls the network of containers that name none."""
 
+NETWORK_DRIVER = "nat"
+"""What docker on Windows calls the driver of such networks."""
+
+NO_NETWORK = "none"
+"""What docker calls having no network."""
+
 HOST_NAME = "host.linwin.internal"
 """The host, as containers of every network name it."""
 
@@ -20,12 +26,14 @@ class Subnet:
     """One address range of a network, IPv4 or IPv6, in CIDR notation.
 
     ``gateway`` is the host's address in it. ``ip_range`` is where addresses are taken from
-    that nobody chose, empty for the whole subnet.
+    that nobody chose, empty for the whole subnet. ``reserved`` are addresses, by a name that
+    means something to the user alone, that no container is given.
     """
 
     subnet: str
     gateway: str
     ip_range: str = ""
+    reserved: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +61,36 @@ class Network:
 
 
 @dataclass(frozen=True, slots=True)
+class NetworkSpec:
+    """A network as its user asked for it. A subnet's gateway is empty where linwin is to choose it.
+
+    Without ``subnets`` of a family linwin chooses one.
+    """
+
+    name: str
+    subnets: tuple[Subnet, ...] = ()
+    internal: bool = False
+    ipv6: bool = False
+    labels: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PortRequest:
+    """A port of a container that its user wants published.
+
+    On the host it is ``first``, or any that is free from there to ``last``; 0 leaves the choice
+    to linwin. ``host_ip`` empty is every address.
+    """
+
+    container_port: int
+    protocol: Protocol
+    host_ip: str = ""
+    first: int = 0
+    last: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class PortBinding:
     """A port of the host that leads to one of a container. ``host_ip`` empty is every address.
 
@@ -70,7 +108,8 @@ class PortBinding:
 class EndpointSpec:
     """A container in a network as its user asked for it; empty is for linwin to choose.
 
-    ``network`` is a name or id. ``aliases`` are further DNS names in that network.
+    ``network`` is a name or id. ``aliases`` are further DNS names in that network. The way
+    out leads through the network of the highest ``gateway_priority``, the first by name of several.
     """
 
     network: str
@@ -78,6 +117,7 @@ class EndpointSpec:
     ipv4: str = ""
     ipv6: str = ""
     mac: str = ""
+    gateway_priority: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,11 +15,10 @@ from linwin.model import log_config
 from linwin.model.container import Container, Status
 from linwin.model.log_config import LogConfig
 from linwin.paths import Paths
-from linwin.state import records, transitions
+from linwin.state import networks, records, transitions
 from linwin.state.log import JsonFileLog, NoLog
 
-SCHEMA_VERSION = 1
-SCHEMA = """
+CONTAINERS = """
 CREATE TABLE containers (
     id TEXT PRIMARY KEY,
     name TEXT NOT NULL UNIQUE,
@@ -28,6 +27,8 @@ CREATE TABLE containers (
 ) STRICT;
 CREATE INDEX containers_by_age ON containers (created_at DESC);
 """
+STEPS = (CONTAINERS, networks.SCHEMA)
+"""What makes each version of the schema out of the one before, beginning with nothing."""
 
 T = TypeVar("T")
 
@@ -45,6 +46,7 @@ class Database:
         self._logs: dict[str, JsonFileLog | NoLog] = {}
         self._connection: sqlite3.Connection | None = None
         self._closed = False
+        self.networks = networks.NetworkTable(self._transact)
 
     async def open(self) -> None:
         """Open or create the database; raises Unavailable for one from a newer linwin."""
@@ -144,14 +146,14 @@ class Database:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         version: int = connection.execute("PRAGMA user_version").fetchone()[0]
-        if version > SCHEMA_VERSION:
+        if version > len(STEPS):
             raise Unavailable(
                 f"the state database {self._paths.database} has version {version}, "
-                f"this linwin knows {SCHEMA_VERSION}",
+                f"this linwin knows {len(STEPS)}",
                 hint="Install the newer linwin that wrote it.",
             )
-        if version == 0:
-            connection.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+        for number, step in enumerate(STEPS[version:], version + 1):
+            connection.executescript(f"BEGIN; {step} PRAGMA user_version = {number}; COMMIT;")
 
     def _close(self) -> None:
         if self._connection is not None:

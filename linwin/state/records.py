@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Callable
 from typing import Any
 
 from linwin.errors import Internal
 from linwin.model.container import Container, ContainerSpec
 from linwin.model.health import HealthCheck
+from linwin.model.network import Attachment, EndpointSpec, PortBinding, PortRequest
 from linwin.model.restart import RestartPolicy
 
 RETIRED = ("log_offset",)
@@ -42,7 +44,23 @@ def _known(fields: dict[str, Any]) -> dict[str, Any]:
         known["restart"] = RestartPolicy(**known["restart"])
     if known.get("health_check") is not None:
         known["health_check"] = HealthCheck(**_tuples(known["health_check"]))
+    for name, read in _NETWORKING.items():
+        if known.get(name):
+            known[name] = tuple(read(one) for one in known[name])
     return known
+
+
+def _attachment(fields: dict[str, Any]) -> Attachment:
+    ports = tuple(PortBinding(**port) for port in fields.pop("ports"))
+    return Attachment(ports=ports, **_tuples(fields))
+
+
+_NETWORKING: dict[str, Callable[[dict[str, Any]], object]] = {
+    "endpoints": lambda fields: EndpointSpec(**_tuples(fields)),
+    "ports": lambda fields: PortRequest(**fields),
+    "attachments": _attachment,
+}
+"""Fields that hold several dataclasses each."""
 
 
 def _tuples(fields: dict[str, Any]) -> dict[str, Any]:

@@ -92,7 +92,7 @@ def test_users_are_told_of_every_difference() -> None:
 
 
 def _without_help(err: str) -> str:
-    return MORE_HELP.sub("", err).rstrip(".\n")
+    return MORE_HELP.sub("", err).rstrip(".\n ")
 
 
 def assert_prints(line: Line, done: Finished) -> None:

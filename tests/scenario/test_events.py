@@ -37,7 +37,10 @@ async def test_a_run_and_its_end(docker: Docker, daemon: Daemon) -> None:
     assert (await docker("run", "--name", "box", IMAGE, "echo", "hello")).code == 0
     assert (await docker("rm", "box")).code == 0
     happened = await past(docker)
-    assert happened == [f"container {action}" for action in ("create", "attach", "start", "die", "destroy")]
+    container = [line.removeprefix("container ") for line in happened if line.startswith("container ")]
+    assert container == ["create", "attach", "start", "die", "destroy"]
+    network = [(index, line) for index, line in enumerate(happened) if line.startswith("network ")]
+    assert network == [(2, "network connect"), (5, "network disconnect")]
 
 
 async def test_a_stop_tells_how(docker: Docker) -> None:
@@ -63,7 +66,7 @@ async def test_small_verbs(docker: Docker) -> None:
     for words in (("pause",), ("unpause",), ("restart",), ("kill",)):
         assert (await docker(*words, "box")).code == 0
     await docker("rename", "box", "crate")
-    actions = [line.split()[1] for line in await past(docker)]
+    actions = [line.split()[1] for line in await past(docker, "--filter", "type=container")]
     # fmt: off
     assert actions == [
         "create", "start", "pause", "unpause", "kill", "die", "stop", "start", "restart",

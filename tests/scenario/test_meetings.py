@@ -22,7 +22,8 @@ __all__ = ["in_time", "timing"]
 
 
 def actions(daemon: Daemon) -> list[str]:
-    return [f"{event.action} {event.attributes['name']}" for event in daemon.engine.events._past]
+    past = [event for event in daemon.engine.events._past if event.kind == "container"]
+    return [f"{event.action} {event.attributes['name']}" for event in past]
 
 
 async def test_a_signal_during_a_stop_leaves_the_stop_final(daemon: Daemon, timing: FakeTiming) -> None:

@@ -14,7 +14,8 @@ from tests.scenario.docker_commands.formats import FORMATS
 from tests.scenario.docker_commands.images import IMAGES
 from tests.scenario.docker_commands.line import Line
 from tests.scenario.docker_commands.mistakes import MISTAKES
+from tests.scenario.docker_commands.networks import NETWORKS
 from tests.scenario.docker_commands.runs import RUNS
 from tests.scenario.docker_commands.systems import SYSTEM
 
-LINES: Sequence[Line] = (*CONTAINERS, *FORMATS, *IMAGES, *MISTAKES, *RUNS, *SYSTEM)
+LINES: Sequence[Line] = (*CONTAINERS, *FORMATS, *IMAGES, *MISTAKES, *NETWORKS, *RUNS, *SYSTEM)

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from linwin.errors import Conflict, InvalidRequest, NotFound, Unavailable
 from linwin.model.container import Container, LogQuery, LogRecord, Status
 from linwin.model.guest import StreamName
+from linwin.model.network import Network
 from linwin.state.transitions import check_move
 from tests.scenario.fakes.gate import Gate
 
@@ -71,6 +72,24 @@ def _matches(query: LogQuery, record: LogRecord) -> bool:
     )
 
 
+class FakeNetworkRecords:
+    """Networks by id, in the order in which they were made."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, Network] = {}
+
+    async def add(self, network: Network) -> None:
+        if any(other.name == network.name for other in self.kept.values()):
+            raise Conflict(f"network with name {network.name} already exists")
+        self.kept[network.id] = network
+
+    async def list(self) -> list[Network]:
+        return list(self.kept.values())
+
+    async def delete(self, network_id: str) -> None:
+        self.kept.pop(network_id, None)
+
+
 class FakeState:
     """``containers`` is by id.
 
@@ -80,6 +99,7 @@ class FakeState:
 
     def __init__(self) -> None:
         self.containers: dict[str, Container] = {}
+        self.networks = FakeNetworkRecords()
         self.gates: dict[Status, Gate] = {}
         self.full: set[Status] = set()
         self._logs: dict[str, FakeLog] = {}

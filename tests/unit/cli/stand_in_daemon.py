@@ -1,6 +1,7 @@
 """What the CLI expects of ``python -m linwin.daemon``: lock, pid file, ready line, SIGTERM; and no engine.
 
-``STAND_IN`` makes it fail: ``refuse`` reports an error, ``die`` ends without
+With ``--purge-network`` it leaves a file ``purged``. ``STAND_IN`` makes it fail: ``refuse``
+reports an error, ``die`` ends without
 a word to the starter, ``deaf`` is ready but listens nowhere.
 """
 
@@ -21,6 +22,11 @@ def main() -> None:
     print("stand-in starts", flush=True)
     if mode == "die":
         sys.exit("Traceback: everything is broken")
+    if "--purge-network" in sys.argv:
+        if mode == "refuse":
+            sys.exit("linwin: nft is not there\nInstall nftables.")
+        paths.root.joinpath("purged").touch()
+        return
     ready = os.environ.get("LINWIN_READY_FD")
     if mode == "refuse":
         tell(ready, "error: the database is from a newer linwin")

@@ -91,6 +91,20 @@ def test_start_status_stop(launch: Launch, paths: Paths) -> None:
     assert finish(launch("daemon", "stop")) == (0, "", f"linwin: no daemon runs in {paths.root}\n")
 
 
+def test_stop_can_take_the_networks_off_the_host(launch: Launch, paths: Paths) -> None:
+    assert finish(launch("daemon", "start")) == (0, "", "")
+    assert finish(launch("daemon", "stop")) == (0, "", "")
+    assert not (paths.root / "purged").exists()
+    not_running = f"linwin: no daemon runs in {paths.root}\n"
+    assert finish(launch("daemon", "stop", "--purge-network")) == (0, "", not_running)
+    assert (paths.root / "purged").exists()
+    assert finish(launch("daemon", "stop", "--purge-network", STAND_IN="refuse")) == (
+        1,
+        "",
+        f"{not_running}linwin: the networks were not removed: nft is not there\nInstall nftables.\n",
+    )
+
+
 def test_commands_start_one_daemon_between_them(launch: Launch, paths: Paths) -> None:
     processes = [launch("ps") for _ in range(4)]
     assert [finish(process) for process in processes] == [(0, EMPTY_PS, "")] * 4

@@ -143,7 +143,7 @@ async def test_a_newer_database_is_refused_untouched(tmp_path: Path) -> None:
     raw.execute("PRAGMA user_version = 99")
     raw.close()
     state = Database(Paths(tmp_path, tmp_path / "socket"))
-    with pytest.raises(Unavailable, match="has version 99, this linwin knows 1"):
+    with pytest.raises(Unavailable, match="has version 99, this linwin knows 2"):
         await state.open()
     await state.close()
 

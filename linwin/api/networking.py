@@ -1,0 +1,174 @@
+"""What a create request says of networks and ports → values of the engine's."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from ipaddress import ip_address
+
+from linwin.api.fields import Fields
+from linwin.engine.network_names import DEFAULT_NAMES
+from linwin.errors import InvalidRequest, Unsupported
+from linwin.model.network import DEFAULT_NETWORK, NO_NETWORK, EndpointSpec, PortRequest
+
+_PORT = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?(?:/(tcp|udp|sctp))?", re.IGNORECASE)
+_HOST_PORT = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?")
+_MOST_PORTS = 4096
+_REFUSED = {
+    "Links": "links between containers",
+    "DriverOpts": "options of a network's driver for one container",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Networking:
+    """The fields of a ContainerSpec of the same names."""
+
+    endpoints: tuple[EndpointSpec, ...] | None
+    ports: tuple[PortRequest, ...]
+    publish_all: bool
+    dns: tuple[str, ...]
+    dns_search: tuple[str, ...]
+
+
+def parse(body: Fields) -> Networking:
+    """Read what a body says. Raises InvalidRequest in docker's words, Unsupported naming the mode."""
+    host = body.object("HostConfig")
+    return Networking(
+        _endpoints(body, host.text("NetworkMode")),
+        _bindings(host.object("PortBindings")),
+        host.flag("PublishAllPorts"),
+        _servers(host),
+        host.texts("DnsSearch") or (),
+    )
+
+
+def endpoint(network: str, fields: Fields) -> EndpointSpec:
+    """Docker's EndpointSettings: what a client may ask for of a container in a network."""
+    for name, what in _REFUSED.items():
+        if fields.given(name):
+            raise Unsupported(f"linwin does not support {what} ({name})", hint="Leave them out.")
+    ipam = fields.object("IPAMConfig")
+    if ipam.given("LinkLocalIPs"):
+        raise Unsupported("linwin does not support link-local addresses (LinkLocalIPs)")
+    return EndpointSpec(
+        network,
+        fields.texts("Aliases") or (),
+        ipam.text("IPv4Address"),
+        ipam.text("IPv6Address"),
+        fields.text("MacAddress").lower().replace("-", ":"),
+        fields.integer("GwPriority") or 0,
+    )
+
+
+def _endpoints(body: Fields, mode: str) -> tuple[EndpointSpec, ...] | None:
+    """The networks asked for, that of the mode first; None for the default one."""
+    if mode == "host" or mode.startswith("container:"):
+        raise Unsupported(
+            f"linwin does not support the network mode {mode}",
+            hint="Every container is a VM of its own: use a network, or none.",
+        )
+    settings = body.object("NetworkingConfig").object("EndpointsConfig")
+    found: dict[str, EndpointSpec] = {}
+    for name in settings.names():
+        network = _plain(name)
+        found[network] = endpoint(network, settings.object(name))
+    main = _plain(mode)
+    if main not in found and (not found or main != DEFAULT_NETWORK):
+        found = {main: EndpointSpec(main), **found}
+    main = main if main in found else next(iter(found))
+    found = {main: _with_mac(found.pop(main), body.text("MacAddress")), **found}
+    if tuple(found) == (NO_NETWORK,):
+        return ()
+    asked = tuple(found.values())
+    return None if asked == (EndpointSpec(DEFAULT_NETWORK),) else asked
+
+
+def _with_mac(main: EndpointSpec, mac: str) -> EndpointSpec:
+    """The endpoint with the MAC address that older clients send for the whole container."""
+    mac = mac.lower().replace("-", ":")
+    if not mac:
+        return main
+    if main.mac not in ("", mac):
+        raise InvalidRequest(
+            "the container-wide MAC address must match the endpoint-specific MAC address for the main "
+            "network, or should be left empty"
+        )
+    return EndpointSpec(main.network, main.aliases, main.ipv4, main.ipv6, mac, main.gateway_priority)
+
+
+def _plain(network: str) -> str:
+    return DEFAULT_NETWORK if network in DEFAULT_NAMES else network
+
+
+def _servers(host: Fields) -> tuple[str, ...]:
+    servers = host.texts("Dns") or ()
+    for server in servers:
+        try:
+            ip_address(server)
+        except ValueError as error:
+            raise InvalidRequest(
+                f"invalid IP address: {server}", hint="Name DNS servers by address."
+            ) from error
+    return servers
+
+
+# Ports
+
+
+def exposed(body: Fields) -> tuple[str, ...]:
+    """``ExposedPorts``, each as NUMBER/PROTOCOL."""
+    return tuple(_exposed(text) for text in body.keys("ExposedPorts"))
+
+
+def _exposed(text: str) -> str:
+    numbers, protocol = _port(text, "ExposedPorts")
+    first, last = numbers
+    return f"{first}/{protocol}" if first == last else f"{first}-{last}/{protocol}"
+
+
+def _port(text: str, where: str) -> tuple[tuple[int, int], str]:
+    match = _PORT.fullmatch(text)
+    if not match or not all(0 < int(number) < 2**16 for number in match.group(1, 2) if number):
+        raise InvalidRequest(f"invalid port {text!r} in {where}", hint="Use NUMBER/tcp or NUMBER/udp.")
+    first, last = int(match[1]), int(match[2] or match[1])
+    if last < first:
+        raise InvalidRequest(f"invalid port {text!r} in {where}", hint="Begin with the lower number.")
+    return (first, last), (match[3] or "tcp").lower()
+
+
+def _bindings(bindings: Fields) -> tuple[PortRequest, ...]:
+    """``PortBindings``: container port → addresses and ports of the host."""
+    found: list[PortRequest] = []
+    for text in bindings.names():
+        (first, last), protocol = _port(text, "PortBindings")
+        if protocol == "sctp":
+            raise Unsupported("linwin does not publish sctp ports", hint="Use tcp or udp.")
+        for number in range(first, last + 1):
+            for binding in bindings.objects(text) or (Fields({}, text),):
+                found.append(_request(number, protocol, binding))
+    if len(found) > _MOST_PORTS:
+        raise InvalidRequest(f"{len(found)} published ports are too many", hint=f"At most {_MOST_PORTS}.")
+    return tuple(dict.fromkeys(found))
+
+
+def _request(number: int, protocol: str, binding: Fields) -> PortRequest:
+    address, text = binding.text("HostIp"), binding.text("HostPort")
+    match = _HOST_PORT.fullmatch(text or "0")
+    if not match or any(int(part) >= 2**16 for part in match.groups() if part):
+        raise InvalidRequest(f'invalid port specification: "{text}"', hint="Use a number or FIRST-LAST.")
+    first, last = int(match[1]), int(match[2] or match[1])
+    if last < first:
+        raise InvalidRequest(f'invalid port specification: "{text}"', hint="Begin with the lower number.")
+    return PortRequest(number, "udp" if protocol == "udp" else "tcp", _address(address), first, last)
+
+
+def _address(text: str) -> str:
+    """An address of the host, empty for all of them."""
+    if not text:
+        return ""
+    try:
+        address = ip_address(text.strip("[]"))
+    except ValueError as error:
+        raise InvalidRequest(f"invalid IP address: {text}") from error
+    return "" if str(address) == "0.0.0.0" else str(address)

@@ -1,0 +1,31 @@
+"""Which network a name or an id means. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from linwin.errors import InvalidRequest, NotFound
+from linwin.model.network import DEFAULT_NETWORK, NO_NETWORK, Network
+
+DEFAULT_NAMES = frozenset({"", "default", "bridge", DEFAULT_NETWORK})
+"""What clients call the default network; those that think of Linux say bridge."""
+PREDEFINED = (DEFAULT_NAMES - {""}) | {NO_NETWORK, "host"}
+
+
+def find(networks: Sequence[Network], reference: str) -> Network:
+    """Docker's order of look-up: full id, exact name, unique id prefix."""
+    wanted = DEFAULT_NETWORK if reference in DEFAULT_NAMES else reference
+    for network in networks:
+        if network.id == wanted:
+            return network
+    for network in networks:
+        if network.name == wanted:
+            return network
+    matching = [network for network in networks if network.id.startswith(wanted)]
+    if not matching:
+        raise NotFound(f"network {reference} not found", hint="List those that exist: linwin network ls")
+    if len(matching) > 1:
+        raise InvalidRequest(
+            f"network {reference} is ambiguous ({len(matching)} matches found based on ID prefix)"
+        )
+    return matching[0]

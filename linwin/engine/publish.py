@@ -1,0 +1,87 @@
+"""Published ports: from what was asked for to ports of the host that nobody else has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from linwin.engine.interfaces import Networks
+from linwin.errors import Conflict
+from linwin.model.container import Container
+from linwin.model.network import PortBinding, PortRequest
+
+
+def requests(container: Container) -> tuple[PortRequest, ...]:
+    """What is to be published: what was asked for, and with ``-P`` every other exposed port."""
+    asked = container.spec.ports
+    if not container.spec.publish_all:
+        return asked
+    named = {(port.container_port, port.protocol) for port in asked}
+    return (
+        *asked,
+        *(port for port in _exposed(container) if (port.container_port, port.protocol) not in named),
+    )
+
+
+def _exposed(container: Container) -> Iterator[PortRequest]:
+    for text in container.exposed_ports:
+        numbers, _, protocol = text.partition("/")
+        first, _, last = numbers.partition("-")
+        if protocol in ("tcp", "udp"):
+            for number in range(int(first), int(last or first) + 1):
+                yield PortRequest(number, "udp" if protocol == "udp" else "tcp")
+
+
+async def bindings(
+    room: Networks, wanted: Sequence[PortRequest], held: Sequence[PortBinding]
+) -> tuple[PortBinding, ...]:
+    """A port of the host for each request, none of which is among ``held``.
+
+    Raises Conflict, in docker's words, for one that is taken.
+    """
+    if not wanted:
+        return ()
+    # Those with a number come first: none of them may go to one that takes any.
+    plain = sorted((one for one in wanted if one.first == one.last), key=lambda one: one.first == 0)
+    found = list(held)
+    for one in plain:
+        binding = _binding(one, one.first)
+        _check(binding, found)
+        found.append(binding)
+    found = list(await room.free_ports(found))
+    for one in wanted:
+        if one.first != one.last:
+            found.append(await _in_range(room, one, found))
+    return tuple(found[len(held) :])
+
+
+async def _in_range(room: Networks, wanted: PortRequest, found: Sequence[PortBinding]) -> PortBinding:
+    for number in range(wanted.first, wanted.last + 1):
+        binding = _binding(wanted, number)
+        try:
+            _check(binding, found)
+            (free,) = await room.free_ports([binding])
+        except Conflict:
+            if number == wanted.last:
+                raise
+        else:
+            return free
+    raise AssertionError("a range of ports has a last one")
+
+
+def _binding(wanted: PortRequest, number: int) -> PortBinding:
+    return PortBinding(wanted.container_port, wanted.protocol, wanted.host_ip, number)
+
+
+def _check(binding: PortBinding, others: Sequence[PortBinding]) -> None:
+    for other in others:
+        if (
+            binding.host_port
+            and (other.protocol, other.host_port) == (binding.protocol, binding.host_port)
+            and (other.host_ip == binding.host_ip or not (other.host_ip and binding.host_ip))
+        ):
+            address = binding.host_ip or "0.0.0.0"
+            shown = f"[{address}]" if ":" in address else address
+            raise Conflict(
+                f"Bind for {shown}:{binding.host_port} failed: port is already allocated",
+                hint="Choose another port of the host, or none: linwin does then.",
+            )

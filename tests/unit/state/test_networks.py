@@ -1,0 +1,98 @@
+"""Networks in the database, and what containers carry of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from linwin.errors import Conflict, Internal
+from linwin.model.network import Attachment, EndpointSpec, Network, PortBinding, PortRequest, Subnet
+from linwin.paths import Paths
+from linwin.state import Database
+from linwin.state.database import CONTAINERS
+from tests.unit.state.test_database import container, database
+
+__all__ = ["database"]
+
+
+def network(id_: str, name: str, created_at: int = 1) -> Network:
+    return Network(
+        id_.ljust(64, "0"),
+        name,
+        created_at,
+        (Subnet("10.1.0.0/24", "10.1.0.1", reserved={"router": "10.1.0.9"}), Subnet("fd00::/64", "fd00::1")),
+        ipv6=True,
+        labels={"k": "v"},
+        options={"o": "p"},
+    )
+
+
+async def test_networks_come_back_in_their_order_and_go(database: Database, tmp_path: Path) -> None:
+    second, first = network("b", "late", 2), network("a", "early", 1)
+    await database.networks.add(second)
+    await database.networks.add(first)
+    again = Database(Paths(tmp_path, tmp_path / "socket"))
+    await again.open()
+    assert await again.networks.list() == [first, second]
+    await again.networks.delete(first.id)
+    await again.networks.delete(first.id)
+    assert await database.networks.list() == [second]
+    await again.close()
+
+
+async def test_a_name_is_taken_once(database: Database) -> None:
+    await database.networks.add(network("a", "mine"))
+    with pytest.raises(Conflict, match="network with name mine already exists"):
+        await database.networks.add(network("b", "mine"))
+
+
+async def test_a_container_keeps_what_it_asked_for_and_was_given(database: Database) -> None:
+    plain = container("aa", "web")
+    full = dataclasses.replace(
+        plain,
+        spec=dataclasses.replace(
+            plain.spec,
+            endpoints=(EndpointSpec("mine", ("db", "store"), "10.1.0.7"),),
+            ports=(PortRequest(80, "tcp", "127.0.0.1", 8000, 8010),),
+        ),
+        attachments=(
+            Attachment(
+                "e" * 64,
+                "a" * 64,
+                plain.id,
+                "02:42:0a:01:00:07",
+                "10.1.0.7",
+                names=("web", "db"),
+                ports=(PortBinding(80, "tcp", "127.0.0.1", 8003),),
+            ),
+        ),
+    )
+    await database.add(full)
+    assert await database.get("web") == full
+    await database.amend(full.id, spec=dataclasses.replace(full.spec, endpoints=()), attachments=())
+    read = await database.get("web")
+    assert (read.spec.endpoints, read.attachments) == ((), ())
+
+
+async def test_a_database_without_networks_gets_its_table(tmp_path: Path) -> None:
+    raw = sqlite3.connect(tmp_path / "state.db")
+    raw.executescript(f"{CONTAINERS} PRAGMA user_version = 1;")
+    raw.close()
+    state = Database(Paths(tmp_path, tmp_path / "socket"))
+    await state.open()
+    await state.networks.add(network("a", "mine"))
+    assert [one.name for one in await state.networks.list()] == ["mine"]
+    await state.close()
+
+
+async def test_a_row_that_is_not_ours_is_an_error(database: Database, tmp_path: Path) -> None:
+    await database.networks.add(network("a", "mine"))
+    raw = sqlite3.connect(tmp_path / "state.db")
+    raw.execute("UPDATE networks SET record = '{\"id\":1}'")
+    raw.commit()
+    raw.close()
+    with pytest.raises(Internal, match="holds a network row that cannot be read"):
+        await database.networks.list()
