@@ -154,7 +154,8 @@ async def attach(engine: Engine, container: Container, machine: Machine) -> tupl
         return ()
     # A guest of the pool has brought a host user of its own.
     attachments = tuple(dataclasses.replace(one, uid=container.uid) for one in container.attachments)
-    container = await engine.rooms.state.advance(container.id, "starting", attachments=attachments)
+    if attachments != container.attachments:
+        container = await engine.rooms.state.advance(container.id, "starting", attachments=attachments)
     await engine.networks.apply()
     known = await engine.networks.list()
     for attachment in attachments:
