@@ -93,20 +93,11 @@ def _addresses(network: Network | None, attachment: Attachment | None) -> dict[s
 # Ports
 
 
-def exposed(container: Container) -> Iterator[str]:
-    """Every exposed port, as ``80/tcp``."""
-    for text in container.exposed_ports or container.spec.exposed_ports:
-        numbers, _, protocol = text.partition("/")
-        first, _, last = numbers.partition("-")
-        for number in range(int(first), int(last or first) + 1):
-            yield f"{number}/{protocol}"
-
-
 def ports(container: Container) -> dict[str, list[dict[str, str]] | None]:
     """``NetworkSettings.Ports`` of a container that runs: null for what is exposed and not published."""
     if not container.attachments:
         return {}
-    shown: dict[str, list[dict[str, str]] | None] = dict.fromkeys(exposed(container))
+    shown: dict[str, list[dict[str, str]] | None] = dict.fromkeys(container.exposed_ports)
     for binding in _published(container):
         key = f"{binding.container_port}/{binding.protocol}"
         pair = {"HostIp": binding.host_ip or ANYWHERE, "HostPort": str(binding.host_port)}

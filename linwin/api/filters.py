@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 
 from linwin.api.query import Filters, boolean_filter
 from linwin.api.render import STATES, UP, familiar, state_of, unix_seconds
+from linwin.engine import publish
 from linwin.engine.attach import endpoints
+from linwin.engine.publish import PORT
 from linwin.errors import InvalidRequest
 from linwin.model.container import Container
 from linwin.model.image import Image
 from linwin.model.network import NO_NETWORK
 
 CONTAINER_FILTERS = frozenset(
-    {"id", "name", "status", "label", "ancestor", "exited", "before", "since", "health", "network"}
+    {"id", "name", "status", "label", "ancestor", "exited", "before", "since", "health"}
+    | {"network", "publish", "expose"}
 )
 IMAGE_FILTERS = frozenset({"reference", "label", "dangling", "before", "since"})
 
@@ -80,6 +83,7 @@ def _container_test(wanted: Filters, ancestors: frozenset[str]) -> Callable[[Con
     ids = [pattern("id", text) for text in wanted.get("id", ())]
     names = [pattern("name", text) for text in wanted.get("name", ())]
     health = _health(wanted)
+    published, exposed = _ports(wanted, "publish"), _ports(wanted, "expose")
     codes = {_exit_code(text) for text in wanted.get("exited", ())}
 
     def test(container: Container) -> bool:
@@ -91,9 +95,26 @@ def _container_test(wanted: Filters, ancestors: frozenset[str]) -> Callable[[Con
             and ("ancestor" not in wanted or container.image_id in ancestors)
             and labelled(container.labels, wanted.get("label", ()))
             and ("network" not in wanted or _is_in(container, wanted["network"]))
+            and (not published or not published.isdisjoint(_published(container)))
+            and (not exposed or not exposed.isdisjoint(container.exposed_ports))
         )
 
     return test
+
+
+def _ports(wanted: Filters, key: str) -> frozenset[str]:
+    """Ports of containers: ``80``, ``80/udp`` or a range."""
+    for text in wanted.get(key, ()):
+        if not PORT.fullmatch(text):
+            raise InvalidRequest(
+                f"invalid filter '{key}={text}'", hint="Use PORT/PROTOCOL or FIRST-LAST/PROTOCOL."
+            )
+    return frozenset(publish.exposed(wanted.get(key, ())))
+
+
+def _published(container: Container) -> Iterator[str]:
+    for attachment in container.attachments:
+        yield from (f"{port.container_port}/{port.protocol}" for port in attachment.ports)
 
 
 def _is_in(container: Container, networks: Iterable[str]) -> bool:

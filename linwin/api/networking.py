@@ -8,12 +8,11 @@ from ipaddress import ip_address
 
 from linwin.api.fields import Fields
 from linwin.engine.network_names import DEFAULT_NAMES
+from linwin.engine.publish import MOST_PORTS, PORT
 from linwin.errors import InvalidRequest, Unsupported
 from linwin.model.network import DEFAULT_NETWORK, NO_NETWORK, EndpointSpec, PortRequest
 
-_PORT = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?(?:/(tcp|udp|sctp))?", re.IGNORECASE)
 _HOST_PORT = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?")
-_MOST_PORTS = 4096
 _REFUSED = {
     "Links": "links between containers",
     "DriverOpts": "options of a network's driver for one container",
@@ -128,7 +127,7 @@ def _exposed(text: str) -> str:
 
 
 def _port(text: str, where: str) -> tuple[tuple[int, int], str]:
-    match = _PORT.fullmatch(text)
+    match = PORT.fullmatch(text)
     if not match or not all(0 < int(number) < 2**16 for number in match.group(1, 2) if number):
         raise InvalidRequest(f"invalid port {text!r} in {where}", hint="Use NUMBER/tcp or NUMBER/udp.")
     first, last = int(match[1]), int(match[2] or match[1])
@@ -147,8 +146,8 @@ def _bindings(bindings: Fields) -> tuple[PortRequest, ...]:
         for number in range(first, last + 1):
             for binding in bindings.objects(text) or (Fields({}, text),):
                 found.append(_request(number, protocol, binding))
-    if len(found) > _MOST_PORTS:
-        raise InvalidRequest(f"{len(found)} published ports are too many", hint=f"At most {_MOST_PORTS}.")
+    if len(found) > MOST_PORTS:
+        raise InvalidRequest(f"{len(found)} published ports are too many", hint=f"At most {MOST_PORTS}.")
     return tuple(dict.fromkeys(found))
 
 

@@ -245,7 +245,7 @@ def _config(container: Container) -> dict[str, Any]:
         "AttachStdin": spec.attach_stdin,
         "AttachStdout": spec.attach_stdout,
         "AttachStderr": spec.attach_stderr,
-        "ExposedPorts": {port: {} for port in endpoints.exposed(container)},
+        "ExposedPorts": {port: {} for port in container.exposed_ports},
         "Tty": spec.tty,
         "OpenStdin": spec.open_stdin,
         "StdinOnce": spec.stdin_once,

@@ -43,7 +43,15 @@ HINT = "Leave out -p and --network, or see docs/networks.md for what a host need
 
 def endpoints(spec: ContainerSpec) -> tuple[EndpointSpec, ...]:
     """The networks that a container is in, running or not."""
-    return DEFAULT if spec.endpoints is None else spec.endpoints
+    if spec.endpoints is not None:
+        return spec.endpoints
+    # Records from before there were networks have no endpoints.
+    return () if _has_none(spec) else DEFAULT
+
+
+def _has_none(spec: ContainerSpec) -> bool:
+    """Whether its user wanted no network, which counts as one that goes with no other."""
+    return bool(spec.host_config.get("NetworkMode") == NO_NETWORK)
 
 
 # At create
@@ -146,7 +154,8 @@ async def attach(engine: Engine, container: Container, machine: Machine) -> tupl
         return ()
     # A guest of the pool has brought a host user of its own.
     attachments = tuple(dataclasses.replace(one, uid=container.uid) for one in container.attachments)
-    container = await engine.rooms.state.advance(container.id, "starting", attachments=attachments)
+    if attachments != container.attachments:
+        container = await engine.rooms.state.advance(container.id, "starting", attachments=attachments)
     await engine.networks.apply()
     known = await engine.networks.list()
     for attachment in attachments:
@@ -202,7 +211,7 @@ async def connect(engine: Engine, reference: str, to: str, wanted: EndpointSpec)
         container = await _changeable(engine, container.id)
         wanted = dataclasses.replace(wanted, network=network.name)
         mine = endpoints(container.spec)
-        if network.name == NO_NETWORK or container.spec.host_config.get("NetworkMode") == NO_NETWORK:
+        if network.name == NO_NETWORK or _has_none(container.spec):
             raise InvalidRequest(NO_OTHERS)
         if any(one.network == network.name for one in mine):
             raise Forbidden(f"endpoint with name {container.name} already exists in network {network.name}")

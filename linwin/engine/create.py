@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from linwin.engine import attach, command, health, log_options, names, signals, unserved
+from linwin.engine import attach, command, health, log_options, names, publish, signals, unserved
 from linwin.errors import Conflict, InvalidRequest, NotFound
 from linwin.errors import unserved as no_template
 from linwin.model.builds import serves
@@ -71,7 +71,7 @@ async def create(engine: Engine, spec: ContainerSpec, name: str | None) -> tuple
             health_check=health.merge(spec.health_check, image.config.health_check),
             uid=free_uid(engine.paths.tag, (*(other.uid for other in others), *engine.pool.uids)),
             created_at=time.time_ns(),
-            exposed_ports=tuple(dict.fromkeys((*spec.exposed_ports, *image.config.exposed_ports))),
+            exposed_ports=publish.exposed((*spec.exposed_ports, *image.config.exposed_ports)),
         )
         await engine.rooms.state.add(container)
     engine.events.container(container, "create")

@@ -118,7 +118,7 @@ class Networks:
                 f"error while removing network: network {network.name} has active endpoints ({listed})",
                 hint=f"Stop them, or disconnect them: linwin network disconnect {network.name} CONTAINER",
             )
-        await self.apply()
+        await self.apply_later()
 
     async def prune(self, keep: Callable[[Network], bool]) -> tuple[str, ...]:
         """Remove all that no container runs in; returns their names."""
@@ -128,7 +128,7 @@ class Networks:
             if network.name not in PREDEFINED and not keep(network) and await self._removed(network)
         ]
         if removed:
-            await self.apply()
+            await self.apply_later()
         self._engine.events.pruned("network", 0)
         return tuple(removed)
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 
 from linwin.engine.interfaces import Networks
-from linwin.errors import Conflict
+from linwin.errors import Conflict, InvalidRequest
 from linwin.model.container import Container
 from linwin.model.network import PortBinding, PortRequest
+
+PORT = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?(?:/(tcp|udp|sctp))?", re.IGNORECASE)
+"""A port, or a range of them, as docker's ExposedPorts names it."""
+MOST_PORTS = 4096
+"""That one container exposes or publishes."""
 
 
 def requests(container: Container) -> tuple[PortRequest, ...]:
@@ -24,11 +30,27 @@ def requests(container: Container) -> tuple[PortRequest, ...]:
 
 def _exposed(container: Container) -> Iterator[PortRequest]:
     for text in container.exposed_ports:
-        numbers, _, protocol = text.partition("/")
-        first, _, last = numbers.partition("-")
+        number, _, protocol = text.partition("/")
         if protocol in ("tcp", "udp"):
-            for number in range(int(first), int(last or first) + 1):
-                yield PortRequest(number, "udp" if protocol == "udp" else "tcp")
+            yield PortRequest(int(number), "udp" if protocol == "udp" else "tcp")
+
+
+def exposed(texts: Iterable[str]) -> tuple[str, ...]:
+    """Every single port of what a user and an image expose, as ``80/tcp``; what is no port is left out.
+
+    Raises InvalidRequest for more than a container can have.
+    """
+    found: dict[str, None] = {}
+    for match in filter(None, map(PORT.fullmatch, texts)):
+        first, last, protocol = int(match[1]), int(match[2] or match[1]), (match[3] or "tcp").lower()
+        if 0 < first <= last < 1 << 16:
+            found |= dict.fromkeys(f"{number}/{protocol}" for number in range(first, last + 1))
+    if len(found) > MOST_PORTS:
+        raise InvalidRequest(
+            f"{len(found)} exposed ports are too many",
+            hint=f"At most {MOST_PORTS}: publish those that are needed.",
+        )
+    return tuple(found)
 
 
 async def bindings(

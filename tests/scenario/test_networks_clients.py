@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from docker import errors, types
 from linwin.errors import NotFound
 from linwin.model.container import ContainerSpec
 from linwin.model.network import EndpointSpec, NetworkSpec
-from tests.scenario.harness import IMAGE, Daemon
+from tests.scenario.harness import IMAGE, Daemon, Docker
 from tests.scenario.networking import attached
 from tests.scenario.raw_http import RawConnection
 from tests.scenario.test_api_description import Checked, checked, description
@@ -194,3 +195,44 @@ async def test_a_check_tells_of_networks_that_are_missing(daemon: Daemon) -> Non
     daemon.fakes.networks.why_not = "this is a fake"
     (finding,) = await daemon.engine.check(daemon.engine.unreported, repair=False)
     assert (finding.subject, finding.problem) == ("networks", "are not on the host: this is a fake")
+
+
+COMPOSE = """\
+version: "2.4"
+services:
+  db:
+    image: microsoft/nanoserver
+    command: ["hang"]
+    networks:
+      back: {aliases: [store], ipv4_address: 10.30.0.9}
+  web:
+    image: microsoft/nanoserver
+    command: ["hang"]
+    ports: ["8080:80", "127.0.0.1:53:53/udp"]
+    networks: [back, front]
+networks:
+  back:
+    ipam: {config: [{subnet: 10.30.0.0/24}]}
+  front: {}
+"""
+
+
+@pytest.mark.skipif(not shutil.which("docker-compose"), reason="docker-compose is not here")
+async def test_compose(daemon: Daemon, short_folder: Path) -> None:
+    folder = short_folder / "site"
+    folder.mkdir()
+    (folder / "docker-compose.yml").write_text(COMPOSE)
+    compose = Docker("docker-compose", daemon.host, short_folder)
+    file = ["--project-directory", str(folder), "-f", str(folder / "docker-compose.yml")]
+    up = await compose(*file, "up", "-d", timeout=60)
+    assert up.code == 0, up.err
+    back = {one.ipv4: one for one in attached(daemon)}["10.30.0.9"]
+    assert {"db", "store"} <= set(back.names)
+    assert len(attached(daemon)) == 3
+    again = await compose(*file, "up", "-d", timeout=60)
+    assert again.err.count(b"up-to-date") == 2
+    assert (await compose(*file, "port", "web", "80")).out == b"0.0.0.0:8080\n"
+    down = await compose(*file, "down", timeout=60)
+    assert down.code == 0, down.err
+    assert daemon.fakes.networks.applied.attachments == ()
+    assert [network.name for network in await daemon.engine.networks.list()] == ["nat", "none"]

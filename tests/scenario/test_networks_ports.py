@@ -60,6 +60,21 @@ async def test_a_port_that_is_taken(docker: Docker, daemon: Daemon) -> None:
     await ok(docker, "start", "p3")
 
 
+async def test_a_filter_finds_containers_by_port(docker: Docker) -> None:
+    await ok(docker, "run", "-d", "--name", "web", "-p", "8080:80", IMAGE, "hang")
+    await ok(docker, "run", "-d", "--name", "dns", "-p", "53:53/udp", "--expose", "90", IMAGE, "hang")
+    for text, names in (
+        ("publish=80", ["web"]),
+        ("publish=8080", []),  # it is the container's port that counts
+        ("publish=50-60/udp", ["dns"]),
+        ("publish=90", []),
+        ("expose=80-90/tcp", ["dns", "web"]),
+    ):
+        listed = await ok(docker, "ps", "--filter", text, "--format", "{{.Names}}")
+        assert listed.split() == names, text
+    assert "invalid filter 'publish=http'" in complaint(await docker("ps", "--filter", "publish=http"))
+
+
 async def test_port_asks_the_daemon(docker: Docker) -> None:
     await ok(docker, "run", "-d", "--name", "box", "-p", "8080:80", "-p", "53:53/udp", IMAGE, "hang")
     assert await ok(docker, "port", "box", "80") == "0.0.0.0:8080"

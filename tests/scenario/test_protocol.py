@@ -87,7 +87,8 @@ async def test_one_connection_serves_many_requests(connection: RawConnection) ->
             "/containers/json?filters=%7B%22color%22:[%22red%22]%7D",
             400,
             "invalid filter 'color'\n"
-            "Filters known here: ancestor, before, exited, health, id, label, name, network, since, status.",
+            "Filters known here: ancestor, before, exited, expose, health, id, label, name, network, publish, "
+            "since, status.",
         ),
         ("/containers/json?filters=[", 400, "invalid filter\nFilters are a JSON object of lists."),
         (
