@@ -93,6 +93,8 @@ def make_app(engine: Engine) -> web.Application:
     app.cleanup_ctx.append(_finish_changes)
     for noun in NOUNS:
         for method, path, handler in noun.ROUTES:
+            # As docker's: a name with slashes is nobody's, and is answered as any other unknown name is.
+            path = path.replace("/containers/{id}", "/containers/{id:.+}")
             app.router.add_route(method, path, handler)
             app.router.add_route(method, f"/v{{version:[0-9][0-9.]*}}{path}", handler)
     return app

@@ -28,7 +28,7 @@ async def missing(request: web.Request) -> web.StreamResponse:
 
 ROUTES = (
     ("GET", "/volumes", list_some),
-    ("GET", "/volumes/{name}", missing),
-    ("PUT", "/volumes/{name}", missing),
-    ("DELETE", "/volumes/{name}", missing),
+    ("GET", "/volumes/{name:.+}", missing),
+    ("PUT", "/volumes/{name:.+}", missing),
+    ("DELETE", "/volumes/{name:.+}", missing),
 )

@@ -24,15 +24,15 @@ def attach(no_stdin: bool, sig_proxy: bool, detach_keys: str | None, names: tupl
     container = client.get(f"/containers/{quote(names[0])}/json")
     if not container["State"]["Running"]:
         raise Conflict(
-            "cannot attach to a stopped container, start it first", hint=f"linwin start -a {names[0]}"
+            "You cannot attach to a stopped container, start it first", hint=f"linwin start -a {names[0]}"
         )
     if container["State"].get("Paused"):
         raise Conflict(
-            "cannot attach to a paused container, unpause it first", hint=f"linwin unpause {names[0]}"
+            "You cannot attach to a paused container, unpause it first", hint=f"linwin unpause {names[0]}"
         )
     if container["State"].get("Restarting"):
         raise Conflict(
-            "cannot attach to a restarting container, wait until it is running",
+            "You cannot attach to a restarting container, wait until it is running",
             hint=f"Its end is why it restarts: linwin logs {names[0]}",
         )
     streams = {"stdout", "stderr"}

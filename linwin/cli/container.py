@@ -33,6 +33,13 @@ MEMBERS = {
 }
 
 
-@click.group(cls=LazyGroup, members=MEMBERS, aliases={"list": "ls", "ps": "ls", "remove": "rm"})
+ALIASES = {"list": "ls", "ps": "ls", "remove": "rm"}
+UNSUPPORTED = {
+    "commit": "unsupported:commit",
+    "export": "unsupported:export",
+}
+
+
+@click.group(cls=LazyGroup, members=MEMBERS, aliases=ALIASES, unlisted=UNSUPPORTED)
 def container() -> None:
     """Manage containers."""

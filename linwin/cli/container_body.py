@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from linwin.cli import network_options
+from linwin.cli.key_values import environment, labels
 from linwin.cli.lifetime_options import health_check, restart_policy
 from linwin.errors import InvalidRequest
 
@@ -33,7 +33,7 @@ def creation(options: Mapping[str, Any], *, attach: frozenset[str]) -> dict[str,
         "User": options["user"],
         "Hostname": options["hostname"],
         "Domainname": options["domainname"],
-        "Labels": dict(_label(label) for label in options["labels"]),
+        "Labels": labels(options["label_files"], options["labels"]),
         "Tty": options["tty"],
         "OpenStdin": options["interactive"],
         "StdinOnce": options["interactive"] and "stdin" in attach,
@@ -50,6 +50,13 @@ def creation(options: Mapping[str, Any], *, attach: frozenset[str]) -> dict[str,
         },
         **network_options.networking(options),
     }
+    if options["volumes"]:
+        body["HostConfig"]["Binds"] = list(options["volumes"])
+    for option, field in (("privileged", "Privileged"), ("read_only", "ReadonlyRootfs")):
+        if options[option]:
+            body["HostConfig"][field] = True
+    if options["isolation"]:
+        body["HostConfig"]["Isolation"] = options["isolation"]
     if options["cold"]:
         body["Linwin"] = {"Cold": True}
     if options["restart"] is not None:
@@ -79,46 +86,3 @@ def console_size(options: Mapping[str, Any]) -> dict[str, list[int]]:
     from linwin.cli import terminal
 
     return {"ConsoleSize": list(terminal.size())}
-
-
-def _label(text: str) -> tuple[str, str]:
-    name, _, value = text.partition("=")
-    return name, value
-
-
-def environment(files: Iterable[str], settings: Sequence[str]) -> list[str]:
-    """``NAME=value`` strings of all ``--env-file`` and then all ``-e``; later ones win in the engine."""
-    lines = [line for file in files for line in _env_file(file)]
-    for setting in settings:
-        if setting.startswith("=") or not setting:
-            raise InvalidRequest(
-                f"invalid environment variable: {setting!r}", hint="write NAME=VALUE or NAME"
-            )
-        name, separator, _ = setting.partition("=")
-        inherited = f"{name}={os.environ[name]}" if not separator and name in os.environ else setting
-        lines.append(inherited)
-    return lines
-
-
-def _env_file(path: str) -> Iterable[str]:
-    """Lines of ``NAME=value``; ``NAME`` alone is inherited; ``#`` starts a comment line."""
-    try:
-        with open(path, encoding="utf-8-sig") as file:
-            lines = file.read().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise InvalidRequest(f"cannot read the environment file {path}: {reason}") from error
-    for number, line in enumerate(lines, 1):
-        line = line.lstrip()
-        if not line or line.startswith("#"):
-            continue
-        name, separator, _ = line.partition("=")
-        if not name or name.split() != [name]:
-            raise InvalidRequest(
-                f"invalid variable name in {path}, line {number}: {name!r}",
-                hint="write NAME=VALUE on each line",
-            )
-        if separator:
-            yield line
-        elif name in os.environ:
-            yield f"{name}={os.environ[name]}"

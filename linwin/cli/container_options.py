@@ -1,7 +1,7 @@
 """The options that ``run`` and ``create`` share. What they mean is :mod:`linwin.cli.container_body`.
 
 Only what works is offered: an option that linwin does not have is an unknown
-flag, not a silent no-op.
+flag, not a silent no-op. Of those that many scripts have, the daemon says why not.
 """
 
 from __future__ import annotations
@@ -81,6 +81,7 @@ def size_option(names: str, help: str) -> Callable[[Any], Any]:
     return _value(names, "SIZE", help, callback=_size)
 
 
+_REFUSED = "Refused by the daemon, in a sentence."
 _PULL: dict[str, Any] = {"callback": _pull_policy, "default": "missing"}
 _WORDS: dict[str, Any] = {
     "nargs": -1,
@@ -92,6 +93,7 @@ _WORDS: dict[str, Any] = {
 _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     _list("-a --attach attached", "STREAM", "Attach only to stdin, stdout or stderr.", callback=_attached),
     _flag("--cold --no-checkpoint cold", "Boot the guest, and restore it from no checkpoint."),
+    _value("--cidfile", "FILE", "Write the container's id to a new file."),
     _value("--cpus", "NUMBER", "Number of CPUs.", type=click.FloatRange(min=0), default=0.0),
     _list("--dns", "ADDRESS", "Ask this DNS server, and not the network's own."),
     _list("--dns-search", "DOMAIN", "Complete names with this domain."),
@@ -110,7 +112,9 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     _flag("-i --interactive", "Keep standard input open and connect ours to it."),
     _value("--ip", "ADDRESS", "Its IPv4 address in the network.", default=""),
     _value("--ip6", "ADDRESS", "Its IPv6 address in the network.", default=""),
+    _value("--isolation", "NAME", "hyperv or default; every container is a guest of its own.", default=""),
     _list("-l --label labels", "NAME=VALUE", "Set a label."),
+    _list("--label-file label_files", "FILE", "Read labels from a file."),
     _value("--log-driver", "NAME", "Where output is kept: json-file, local or none.", default=""),
     _list("--log-opt log_opts", "NAME=VALUE", "Option of the log, such as max-size=10m.", callback=_log_opts),
     _value("--mac-address", "MAC", "Its MAC address in the network.", default=""),
@@ -125,13 +129,16 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     _list("-p --publish", "[[ADDRESS:]HOST:]PORT[/PROTOCOL]", "Publish a port, or a range, on the host."),
     _flag("-P --publish-all", "Publish every exposed port on a port of the host that is free."),
     _value("--pull", "POLICY", "When to pull: always, missing (the default) or never.", **_PULL),
+    _flag("--privileged", _REFUSED, hidden=True),
     _flag("-q --quiet", "Do not show the progress of a pull."),
+    _flag("--read-only", _REFUSED, hidden=True),
     _value("--restart", "POLICY", "Start it again: no, always, unless-stopped or on-failure[:COUNT]."),
     _flag("--rm auto_remove", "Remove the container when it has ended."),
     _value("--stop-signal", "NAME", "Signal that stop sends first."),
     _value("--stop-timeout", "SECONDS", "How long stop waits before it kills.", type=int),
     _flag("-t --tty", "Give it a terminal: ours, with -i."),
     _value("-u --user", "NAME", "User to run as.", default=""),
+    _list("-v --volume volumes", "SOURCE:DESTINATION", _REFUSED, hidden=True),
     _value("-w --workdir", "DIRECTORY", "Working directory, a Windows path.", default=""),
     click.argument("words", metavar="IMAGE [COMMAND] [ARG...]", **_WORDS),
 )

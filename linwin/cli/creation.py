@@ -7,31 +7,36 @@ from typing import Any
 import click
 
 from linwin.cli import failures
-from linwin.cli.container_body import creation
+from linwin.cli.cidfile import id_file
 from linwin.cli.references import is_image_id, split
 from linwin.client import Client
 from linwin.errors import NotFound
 
 
-def create_container(client: Client, options: dict[str, Any], *, attach: frozenset[str]) -> str:
-    """Create as the options of ``run`` and ``create`` say; returns the id. Warnings go to stderr."""
+def create_container(client: Client, body: dict[str, Any], options: dict[str, Any]) -> str:
+    """Create what ``body`` describes, as the options say how; returns the id. Warnings go to stderr."""
+    with id_file(options["cidfile"]) as remember:
+        created = _create_or_pull(client, body, options)
+        remember(created["Id"])
+    for warning in created.get("Warnings") or ():
+        failures.say(f"warning: {warning}")
+    identity: str = created["Id"]
+    return identity
+
+
+def _create_or_pull(client: Client, body: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
     image, policy = options["words"][0], options["pull"]
-    body = creation(options, attach=attach)
     if policy == "always":
         _pull(client, image, options)
     try:
-        created = _create(client, body, options)
+        return _create(client, body, options)
     except NotFound as missing:
         if policy != "missing" or is_image_id(image) or "no such image" not in missing.message.lower():
             raise
         if not options["quiet"]:
             click.echo(f"Unable to find image '{split(image).familiar}' locally", err=True)
         _pull(client, image, options)
-        created = _create(client, body, options)
-    for warning in created.get("Warnings") or ():
-        failures.say(f"warning: {warning}")
-    identity: str = created["Id"]
-    return identity
+        return _create(client, body, options)
 
 
 def _create(client: Client, body: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:

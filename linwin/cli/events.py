@@ -46,11 +46,11 @@ def events(
 
 
 def _renderer(form: str | None) -> Callable[[Mapping[str, Any]], str]:
-    if form is None:
+    if not form:
         return line
     from linwin.cli.gotemplate import compile_template
 
-    return compile_template("{{json .}}" if form == "json" else form)
+    return compile_template("{{json .}}" if form == "json" else form, escapes=False)
 
 
 def line(event: Mapping[str, Any]) -> str:

@@ -8,8 +8,9 @@ import click
 
 from linwin.cli import failures
 from linwin.cli.connect import connect
-from linwin.cli.container_body import console_size, environment
+from linwin.cli.container_body import console_size
 from linwin.cli.failures import WrongArguments
+from linwin.cli.key_values import environment
 from linwin.cli.options import complete_names, detach_keys_option
 from linwin.cli.session import carry, detached
 from linwin.client import Client, quote

@@ -1,88 +1,122 @@
 """The part of Go's text/template that people write after ``--format``.
 
-Supported: text, fields (``{{.State.Status}}``), calls (``{{json .}}``,
-``{{index .Config.Labels "a"}}``, parentheses, pipes) and the blocks ``if``,
-``else``, ``range`` and ``end``. Anything else is refused by name. Syntax and
-the way values print follow https://pkg.go.dev/text/template and docker's own
-functions, https://docs.docker.com/engine/cli/formatting/.
+Supported: text, comments, fields (``{{.State.Status}}``), variables (``{{$x := .Name}}``),
+calls (``{{json .}}``, ``{{index .Config.Labels "a"}}``, parentheses, pipes) and the blocks
+``if``, ``with`` and ``range`` with ``else``, ``else if`` and ``end``. Anything else is
+refused by name. Syntax and the way values print follow https://pkg.go.dev/text/template and
+docker's own functions, https://docs.docker.com/engine/cli/formatting/.
 """
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections import ChainMap
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from linwin.errors import InvalidRequest
+from linwin.cli.goexpressions import Expression, Parser, Scope
+from linwin.cli.gofunctions import FUNCTIONS, Function, invalid, printed
 
-Node = Callable[[Any, list[str]], None]
-"""Writes what it stands for, given the value of the dot."""
-Expression = Callable[[Any], Any]
+Node = Callable[[Scope, list[str]], None]
+"""Writes what it stands for, given the value of the dot and the variables."""
 
-_ACTION = re.compile(r"\{\{(- )?(.*?)( -)?\}\}", re.DOTALL)
-_TOKEN = re.compile(r'\s*("(?:[^"\\]|\\.)*"|`[^`]*`|\.[\w.]*|\w+|-?\d+|[()|])')
+_ACTION = re.compile(r"\{\{(-\s)?(.*?)(\s-)?\}\}", re.DOTALL)
+_COMMENT = re.compile(r"/\*.*\*/", re.DOTALL)
+_DECLARATION = re.compile(r"\s*(\$\w+)(?:\s*,\s*(\$\w+))?\s*(:?=)(?!=)\s*(.*)", re.DOTALL)
 _ESCAPES = {"\\t": "\t", "\\n": "\n"}
+_BLOCKS = ("if", "range", "with")
 
 
-def compile_template(text: str) -> Callable[[Any], str]:
-    """Return a function from a value (what JSON can hold) to the text it renders to.
+def compile_template(
+    text: str, *, functions: Mapping[str, Function] = FUNCTIONS, escapes: bool = True
+) -> Callable[[Any], str]:
+    r"""Return a function from a value (what JSON can hold) to the text it renders to.
 
-    Raises InvalidRequest here for a template that cannot be read, and from the
-    returned function for a field that the value does not have.
+    With ``escapes``, ``\t`` and ``\n`` in the text are a tab and a line's end, as docker has
+    it in listings. Raises InvalidRequest here for a template that cannot be read, and from
+    the returned function for a field that the value does not have.
     """
-    for escape, character in _ESCAPES.items():
-        text = text.replace(escape, character)
-    parser = _Parser(text)
+    parser = _Blocks(text, Parser(functions), escapes=escapes)
     body, end = parser.block()
     if end:
-        raise _invalid(f"unexpected {{{{{end}}}}}")
+        raise invalid(f"unexpected {{{{{end}}}}}")
 
     def render(value: Any) -> str:
         out: list[str] = []
-        body(value, out)
+        body(Scope(value, ChainMap({"$": value})), out)
         return "".join(out)
 
     return render
 
 
-class _Parser:
-    def __init__(self, text: str) -> None:
+class _Blocks:
+    def __init__(self, text: str, parser: Parser, *, escapes: bool) -> None:
         self._pieces = _split(text)
+        self._parser = parser
+        self._escapes = escapes
 
     def block(self) -> tuple[Node, str]:
-        """Everything up to the ``end`` or ``else`` that closes this block, and which it was."""
+        """Everything up to the ``end`` or ``else`` that closes this block, and the words of that."""
         nodes: list[Node] = []
         for is_action, piece in self._pieces:
             words = piece.split(None, 1)
             if not is_action:
-                nodes.append(_text(piece))
+                nodes.append(_text(_unescaped(piece) if self._escapes else piece))
             elif not words:
-                raise _invalid("missing value for command")
+                raise invalid("missing value for command")
             elif words[0] in ("end", "else"):
-                if len(words) > 1:
-                    raise _invalid(f'"{piece.strip()}" is not supported')
-                return _sequence(nodes), words[0]
-            elif words[0] in ("if", "range"):
+                return _sequence(nodes), piece.strip()
+            elif words[0] in _BLOCKS:
                 nodes.append(self._compound(words))
-            else:
-                nodes.append(_print(_expression(piece)))
+            elif not _COMMENT.fullmatch(piece.strip()):
+                nodes.append(self._action(piece))
         return _sequence(nodes), ""
 
+    def _action(self, piece: str) -> Node:
+        match = _DECLARATION.fullmatch(piece)
+        if match is None:
+            return _print(self._parser.expression(piece))
+        name, second, operator, value = match.groups()
+        if second:
+            raise invalid("too many declarations in command")
+        return _set(name, self._parser.expression(value), declare=operator == ":=")
+
     def _compound(self, words: list[str]) -> Node:
-        if len(words) < 2:
-            raise _invalid(f"missing value for {words[0]}")
-        condition = _expression(words[1])
+        kind, *rest = words
+        if not rest:
+            raise invalid(f"missing value for {kind}")
+        first, second, expression = self._header(kind, rest[0])
         then, end = self.block()
         otherwise: Node = _sequence([])
         if end == "else":
             otherwise, end = self.block()
+        elif end.startswith("else"):
+            otherwise, end = self._chained(end), "end"
         if end != "end":
-            raise _invalid(f"{words[0]} has no {{{{end}}}}")
-        return (_if if words[0] == "if" else _range)(condition, then, otherwise)
+            raise invalid(f"{kind} has no {{{{end}}}}" if not end else f"unexpected {{{{{end}}}}}")
+        if kind == "range":
+            return _range(expression, (first, second), then, otherwise)
+        return _branch(expression, first, then, otherwise, moves_dot=kind == "with")
+
+    def _chained(self, end: str) -> Node:
+        """``else if`` and ``else with``: a block within, that has no end of its own."""
+        words = end.split(None, 2)[1:]
+        if words[0] not in ("if", "with"):
+            raise invalid(f'"{end}" is not supported')
+        return self._compound(words)
+
+    def _header(self, kind: str, text: str) -> tuple[str, str, Expression]:
+        """The variables that a block declares, none as ``""``, and its value."""
+        match = _DECLARATION.fullmatch(text)
+        if match is None:
+            return "", "", self._parser.expression(text)
+        first, second, _, value = match.groups()
+        if second and kind != "range":
+            raise invalid(f"too many declarations in {kind}")
+        return first, second or "", self._parser.expression(value)
 
 
-def _split(text: str) -> Any:
+def _split(text: str) -> Iterator[tuple[bool, str]]:
     """Yield (False, text) and (True, inside of an action), with ``{{-`` and ``-}}`` trimming applied."""
     position, trim = 0, False
     for match in _ACTION.finditer(text):
@@ -93,181 +127,75 @@ def _split(text: str) -> Any:
         position, trim = match.end(), bool(match[3])
     rest = text[position:]
     if "{{" in rest:
-        raise _invalid("unclosed action")
+        raise invalid("unclosed action")
     yield False, rest.lstrip() if trim else rest
 
 
+def _unescaped(text: str) -> str:
+    for escape, character in _ESCAPES.items():
+        text = text.replace(escape, character)
+    return text
+
+
 def _text(text: str) -> Node:
-    return lambda dot, out: out.append(text)
+    return lambda scope, out: out.append(text)
 
 
 def _print(expression: Expression) -> Node:
-    return lambda dot, out: out.append(printed(expression(dot)))
+    return lambda scope, out: out.append(printed(expression(scope)))
+
+
+def _set(name: str, expression: Expression, *, declare: bool) -> Node:
+    def run(scope: Scope, out: list[str]) -> None:
+        value = expression(scope)
+        if declare:
+            scope.names[name] = value
+        else:
+            scope.assign(name, value)
+
+    return run
 
 
 def _sequence(nodes: list[Node]) -> Node:
-    def run(dot: Any, out: list[str]) -> None:
+    def run(scope: Scope, out: list[str]) -> None:
         for node in nodes:
-            node(dot, out)
+            node(scope, out)
 
     return run
 
 
-def _if(condition: Expression, then: Node, otherwise: Node) -> Node:
-    return lambda dot, out: (then if condition(dot) else otherwise)(dot, out)
+def _branch(condition: Expression, name: str, then: Node, otherwise: Node, *, moves_dot: bool) -> Node:
+    def run(scope: Scope, out: list[str]) -> None:
+        value = condition(scope)
+        names = {name: value} if name else {}
+        dot = value if moves_dot and value else scope.dot
+        (then if value else otherwise)(scope.inner(dot, **names), out)
+
+    return run
 
 
-def _range(collection: Expression, body: Node, otherwise: Node) -> Node:
-    def run(dot: Any, out: list[str]) -> None:
-        items = collection(dot)
-        if isinstance(items, Mapping):
-            items = [items[key] for key in sorted(items)]
+def _range(collection: Expression, names: tuple[str, str], body: Node, otherwise: Node) -> Node:
+    def run(scope: Scope, out: list[str]) -> None:
+        items = list(_items(collection(scope)))
+        for key, item in items:
+            body(scope.inner(item, **_declared(names, key, item)), out)
         if not items:
-            otherwise(dot, out)
-        elif not isinstance(items, list):
-            raise _invalid(f"range can't iterate over {printed(items)}")
-        else:
-            for item in items:
-                body(item, out)
+            otherwise(scope.inner(scope.dot), out)
 
     return run
 
 
-def _expression(text: str) -> Expression:
-    tokens: list[str] = []
-    position, text = 0, text.strip()
-    while position < len(text):
-        match = _TOKEN.match(text, position)
-        if match is None:
-            raise _invalid(f'"{text[position:].strip()}" is not supported')
-        tokens.append(match[1])
-        position = match.end()
-    expression = _pipeline(tokens)
-    if tokens:
-        raise _invalid(f'unexpected "{tokens[0]}"')
-    return expression
-
-
-def _pipeline(tokens: list[str]) -> Expression:
-    expression = _command(tokens, None)
-    while tokens and tokens[0] == "|":
-        tokens.pop(0)
-        expression = _command(tokens, expression)
-    return expression
-
-
-def _command(tokens: list[str], piped: Expression | None) -> Expression:
-    """One operand alone, or a function and its operands; what is piped in comes last."""
-    function = None
-    if tokens and tokens[0].isidentifier() and tokens[0] not in ("true", "false", "nil"):
-        function = _function(tokens.pop(0))
-    operands: list[Expression] = []
-    while tokens and tokens[0] not in (")", "|"):
-        operands.append(_operand(tokens))
-    if piped is not None:
-        operands.append(piped)
-    if function is not None:
-        return lambda dot: _call(function, [operand(dot) for operand in operands])
-    if len(operands) > 1:
-        # docker's one method: {{.Label "name"}}.
-        return lambda dot: _call(operands[0](dot), [operand(dot) for operand in operands[1:]])
-    if not operands:
-        raise _invalid("missing value for command")
-    return operands[0]
-
-
-def _operand(tokens: list[str]) -> Expression:
-    token = tokens.pop(0)
-    if token == "(":
-        inner = _pipeline(tokens)
-        if not tokens or tokens.pop(0) != ")":
-            raise _invalid("unclosed left paren")
-        return inner
-    if token.startswith("."):
-        return _field([name for name in token.split(".") if name])
-    if token in ("true", "false", "nil"):
-        constant: Any = {"true": True, "false": False, "nil": None}[token]
-    elif token[0] in '"`':
-        constant = json.loads(token) if token[0] == '"' else token[1:-1]
-    elif token.lstrip("-").isdigit():
-        constant = int(token)
-    else:
-        raise _invalid(f'function "{token}" needs parentheses here')
-    return lambda dot: constant
-
-
-def _field(names: Sequence[str]) -> Expression:
-    def get(dot: Any) -> Any:
-        for name in names:
-            if not isinstance(dot, Mapping) or name not in dot:
-                known = f"the fields here are {', '.join(dot)}" if isinstance(dot, Mapping) and dot else None
-                raise InvalidRequest(f'template: there is no field "{name}"', hint=known)
-            dot = dot[name]
-        return dot
-
-    return get
-
-
-def _call(function: Any, arguments: list[Any]) -> Any:
-    if not callable(function):
-        raise _invalid("can't give argument to non-function")
-    try:
-        return function(*arguments)
-    except (TypeError, LookupError) as error:
-        raise _invalid(f"bad arguments: {error}") from error
-
-
-def _function(name: str) -> Callable[..., Any]:
-    if name not in _FUNCTIONS:
-        raise _invalid(f'function "{name}" not defined')
-    return _FUNCTIONS[name]
-
-
-def _index(value: Any, *keys: Any) -> Any:
-    for key in keys:
-        value = value.get(key, "") if isinstance(value, Mapping) else value[key]
-    return value
-
-
-def to_json(value: Any) -> str:
-    """Compact JSON on one line, without the methods that a row may have beside its fields."""
+def _items(value: Any) -> Iterator[tuple[Any, Any]]:
     if isinstance(value, Mapping):
-        value = {name: field for name, field in value.items() if not callable(field)}
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        return ((key, value[key]) for key in sorted(value))
+    if value and not isinstance(value, list):
+        raise invalid(f"range can't iterate over {printed(value)}")
+    return iter(enumerate(value or ()))
 
 
-_FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "json": to_json,
-    "index": _index,
-    "len": len,
-    "lower": str.lower,
-    "upper": str.upper,
-    "title": str.title,
-    "join": lambda items, separator: separator.join(items),
-    "split": lambda text, separator: text.split(separator),
-    "println": lambda *values: " ".join(map(printed, values)) + "\n",
-    "eq": lambda left, *others: left in others,
-    "ne": lambda left, right: left != right,
-    "not": lambda value: not value,
-    "and": lambda *values: next((value for value in values if not value), values[-1]),
-    "or": lambda *values: next((value for value in values if value), values[-1]),
-}
-
-
-def printed(value: Any) -> str:
-    """A value as Go's fmt prints it: ``true``, ``[a b]``, ``map[k:v]``."""
-    if value is None:
-        return "<no value>"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, Mapping):
-        return "map[" + " ".join(f"{key}:{printed(value[key])}" for key in sorted(value)) + "]"
-    if isinstance(value, list):
-        return "[" + " ".join(map(printed, value)) + "]"
-    return str(value)
-
-
-def _invalid(problem: str) -> InvalidRequest:
-    return InvalidRequest(
-        f"template: {problem}", hint="fields look like {{.ID}}, and {{json .}} prints all of them"
-    )
+def _declared(names: tuple[str, str], key: Any, item: Any) -> dict[str, Any]:
+    """One variable is the element; of two, the first is its index or key."""
+    first, second = names
+    if second:
+        return {first: key, second: item}
+    return {first: item} if first else {}

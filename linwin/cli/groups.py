@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from linwin.cli.failures import UnknownCommand
+from linwin.cli.flags import plain_flags
 
 
 class Group(click.Group):
@@ -25,7 +26,8 @@ class Group(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
             raise UnknownCommand(f"unknown command: {ctx.command_path} {args[0]}", ctx)
-        return super().resolve_command(ctx, args)
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, command, plain_flags(command, rest) if command else rest
 
 
 class LazyGroup(Group):
@@ -33,7 +35,7 @@ class LazyGroup(Group):
 
     ``members`` maps a command's name to ``module:function`` within
     :mod:`linwin.cli`; ``aliases`` maps other names, which help leaves out, to
-    members.
+    members. ``unlisted`` are commands that help leaves out altogether.
     """
 
     def __init__(
@@ -41,17 +43,20 @@ class LazyGroup(Group):
         *arguments: Any,
         members: Mapping[str, str],
         aliases: Mapping[str, str] | None = None,
+        unlisted: Mapping[str, str] | None = None,
         **settings: Any,
     ) -> None:
         super().__init__(*arguments, **settings)
         self._members = members
         self._aliases = aliases or {}
+        self._unlisted = unlisted or {}
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self._members)
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        place = self._members.get(self._aliases.get(name, name))
+        name = self._aliases.get(name, name)
+        place = self._members.get(name) or self._unlisted.get(name)
         if place is None:
             return None
         module, _, function = place.partition(":")

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from linwin.cli.connect import connect
-from linwin.cli.options import ExplicitFlags, arguments, listing_format
+from linwin.cli.options import arguments, listing_format
 from linwin.cli.output import Listing, ellipsis, one_line, short_id
 from linwin.cli.units import human_duration, human_size, rfc3339
 from linwin.client import quote
@@ -29,7 +29,7 @@ LISTING = Listing(HEADERS, ("ID", "CreatedSince", "CreatedBy", "Size", "Comment"
 EXACT = Listing(HEADERS, ("ID", "CreatedAt", "CreatedBy", "Size", "Comment"), "ID")
 
 
-@click.command(cls=ExplicitFlags)
+@click.command()
 @listing_format()
 @click.option(
     "-H",

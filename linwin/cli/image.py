@@ -21,6 +21,9 @@ MEMBERS = {
 }
 
 
-@click.group(cls=LazyGroup, members=MEMBERS, aliases={"list": "ls", "remove": "rm"})
+UNSUPPORTED = {"build": "unsupported:build", "import": "unsupported:import_"}
+
+
+@click.group(cls=LazyGroup, members=MEMBERS, aliases={"list": "ls", "remove": "rm"}, unlisted=UNSUPPORTED)
 def image() -> None:
     """Manage images."""

@@ -14,6 +14,7 @@ from linwin.cli.output import Listing, short_id
 from linwin.cli.units import date_and_time, human_duration, human_size
 
 NONE = "<none>"
+UNKNOWN = "N/A"  # system df -v counts them
 
 HEADERS = {
     "Repository": "REPOSITORY",
@@ -23,6 +24,10 @@ HEADERS = {
     "CreatedAt": "CREATED AT",
     "CreatedSince": "CREATED",
     "Size": "SIZE",
+    "VirtualSize": "SIZE",
+    "SharedSize": "SHARED SIZE",
+    "UniqueSize": "UNIQUE SIZE",
+    "Containers": "CONTAINERS",
 }
 LISTING = Listing(HEADERS, ("Repository", "Tag", "ID", "CreatedSince", "Size"), "ID")
 WITH_DIGESTS = Listing(HEADERS, ("Repository", "Tag", "Digest", "ID", "CreatedSince", "Size"), "ID")
@@ -67,6 +72,8 @@ def _rows(item: Mapping[str, Any], full: bool) -> Iterator[dict[str, Any]]:
             "CreatedAt": date_and_time(item["Created"]),
             "CreatedSince": f"{human_duration(time.time() - item['Created'])} ago",
             "Size": human_size(item["Size"]),
+            "VirtualSize": human_size(item["Size"]),
+            **dict.fromkeys(("SharedSize", "UniqueSize", "Containers"), UNKNOWN),
         }
 
 

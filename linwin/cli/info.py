@@ -10,7 +10,7 @@ import click
 from linwin.cli import failures
 from linwin.cli.connect import connect
 from linwin.cli.options import arguments, object_format
-from linwin.cli.output import show_objects, write_lines
+from linwin.cli.output import show_object, write_lines
 from linwin.cli.units import binary_size
 
 
@@ -20,8 +20,8 @@ from linwin.cli.units import binary_size
 def info(form: str | None, names: tuple[str, ...]) -> None:
     """Show what the daemon runs on, and how much it runs."""
     answer = connect().get("/info")
-    if form is not None:
-        show_objects([answer], form)
+    if form:
+        show_object(answer, form)
         return
     write_lines(["Server:", *_lines(answer)])
     for warning in answer.get("Warnings") or ():

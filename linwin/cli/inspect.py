@@ -15,24 +15,28 @@ from linwin.errors import NotFound
 
 PATHS = {"container": "/containers/{}/json", "image": "/images/{}/json", "network": "/networks/{}"}
 
+_size = click.option("-s", "--size", is_flag=True, help="Tell also what a container's files take.")
+
 
 @click.command()
 @object_format()
+@_size
 @click.option(
     "--type", "kind", type=click.Choice(list(PATHS)), metavar="TYPE", help="container, image or network only."
 )
 @arguments(1, None, "NAME|ID [NAME|ID...]")
-def inspect(form: str | None, kind: str | None, names: tuple[str, ...]) -> int:
+def inspect(form: str | None, size: bool, kind: str | None, names: tuple[str, ...]) -> int:
     """Show everything about containers, images and networks."""
-    return _show(names, [kind] if kind else list(PATHS), form)
+    return _show(names, [kind] if kind else list(PATHS), form, size=size)
 
 
 @click.command("inspect")
 @object_format()
+@_size
 @arguments(1, None, "CONTAINER [CONTAINER...]")
-def container_inspect(form: str | None, names: tuple[str, ...]) -> int:
+def container_inspect(form: str | None, size: bool, names: tuple[str, ...]) -> int:
     """Show everything about containers."""
-    return _show(names, ["container"], form)
+    return _show(names, ["container"], form, size=size)
 
 
 @click.command("inspect")
@@ -51,26 +55,26 @@ def network_inspect(form: str | None, names: tuple[str, ...]) -> int:
     return _show(names, ["network"], form)
 
 
-def _show(names: tuple[str, ...], kinds: list[str], form: str | None) -> int:
+def _show(names: tuple[str, ...], kinds: list[str], form: str | None, *, size: bool = False) -> int:
     client = connect()
     found: list[Any] = []
     missing: list[NotFound] = []
     for name in names:
         try:
-            found.append(_look_up(client, name, kinds))
+            found.append(_look_up(client, name, kinds, size=size))
         except NotFound as error:
             missing.append(error)
-    if found or form is None:
+    if found or not form:
         show_objects(found, form)
     for absent in missing:
         failures.show(absent)
     return failures.FAILED if missing else 0
 
 
-def _look_up(client: Client, name: str, kinds: list[str]) -> Any:
+def _look_up(client: Client, name: str, kinds: list[str], *, size: bool) -> Any:
     for kind in kinds:
         try:
-            return client.get(PATHS[kind].format(quote(name)))
+            return client.get(PATHS[kind].format(quote(name)), size=size or None)
         except NotFound:
             if len(kinds) == 1:
                 raise

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 
 import click
+from click.core import ParameterSource
 
 from linwin import __version__
 from linwin.cli import failures
@@ -21,9 +22,11 @@ from linwin.errors import LinwinError
 # Name → module and function within linwin.cli.
 COMMANDS = {
     "attach": "attach:attach",
+    "builder": "builder:builder",
     "checkpoint": "checkpoint:checkpoint",
     "completion": "completion:completion",
     "container": "container:container",
+    "context": "context:context",
     "cp": "cp:cp",
     "create": "create:create",
     "daemon": "daemon:daemon",
@@ -67,7 +70,19 @@ COMMANDS = {
 }
 
 
-@click.group(cls=LazyGroup, members=COMMANDS, context_settings={"max_content_width": 100})
+# docker's, for which linwin has nothing but a sentence.
+UNSUPPORTED = {
+    "build": "unsupported:build",
+    "commit": "unsupported:commit",
+    "export": "unsupported:export",
+    "import": "unsupported:import_",
+    "volume": "unsupported:volume",
+}
+
+
+@click.group(
+    cls=LazyGroup, members=COMMANDS, unlisted=UNSUPPORTED, context_settings={"max_content_width": 100}
+)
 @setting(
     "-H",
     "--host",
@@ -76,9 +91,26 @@ COMMANDS = {
     help="Daemon to talk to, unix:///PATH, tcp://HOST:PORT or ssh://USER@HOST (default $LINWIN_HOST).",
 )
 @tls_settings
+@click.option(
+    "-c",
+    "--context",
+    "context_name",
+    metavar="NAME",
+    help="One of docker's contexts instead of --host (default $LINWIN_CONTEXT): see linwin context ls.",
+)
 @click.version_option(__version__, "-v", "--version", message="linwin version %(version)s")
-def linwin() -> None:
+@click.pass_context
+def linwin(ctx: click.Context, context_name: str | None) -> None:
     """Windows containers on a Linux host."""
+    if context_name and ctx.get_parameter_source("host") is ParameterSource.COMMANDLINE:
+        raise click.UsageError("conflicting options: cannot specify both --host and --context", ctx)
+    # docker's order: what is said here, then the host, then the context of the environment.
+    chosen = context_name or ("" if os.environ.get("LINWIN_HOST") else os.environ.get("LINWIN_CONTEXT"))
+    if chosen:
+        from linwin.cli import docker_contexts
+
+        docker_contexts.use(chosen)
+    ctx.obj = chosen
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

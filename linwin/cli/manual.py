@@ -46,7 +46,7 @@ def _page(
     yield f".SH SYNOPSIS\n.B {_text(context.command_path)}\n{_text(' '.join(usage))}"
     yield ".SH DESCRIPTION"
     yield "\n.PP\n".join(_text(paragraph) for paragraph in (first, *rest))
-    options = [param for param in command.params if isinstance(param, click.Option)]
+    options = [param for param in command.params if isinstance(param, click.Option) and not param.hidden]
     if options:
         yield ".SH OPTIONS"
     for option in options:

@@ -13,25 +13,8 @@ from linwin.model.detach import DEFAULT_KEYS, SPELLING, parse_keys
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_EXPLICIT = {"true": True, "1": True, "false": False, "0": False}
-
 LISTING_FORMATS = "'json', a Go template such as '{{.ID}}', or 'table TEMPLATE'."
 OBJECT_FORMATS = "'json', or a Go template such as '{{json .}}'."
-
-
-class ExplicitFlags(click.Command):
-    """A command whose flags with a ``--no-`` twin also take docker's form ``--flag=false``."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        return super().parse_args(ctx, [self._plain(word) for word in args])
-
-    def _plain(self, word: str) -> str:
-        flag, _, value = word.partition("=")
-        if value in _EXPLICIT:
-            for param in self.params:
-                if isinstance(param, click.Option) and param.secondary_opts and flag in param.opts:
-                    return (param.opts if _EXPLICIT[value] else param.secondary_opts)[-1]
-        return word
 
 
 def setting(*names: str, variable: str, help: str, **more: Any) -> Callable[[F], F]:
@@ -137,6 +120,6 @@ def _requirement(least: int, most: int | None) -> str:
     if most == 0:
         return "accepts no arguments"
     if most == 1 and least == 0:
-        return "accepts at most 1 argument"
+        return "requires at most 1 argument"
     plural = "" if least == 1 else "s"
     return f"requires {'at least ' if most is None else ''}{least} argument{plural}"

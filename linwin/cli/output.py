@@ -41,21 +41,33 @@ class Listing:
 
     def text(self, rows: Iterable[Mapping[str, Any]], form: str | None) -> Iterable[str]:
         """The lines that :meth:`show` prints."""
-        if form is None or form == "table":
+        if not form or form == "table":
             cells = [[str(row[name]) for name in self.columns] for row in rows]
             return table([[self.headers[name] for name in self.columns], *cells])
         if form.startswith("table "):
-            render = _template(form.removeprefix("table "))
-            return table([render(value).split("\t") for value in (self.headers, *rows)])
+            return self._chosen(form.removeprefix("table "), rows)
         render = _template("{{json .}}" if form == "json" else form)
         return (render(row) for row in rows)
 
+    def _chosen(self, form: str, rows: Iterable[Mapping[str, Any]]) -> Iterable[str]:
+        """A table of the columns that a template names, tabs between them."""
+        from linwin.cli.gofunctions import HEADING_FUNCTIONS
+        from linwin.cli.gotemplate import compile_template
 
-def table(rows: Sequence[Sequence[str]]) -> Iterable[str]:
-    """Align cells as docker does: columns of at least 10, three blanks between, the last one ragged."""
+        heading = compile_template(form, functions=HEADING_FUNCTIONS)(self._named_headers())
+        render = _template(form)
+        return table([heading.split("\t"), *(render(row).split("\t") for row in rows)])
+
+    def _named_headers(self) -> dict[str, Any]:
+        """The headings, with docker's one method: the heading of a label's column is the label's name."""
+        return {**self.headers, "Label": lambda name: name.rpartition(".")[2]}
+
+
+def table(rows: Sequence[Sequence[str]], *, minimum: int = _MINIMUM_WIDTH) -> Iterable[str]:
+    """Align cells as docker does: columns of at least ``minimum``, three blanks after the widest cell."""
     columns = max(map(len, rows))
     widths = [
-        max(_MINIMUM_WIDTH, *(len(row[column]) + _GAP for row in rows if column < len(row) - 1))
+        max(minimum, *(len(row[column]) + _GAP for row in rows if column < len(row) - 1))
         for column in range(columns - 1)
     ]
     for row in rows:
@@ -69,20 +81,27 @@ def write_lines(lines: Iterable[str]) -> None:
 
 
 def show_objects(objects: Sequence[Any], form: str | None) -> None:
-    """Print what ``inspect`` found: an indented JSON array, or each through a template."""
-    if form is None:
+    """Print what ``inspect`` found: a JSON array, on one line for ``json``, or each through a template."""
+    if not form:
         import json
 
         click.echo(json.dumps(objects, indent=4, ensure_ascii=False))
-        return
-    render = _template("{{json .}}" if form == "json" else form)
-    write_lines(render(value) for value in objects)
+    elif form == "json":
+        show_object(list(objects), form)
+    else:
+        render = _template(form, escapes=False)
+        write_lines(render(value) for value in objects)
 
 
-def _template(text: str) -> Any:
+def show_object(value: Any, form: str) -> None:
+    """Print one value: JSON on one line, or through a template."""
+    write_lines([_template("{{json .}}" if form == "json" else form, escapes=False)(value)])
+
+
+def _template(text: str, *, escapes: bool = True) -> Any:
     from linwin.cli.gotemplate import compile_template
 
-    return compile_template(text)
+    return compile_template(text, escapes=escapes)
 
 
 def short_id(identity: str, *, full: bool = False) -> str:

@@ -20,5 +20,5 @@ def port(names: tuple[str, ...]) -> None:
     shown = connect().get(f"/containers/{quote(str(container))}/json")
     found = ports.lines(shown["NetworkSettings"].get("Ports") or {}, wanted)
     if wanted is not None and not found:
-        raise NotFound(f"no public port '{wanted}' published for {container}")
+        raise NotFound(f"No public port '{wanted}' published for {container}")
     write_lines(found)

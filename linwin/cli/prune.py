@@ -48,6 +48,32 @@ def image_prune(everything: bool, filters: Filters | None, force: bool, names: t
 
 
 @click.command("prune")
+@click.option("-a", "--all", "everything", is_flag=True, help="Remove named volumes too.")
+@filter_option("Remove only volumes that match, such as label=a.", short=False)
+@force_option
+@arguments(0, 0, "")
+def volume_prune(everything: bool, filters: Filters | None, force: bool, names: tuple[str, ...]) -> None:
+    """Remove volumes that no container uses."""
+    wanted = {**(filters or {}), "all": ["true"]} if everything else filters
+    which = "" if everything else "anonymous "
+    warning = f"WARNING! This will remove {which}local volumes not used by at least one container.\n"
+    if _confirmed(warning, force):
+        _tell([_named(connect(), "volumes", "Volumes", wanted)])
+
+
+@click.command("prune")
+@click.option("-a", "--all", "everything", is_flag=True, help="Remove all of it, not only what dangles.")
+@filter_option("Remove only what matches, such as until=24h.", short=False)
+@force_option
+@arguments(0, 0, "")
+def builder_prune(everything: bool, filters: Filters | None, force: bool, names: tuple[str, ...]) -> None:
+    """Remove build cache."""
+    which = "all build cache" if everything else "all dangling build cache"
+    if _confirmed(f"WARNING! This will remove {which}.\n", force):
+        _tell([_build_cache(connect(), filters, everything=everything)])
+
+
+@click.command("prune")
 @filter_option("Remove only networks that match, such as until=24h or label=a.", short=False)
 @force_option
 @arguments(0, 0, "")

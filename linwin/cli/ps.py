@@ -12,30 +12,31 @@ from linwin.cli.connect import connect
 from linwin.cli.options import arguments, filter_option, listing_format
 from linwin.cli.output import Listing, ellipsis, quoted, short_id
 from linwin.cli.ports import displayed
-from linwin.cli.units import date_and_time, human_duration
+from linwin.cli.units import date_and_time, human_duration, human_size
 
 COMMAND_WIDTH = 20
 
 # docker's columns stay where its users' scripts expect them; ours comes last.
-LISTING = Listing(
-    headers={
-        "ID": "CONTAINER ID",
-        "Image": "IMAGE",
-        "Command": "COMMAND",
-        "CreatedAt": "CREATED AT",
-        "RunningFor": "CREATED",
-        "State": "STATE",
-        "Status": "STATUS",
-        "Ports": "PORTS",
-        "Names": "NAMES",
-        "Labels": "LABELS",
-        "Mounts": "MOUNTS",
-        "Networks": "NETWORKS",
-        "Template": "TEMPLATE",
-    },
-    columns=("ID", "Image", "Command", "RunningFor", "Status", "Ports", "Names", "Template"),
-    quiet="ID",
-)
+HEADERS = {
+    "ID": "CONTAINER ID",
+    "Image": "IMAGE",
+    "Command": "COMMAND",
+    "CreatedAt": "CREATED AT",
+    "RunningFor": "CREATED",
+    "State": "STATE",
+    "Status": "STATUS",
+    "Ports": "PORTS",
+    "Names": "NAMES",
+    "Labels": "LABELS",
+    "Mounts": "MOUNTS",
+    "LocalVolumes": "LOCAL VOLUMES",
+    "Networks": "NETWORKS",
+    "Size": "SIZE",
+    "Template": "TEMPLATE",
+}
+_COLUMNS = ("ID", "Image", "Command", "RunningFor", "Status", "Ports", "Names")
+LISTING = Listing(HEADERS, (*_COLUMNS, "Template"), "ID")
+WITH_SIZE = Listing(HEADERS, (*_COLUMNS, "Size", "Template"), "ID")
 
 
 @click.command()
@@ -53,6 +54,7 @@ LISTING = Listing(
 @click.option("-l", "--latest", is_flag=True, help="Show the latest created container, in all states.")
 @click.option("--no-trunc", is_flag=True, help="Do not cut long values.")
 @click.option("-q", "--quiet", is_flag=True, help="Show container ids only.")
+@click.option("-s", "--size", is_flag=True, help="Show what their files take.")
 @arguments(0, 0, "")
 def ps(
     everything: bool,
@@ -62,6 +64,7 @@ def ps(
     latest: bool,
     no_trunc: bool,
     quiet: bool,
+    size: bool,
     names: tuple[str, ...],
 ) -> None:
     """List containers."""
@@ -71,8 +74,14 @@ def ps(
         all=everything or None,
         limit=limit if limit > 0 else None,
         filters=filters,
+        size=(size or _asks_for_size(form)) or None,
     )
-    LISTING.show([_row(item, no_trunc) for item in containers], form, quiet=quiet)
+    (WITH_SIZE if size else LISTING).show([_row(item, no_trunc) for item in containers], form, quiet=quiet)
+
+
+def _asks_for_size(form: str | None) -> bool:
+    """As docker's client: measured for those who show it only, since it takes time."""
+    return form is not None and (".Size" in form or "json ." in form)
 
 
 def _row(item: Mapping[str, Any], full: bool) -> dict[str, Any]:
@@ -93,8 +102,15 @@ def _row(item: Mapping[str, Any], full: bool) -> dict[str, Any]:
             mount.get("Name") or mount.get("Source", "") for mount in item.get("Mounts") or ()
         ),
         "Networks": ",".join((item.get("NetworkSettings") or {}).get("Networks") or ()),
+        "LocalVolumes": str(sum(mount.get("Driver") == "local" for mount in item.get("Mounts") or ())),
+        "Size": _size(item),
         "Template": (item.get("Linwin") or {}).get("Template", ""),
     }
+
+
+def _size(item: Mapping[str, Any]) -> str:
+    own, whole = item.get("SizeRw") or 0, item.get("SizeRootFs") or 0
+    return f"{human_size(own)} (virtual {human_size(whole)})" if whole else human_size(own)
 
 
 def _image(item: Mapping[str, Any], full: bool) -> str:

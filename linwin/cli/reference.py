@@ -31,11 +31,26 @@ stderr.
 A Windows exit code has 32 bits and a Linux one has 8: the low 8 bits are
 given, or 255 where they would make a failure read as 0. `wait` prints all 32.
 
+It differs from docker's on purpose in this:
+
+- every error has one form: `linwin:` and the sentence, said once;
+- what to do instead may follow an error on a line of its own;
+- a command line that cannot be read is answered without its usage, which `--help` shows;
+- 125 is the code of every `run` that did not run;
+- `ps` has a TEMPLATE column behind docker's, because Wine is not Windows;
+- `inspect --type` has the kinds that linwin has;
+- `volume inspect` prints no empty list.
+
+docker's `build`, `commit`, `diff`, `export`, `import` and `volume` are known by name
+only, and answered with a sentence. A hundred and more command lines are compared with
+docker's own client by a test.
+
 | setting | meaning | default |
 |---|---|---|
 | `LINWIN_HOST` | the daemon's address | `unix:///run/linwin/linwin.sock` |
+| `LINWIN_CONTEXT` | one of docker's contexts, where `LINWIN_HOST` is not set | |
 | `LINWIN_ROOT` | where the daemon keeps everything | `/var/lib/linwin` |
-| `DOCKER_CONFIG` | folder of docker's `config.json`, for credentials | `~/.docker` |
+| `DOCKER_CONFIG` | folder of docker's `config.json` and contexts | `~/.docker` |
 
 Credentials are docker's own: `auths`, `credsStore` and `credHelpers` of
 `config.json` are read, `login` and `logout` change them and nothing else in
@@ -92,7 +107,7 @@ def _options(command: click.Command) -> Iterator[str]:
 
 
 def _rows(command: click.Command) -> list[str]:
-    return [_row(param) for param in command.params if isinstance(param, click.Option)]
+    return [_row(param) for param in command.params if isinstance(param, click.Option) and not param.hidden]
 
 
 def _row(option: click.Option) -> str:

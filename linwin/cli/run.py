@@ -8,7 +8,7 @@ import click
 
 from linwin.cli import failures
 from linwin.cli.connect import connect
-from linwin.cli.container_body import streams_to_attach
+from linwin.cli.container_body import creation, streams_to_attach
 from linwin.cli.container_options import container_options
 from linwin.cli.creation import create_container
 from linwin.cli.options import detach_keys_option
@@ -33,7 +33,7 @@ def run(detach: bool, sig_proxy: bool, detach_keys: str | None, **options: Any) 
     when its entrypoint could not be run or does not exist.
     """
     if detach and options["attached"]:
-        raise click.UsageError("-a cannot be given with -d")
+        raise click.UsageError("conflicting options: cannot specify both --attach and --detach")
     if options["tty"] and options["interactive"] and not detach:
         from linwin.cli import terminal
 
@@ -48,7 +48,7 @@ def _run(
     client: Client, options: dict[str, Any], *, detach: bool, forward: bool, detach_keys: str | None
 ) -> int:
     attach = streams_to_attach(options, detach=detach)
-    container = create_container(client, options, attach=attach)
+    container = create_container(client, creation(options, attach=attach), options)
     tell_template(client, container)
 
     def start() -> None:

@@ -37,7 +37,7 @@ def start(
     if not attach and not interactive:
         return for_each(names, start_and_name)
     if len(names) > 1:
-        raise WrongArguments("only one container can be started with -a or -i", ctx)
+        raise WrongArguments("you cannot start and attach multiple containers at once", ctx)
     (name,) = names
     container = client.get(f"/containers/{quote(name)}/json")
     streams = {"stdout", "stderr"} | (

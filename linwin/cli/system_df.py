@@ -10,7 +10,7 @@ import click
 
 from linwin.cli.connect import connect
 from linwin.cli.options import arguments, listing_format
-from linwin.cli.output import Listing, ellipsis, quoted, short_id, show_objects, write_lines
+from linwin.cli.output import Listing, ellipsis, quoted, short_id, show_object, write_lines
 from linwin.cli.units import human_duration, human_size
 
 Items = Sequence[Mapping[str, Any]]
@@ -56,6 +56,15 @@ CONTAINERS = _detail(
     Status="STATUS",
     Names="NAMES",
 )
+CACHES = _detail(
+    ID="CACHE ID",
+    CacheType="CACHE TYPE",
+    Size="SIZE",
+    CreatedSince="CREATED",
+    LastUsedSince="LAST USED",
+    UsageCount="USAGE",
+    Shared="SHARED",
+)
 VOLUMES = _detail(Name="VOLUME NAME", Links="LINKS", Size="SIZE")
 ACTIVE_STATES = ("running", "paused", "restarting")
 
@@ -69,10 +78,10 @@ def df(form: str | None, verbose: bool, names: tuple[str, ...]) -> None:
     usage = connect().get("/system/df")
     if not verbose:
         SUMMARY.show(_summary(usage), form)
-    elif form is None or form == "table":
+    elif not form or form == "table":
         _show_details(usage)
     else:
-        show_objects([_details(usage, full=True)], form)
+        show_object(_details(usage, full=True), form)
 
 
 def _items(usage: Mapping[str, Any], name: str) -> Items:
@@ -131,7 +140,8 @@ def _show_details(usage: Mapping[str, Any]) -> None:
         listing.show(details[name], None)
         write_lines([""])
     cache = sum(item["Size"] for item in _items(usage, "BuildCache"))
-    write_lines([f"Build cache usage: {human_size(cache, digits=_DIGITS)}"])
+    write_lines([f"Build cache usage: {human_size(cache, digits=_DIGITS)}", ""])
+    CACHES.show((), None)  # the daemon keeps none, and tells of none
 
 
 def _details(usage: Mapping[str, Any], *, full: bool) -> dict[str, list[dict[str, Any]]]:

@@ -37,7 +37,7 @@ def require(hint: str) -> None:
     """Raise Conflict unless our standard input is a terminal that can be lent."""
     if not os.isatty(STDIN):
         raise Conflict(
-            "cannot attach stdin to a TTY-enabled container because stdin is not a terminal",
+            "the input device is not a TTY",
             hint=hint,
         )
 

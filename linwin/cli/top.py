@@ -9,6 +9,9 @@ from linwin.cli.options import arguments
 from linwin.cli.output import one_line, table, write_lines
 from linwin.client import quote
 
+_WIDTH = 20
+"""docker's tables of processes have columns of at least so many characters."""
+
 
 @click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 @arguments(1, None, "CONTAINER [OPTION...]")
@@ -17,4 +20,4 @@ def top(names: tuple[str, ...]) -> None:
     container, *options = names
     shown = connect().get(f"/containers/{quote(container)}/top", ps_args=" ".join(options) or None)
     rows = [[one_line(cell) for cell in row] for row in shown["Processes"] or ()]
-    write_lines(table([shown["Titles"], *rows]))
+    write_lines(table([shown["Titles"], *rows], minimum=_WIDTH))

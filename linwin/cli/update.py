@@ -9,6 +9,7 @@ import click
 from linwin.cli.connect import connect
 from linwin.cli.container_options import size_option
 from linwin.cli.each import for_each
+from linwin.cli.failures import WrongArguments
 from linwin.cli.lifetime_options import restart_policy
 from linwin.cli.options import arguments
 from linwin.client import quote
@@ -29,8 +30,11 @@ from linwin.client import quote
     help="When to start it again: no, always, unless-stopped or on-failure[:COUNT].",
 )
 @arguments(1, None, "CONTAINER [CONTAINER...]")
-def update(cpus: float, memory: int, restart: str | None, names: tuple[str, ...]) -> int:
+@click.pass_context
+def update(ctx: click.Context, cpus: float, memory: int, restart: str | None, names: tuple[str, ...]) -> int:
     """Change the memory, the CPUs or the restart policy of containers."""
+    if not (cpus or memory or restart is not None):
+        raise WrongArguments("you must provide one or more flags when using this command", ctx)
     body: dict[str, Any] = {"Memory": memory, "NanoCpus": round(cpus * 1e9)}
     if restart is not None:
         body["RestartPolicy"] = restart_policy(restart)

@@ -9,7 +9,8 @@ import click
 from linwin import __version__
 from linwin.cli.connect import connect
 from linwin.cli.options import arguments, object_format
-from linwin.cli.output import show_objects, write_lines
+from linwin.cli.output import show_object, write_lines
+from linwin.client.http import API_VERSION
 from linwin.errors import LinwinError
 
 
@@ -19,8 +20,8 @@ from linwin.errors import LinwinError
 def version(form: str | None, names: tuple[str, ...]) -> None:
     """Show the versions of the client and the daemon."""
     client = _client()
-    if form is not None:
-        show_objects([{"Client": client, "Server": connect().get("/version")}], form)
+    if form:
+        show_object({"Client": client, "Server": connect().get("/version")}, form)
         return
     write_lines(["Client:", *_lines(client, " ")])
     try:
@@ -36,7 +37,8 @@ def _client() -> dict[str, Any]:
 
     return {
         "Version": __version__,
-        "ApiVersion": "1.50",
+        "ApiVersion": API_VERSION,
+        "DefaultAPIVersion": API_VERSION,
         "Os": platform.system().lower(),
         "Arch": "amd64" if platform.machine() == "x86_64" else platform.machine(),
     }

@@ -100,7 +100,7 @@ async def opened(engine: Engine, reference: str) -> AsyncIterator[tuple[Files, C
         await held.enter_async_context(live.lock)
         container = await stop.settle(engine, await engine.rooms.state.get(container.id))
         if live.run is not None:
-            pause.refuse(container, reference, "cp")
+            pause.refuse(container, "cp")
             files = live.run.guest.files
             await held.aclose()
             with missing_files():

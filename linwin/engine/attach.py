@@ -279,7 +279,7 @@ async def _changeable(engine: Engine, container_id: str) -> Container:
         raise Conflict(
             f"Container {container.id} is marked for removal and cannot be connected or disconnected"
         )
-    pause.refuse(container, container.name, "connect or disconnect")
+    pause.refuse(container, "connect or disconnect")
     if container.status == "stopping":
         raise Conflict(f"container {container.short_id} is stopping", hint="Wait for its end.")
     return container

@@ -193,7 +193,7 @@ class Engine:
     ) -> Attachment:
         """A client's end of the container's streams; with ``logs``, what was logged comes first."""
         container = await self.rooms.state.get(reference)
-        pause.refuse(container, reference, "attach")
+        pause.refuse(container, "attach")
         streams = self.live(container.id).streams
         wanted: set[StreamName] = set()
         wanted |= {"stdout"} if stdout else set()

@@ -12,7 +12,7 @@ import secrets
 from typing import TYPE_CHECKING
 
 from linwin.daemon_log import context_about
-from linwin.engine import command, policy, terminal
+from linwin.engine import command, pause, policy, terminal
 from linwin.engine.create import left_out_hint, working_dir
 from linwin.engine.interfaces import Process
 from linwin.engine.live import Run
@@ -238,9 +238,5 @@ def _run_of(engine: Engine, container: Container) -> Run:
         raise Conflict(
             f"container {container.id} is not running", hint=f"Start it first: linwin start {container.name}"
         )
-    if container.status == "paused":
-        raise Conflict(
-            f"Container {container.id} is paused, unpause the container before exec",
-            hint=f"linwin unpause {container.name}",
-        )
+    pause.refuse(container, "exec")
     return run

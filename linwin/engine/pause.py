@@ -79,11 +79,11 @@ async def halt(run: Run) -> None:
     await run.machine.pause()
 
 
-def refuse(container: Container, reference: str, verb: str) -> None:
+def refuse(container: Container, verb: str) -> None:
     """Raise Conflict, in docker's words, for a container that is paused, or between two runs."""
     policy.refuse(container)
     if container.status == "paused":
         raise Conflict(
-            f"container {reference} is paused, unpause the container before {verb}",
+            f"Container {container.id} is paused, unpause the container before {verb}",
             hint=f"linwin unpause {container.name}",
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from linwin.engine.load import take_in
-from linwin.errors import NotFound
+from linwin.errors import NotFound, Unavailable
 from linwin.model.image import Image
 from linwin.model.progress import Progress, Report
 from linwin.model.registry import Credentials, Pulled
@@ -19,14 +19,18 @@ async def pull(
 ) -> Pulled:
     """Fetch an image and build its chain; it becomes visible when both are done.
 
-    What a template *is* cannot be newer elsewhere: no registry is asked for it.
+    What a template *is* cannot be newer elsewhere: no registry is asked for it. Nor is
+    one asked when there is no template that could run what it has: Unavailable is raised.
     """
     rooms = engine.rooms
     before = await _here(engine, reference)
     if before is not None and before.template is not None:
         return Pulled(before, reference, digest="", newer=False)
+    templates = await rooms.templates.list()
+    if not templates:
+        raise await _nothing_to_run_on(engine)  # sooner than a registry says something else
     report = engine.metrics.counting(report)
-    staged = await rooms.images.pull(reference, await rooms.templates.list(), report, credentials)
+    staged = await rooms.images.pull(reference, templates, report, credentials)
     name = _named(staged.image, reference)
     (image,) = await take_in(engine, [staged], report)
     for layer in image.layers:
@@ -34,6 +38,19 @@ async def pull(
     newer = before is None or before.id != image.id
     engine.events.image(image, "pull", repository(name), id=name)
     return Pulled(image, name, staged.digest, newer=newer, saved=staged.saved)
+
+
+async def _nothing_to_run_on(engine: Engine) -> Unavailable:
+    """Why no image can be of use here."""
+    for spoilt in await engine.rooms.templates.unusable():
+        return Unavailable(
+            f"the template {spoilt.name} cannot be used: {spoilt.reason}",
+            hint=f"To run images, {spoilt.remedy}",
+        )
+    return Unavailable(
+        "no template is installed, and images run on one",
+        hint="Build one, which takes some minutes: linwin template build wine",
+    )
 
 
 async def _here(engine: Engine, reference: str) -> Image | None:

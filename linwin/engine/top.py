@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 async def top(engine: Engine, reference: str) -> Sequence[ProcessInfo]:
     """Raises Conflict, in docker's words, for a container that does not run or is paused."""
     container = await engine.rooms.state.get(reference)
-    pause.refuse(container, reference, "top")
+    pause.refuse(container, "top")
     run = engine.live(container.id).run
     if run is None:
         raise Conflict(

@@ -125,9 +125,9 @@ async def test_of_a_container_that_is_removed_when_it_ends(docker: Docker, daemo
 
 async def test_only_in_a_container_that_runs(docker: Docker, daemon: Daemon) -> None:
     made = (await docker("create", "--name", "made", IMAGE)).out.decode().strip()
+    sentence = f"Error response from daemon: container {made} is not running\n"
     done = await docker("exec", "made", "echo")
-    said = f"Error response from daemon: container {made} is not running\nStart it first: linwin start made\n"
-    assert done == Finished(1, b"", said.encode())
+    assert done == Finished(1, b"", f"{sentence}Start it first: linwin start made\n".encode())
     missing = await docker("exec", "nobody", "echo")
     assert missing.code == 1
     assert missing.err.endswith(b": No such container: nobody\n")  # before it, clients differ

@@ -182,6 +182,26 @@ async def test_diff(linwin: Linwin, daemon: Daemon) -> None:
     assert await linwin("diff", "box") == Finished(0, b"C /a\nA /a/b c\nD /d\n", b"")
 
 
+@pytest.mark.parametrize("verb", ["run", "create", "pull"])
+async def test_without_a_template(linwin: Linwin, daemon: Daemon, verb: str) -> None:
+    daemon.fakes.templates.installed.clear()
+    daemon.fakes.images.stored.clear()
+    sentence = (
+        b"linwin: no template is installed, and images run on one\n"
+        b"Build one, which takes some minutes: linwin template build wine\n"
+    )
+    done = await linwin(verb, IMAGE)
+    assert (done.code, done.err.endswith(sentence)) == (125 if verb == "run" else 1, True)
+    reason = "its record was written by another version of linwin"
+    daemon.fakes.templates.spoilt.append(Unusable("wine", reason))
+    done = await linwin(verb, IMAGE)
+    assert done.err.endswith(
+        f"linwin: the template wine cannot be used: {reason}\n"
+        "To run images, build it again: linwin template build wine\n".encode()
+    )
+    assert await daemon.nothing_left()
+
+
 async def test_version_and_info(linwin: Linwin) -> None:
     assert b"1.50" in (await linwin("version")).out
     assert b"tcg" in (await linwin("info")).out

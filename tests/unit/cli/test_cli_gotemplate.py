@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from linwin.cli.gofunctions import HEADING_FUNCTIONS
 from linwin.cli.gotemplate import compile_template
 from linwin.errors import InvalidRequest
 
@@ -40,6 +41,35 @@ VALUE = {
         ('{{join .Args ","}} {{join (split "a-b" "-") "+"}}', "/c,ver a+b"),
         ("{{json (index .State.Nets `nat`)}}", '{"IP":"1.2.3.4"}'),
         ("a {{- .ID -}} b", "a12b"),
+        ("{{/* a note */}}{{- /* and one */ -}} x", "x"),
+        ("{{with .State}}{{.Status}}{{end}}{{with .None}}x{{else}}-{{end}}", "running-"),
+        ("{{with .None}}x{{else with .ID}}{{.}}{{end}}", "12"),
+        ("{{if .Down}}a{{else if .None}}b{{else if .Up}}c{{else}}d{{end}}", "c"),
+        ("{{if .Down}}a{{else if .None}}b{{else}}d{{end}}!", "d!"),
+        ("{{$x := .ID}}{{range .Args}}{{$x}}{{.}} {{end}}{{$.Code}}", "12/c 12ver 7"),
+        ("{{$x := 1}}{{if .Up}}{{$x = 2}}{{end}}{{$x}}", "2"),
+        ("{{$x := 1}}{{if .Up}}{{$x := 2}}{{$x}}{{end}}{{$x}}", "21"),
+        ("{{range $i, $a := .Args}}{{if $i}}, {{end}}{{$i}}={{$a}}{{end}}", "0=/c, 1=ver"),
+        ("{{range $a := .Args}}{{$a}}{{end}}", "/cver"),
+        ("{{range $k, $v := .State.Nets}}{{$k}}:{{$v.IP}} {{end}}", "alt:5.6.7.8 nat:1.2.3.4 "),
+        ('{{(index .State.Nets "nat").IP}}', "1.2.3.4"),
+        ('{{with $n := index .State.Nets "alt"}}{{$n.IP}}{{end}}', "5.6.7.8"),
+        ("{{.Labels.absent}} {{if .State.Health}}x{{end}}{{.State.Health}}", "<no value> <no value>"),
+        ('{{if and .State.Health (eq .State.Health.Status "healthy")}}x{{else}}-{{end}}', "-"),
+        ("{{or .None .ID}}{{and .Up .Code}}", "127"),
+        ("{{lt .Code 8}}{{le 7 .Code}}{{gt .Code 8}}{{ge .Code 8}}{{ne .Code 7}}", "truetruefalsefalsefalse"),
+        (
+            '{{printf "%-4s|%4d|%04d|%+d|%x|%.2f|%q|%t|%%" .ID .Code .Code .Code 255 1.5 .ID .Up}}',
+            '12  |   7|0007|+7|ff|1.50|"12"|true|%',
+        ),
+        ('{{printf "%v %v" .Args .Labels}}{{printf "%.1s" .State.Status}}', "[/c ver] map[a.x:1 b:2]r"),
+        ('{{print 1 2 "a" 3}}|{{print .ID .Code}}|{{println .ID .Code}}', "1 2a3|127|12 7\n"),
+        (
+            '{{title "a b-c dE"}} {{pad .ID 1 2}}| {{pad "" 3 3}}{{truncate .State.Status 3}}',
+            "A B-C DE  12  | run",
+        ),
+        ("{{slice .State.Status 1 3}}{{slice .Args 1}}{{len .None}}", "un[ver]0"),
+        ('{{html "<a>"}}{{urlquery "a b&"}}', "&lt;a&gt;a+b%26"),
         ("{{with_no_braces", None),
         ("{{}}", None),
     ],
@@ -58,7 +88,22 @@ def test_renders(template: str, text: str | None) -> None:
         ("{{.ID", "template: unclosed action"),
         ("{{}}", "template: missing value for command"),
         ("{{foo .ID}}", 'template: function "foo" not defined'),
-        ("{{$x := .ID}}", 'template: "$x := .ID" is not supported'),
+        ("{{$x}}", "template: undefined variable: $x"),
+        ("{{$x = .ID}}", "template: undefined variable: $x"),
+        ("{{$x, $y := .ID}}", "template: too many declarations in command"),
+        ("{{with $x, $y := .ID}}{{end}}", "template: too many declarations in with"),
+        ("{{if .ID}}{{else range .Args}}{{end}}", 'template: "else range .Args" is not supported'),
+        ("{{if .ID}}{{else}}{{else}}{{end}}", "template: unexpected {{else}}"),
+        ("{{define}}{{end}}", 'template: function "define" not defined'),
+        ("{{with $x := .ID}}{{end}}{{$x}}", "template: undefined variable: $x"),
+        ('{{printf "%d" .ID}}', "template: printf: %d does not show 12"),
+        ('{{printf "%s"}}', "template: printf: no value for %s"),
+        ('{{printf "x" .ID}}', 'template: printf: nothing in "x" shows 12'),
+        ('{{"\\q"}}', 'template: "\\q" is not a quoted string'),
+        ("{{lower .Code}}", "template: bad arguments"),
+        ("{{slice .ID 1 9}}", "template: bad arguments: slice bounds 1 to 9 of 2"),
+        ("{{lt .ID 3}}", "template: bad arguments"),
+        ("{{.State.Health.Status}}", 'template: there is no field "Status"'),
         ("{{end}}", "template: unexpected {{end}}"),
         ("{{if .ID}}x", "template: if has no {{end}}"),
         ("{{range}}{{end}}", "template: missing value for range"),
@@ -73,4 +118,17 @@ def test_renders(template: str, text: str | None) -> None:
 def test_refuses(template: str, message: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
         compile_template(template)(VALUE)
-    assert caught.value.message == message
+    assert caught.value.message.startswith(message)
+
+
+def test_listings_alone_read_escapes() -> None:
+    assert compile_template(r"{{.ID}}\t", escapes=True)(VALUE) == "12\t"
+    assert compile_template(r"{{.ID}}\t", escapes=False)(VALUE) == r"12\t"
+    assert compile_template(r'{{"\t"}}', escapes=False)(VALUE) == "\t"
+
+
+def test_headings_stay_as_they_are() -> None:
+    form = '{{lower .ID}} {{json .Ports}} {{join .Names ","}} {{truncate .Image 2}}'
+    headings = {"ID": "CONTAINER ID", "Ports": "PORTS", "Names": "NAMES", "Image": "IMAGE"}
+    rendered = compile_template(form, functions=HEADING_FUNCTIONS)(headings)
+    assert rendered == "CONTAINER ID PORTS NAMES IMAGE"

@@ -141,7 +141,8 @@ def test_ps_format_with_an_unknown_field(containers: Any, linwin: Any) -> None:
     assert (result.code, result.out) == (1, "")
     assert result.err == (
         'linwin: template: there is no field "Nope"\nthe fields here are ID, Image, Command, CreatedAt, '
-        "RunningFor, State, Status, Ports, Names, Labels, Label, Mounts, Networks, Template\n"
+        "RunningFor, State, Status, Ports, Names, Labels, Label, Mounts, Networks, LocalVolumes, Size, "
+        "Template\n"
     )
 
 

@@ -130,7 +130,7 @@ def test_port(daemon: Any, linwin: Any) -> None:
     assert linwin("port", "box", "80").out == "0.0.0.0:8080\n[::1]:81\n"
     assert linwin("port", "box", "53/udp").out == "127.0.0.1:53\n"
     missing = linwin("port", "box", "90")
-    assert (missing.code, missing.err) == (1, "linwin: no public port '90' published for box\n")
+    assert (missing.code, missing.err) == (1, "linwin: No public port '90' published for box\n")
 
 
 # What run asks for

@@ -278,7 +278,7 @@ def test_a_script_is_no_terminal(daemon: Any, spawn: Any, words: list[str]) -> N
     _, printed = process.communicate(b"", timeout=30)
     assert process.returncode == 1
     assert printed.decode() == (
-        "linwin: cannot attach stdin to a TTY-enabled container because stdin is not a terminal\n"
+        "linwin: the input device is not a TTY\n"
         f"Leave out -t: {words[0]} -i passes standard input on as it is.\n"
     )
     assert daemon.routes == []
@@ -328,7 +328,7 @@ def test_start_prints_names_and_start_a_is_the_containers_terminal(daemon: Any, 
     assert linwin("start", "-a", "web").code == 3
     assert linwin("start", "web").out == "web\n"
     assert linwin("start", "-a", "web", "other").err.startswith(
-        "linwin: only one container can be started with -a or -i\n"
+        "linwin: you cannot start and attach multiple containers at once\n"
     )
 
 
@@ -338,13 +338,13 @@ def test_attach_needs_a_running_container(daemon: Any, linwin: Any) -> None:
     result = linwin("attach", "web")
     assert (result.code, result.err) == (
         1,
-        "linwin: cannot attach to a stopped container, start it first\nlinwin start -a web\n",
+        "linwin: You cannot attach to a stopped container, start it first\nlinwin start -a web\n",
     )
     container.started.set()
     description = container.description(running=True, stdin=False)
     for state, sentence in (
-        ("Paused", "cannot attach to a paused container, unpause it first"),
-        ("Restarting", "cannot attach to a restarting container, wait until it is running"),
+        ("Paused", "You cannot attach to a paused container, unpause it first"),
+        ("Restarting", "You cannot attach to a restarting container, wait until it is running"),
     ):
         daemon.on("GET /containers/web/json", {**description, "State": {"Running": True, state: True}})
         assert linwin("attach", "web").err.startswith(f"linwin: {sentence}\n")
@@ -352,3 +352,38 @@ def test_attach_needs_a_running_container(daemon: Any, linwin: Any) -> None:
     assert linwin("attach", "web").code == 5
     assert daemon.asked(f"POST /containers/{container.id}/wait").query == {"condition": "not-running"}
     assert daemon.asked(f"POST /containers/{container.id}/attach").query["stdin"] == "0"
+
+
+def test_labels_of_files_and_of_options(daemon: Any, linwin: Any, tmp_path: Path) -> None:
+    FakeContainer(daemon)
+    file = tmp_path / "labels"
+    file.write_text("# note\na=1\n\nalone\nb=x=y\n")
+    assert linwin("run", "--label-file", str(file), "-l", "a=2", "--label", "c", "x").code == 0
+    assert body_of(daemon)["Labels"] == {"a": "2", "alone": "", "b": "x=y", "c": ""}
+    file.write_text("a b=1\n")
+    refused = linwin("run", "--label-file", str(file), "x")
+    assert refused.code == 125
+    assert refused.err.startswith(f"linwin: invalid label name in {file}, line 1: 'a b'\n")
+
+
+def test_the_id_in_a_file(daemon: Any, linwin: Any, tmp_path: Path) -> None:
+    FakeContainer(daemon)
+    file = tmp_path / "cid"
+    assert linwin("create", "--cidfile", str(file), "x").code == 0
+    assert file.read_text() == "a1" * 32
+    again = linwin("run", "--cidfile", str(file), "x")
+    assert (again.code, again.out) == (125, "")
+    assert again.err == (
+        f"linwin: container ID file found, make sure the other container isn't running or delete {file}\n"
+    )
+    assert file.read_text() == "a1" * 32
+
+
+def test_no_id_and_no_file(daemon: Any, linwin: Any, tmp_path: Path) -> None:
+    daemon.on("POST /containers/create", error(409, "Conflict."))
+    file = tmp_path / "cid"
+    assert linwin("run", "--cidfile", str(file), "x").code == 125
+    assert not file.exists()
+    unwritable = linwin("create", "--cidfile", "/nonexistent/cid", "x")
+    assert unwritable.code == 1
+    assert "cannot create the container ID file /nonexistent/cid: No such file or directory" in unwritable.err

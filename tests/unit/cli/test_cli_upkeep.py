@@ -287,7 +287,8 @@ def test_system_df_in_detail(usage: Any, linwin: Any) -> None:
         "\nLocal Volumes space usage:\n\n"
         "VOLUME NAME   LINKS     SIZE\n"
         "v             0         5B\n"
-        "\nBuild cache usage: 0B\n"
+        "\nBuild cache usage: 0B\n\n"
+        "CACHE ID   CACHE TYPE   SIZE      CREATED   LAST USED   USAGE     SHARED\n"
     )
     details = json.loads(linwin("system", "df", "-v", "--format", "json").out)
     assert [item["ID"] for item in details["Images"]] == [f"sha256:{A}", f"sha256:{B}"]

@@ -1,0 +1,59 @@
+"""docker's commands for which linwin has nothing: the daemon says so, in one sentence of its own.
+
+Help leaves them out. One that linwin learns gets a module of its own instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from linwin.cli.connect import connect
+from linwin.cli.failures import WrongArguments
+from linwin.cli.groups import Group
+from linwin.cli.prune import volume_prune
+from linwin.client import quote
+from linwin.errors import Unsupported
+
+Query = Mapping[str, Any]
+_ANYTHING = {"ignore_unknown_options": True, "allow_interspersed_args": True}
+
+
+def _refused(name: str, method: str, path: str, least: int = 0, query: Query | None = None) -> click.Command:
+    """The command ``name``: its first argument stands for ``{}`` in the path."""
+
+    @click.command(name, context_settings=_ANYTHING, hidden=True, add_help_option=False)
+    @click.argument("words", nargs=-1, type=click.UNPROCESSED)
+    @click.pass_context
+    def command(ctx: click.Context, words: tuple[str, ...]) -> None:
+        plain = [word for word in words if not word.startswith("-") or word == "-"]
+        if len(plain) < least:
+            raise WrongArguments(f"'{ctx.command_path}' requires at least {least} argument", ctx)
+        target = path.format(quote(plain[0])) if plain else path
+        connect().request(method, target, query).close()
+        raise Unsupported(f"linwin has no command {ctx.command_path}")
+
+    return command
+
+
+def _group(name: str, *members: click.Command) -> click.Group:
+    group = Group(name, hidden=True, help=f"linwin has no {name}s.")
+    for member in members:
+        group.add_command(member)
+    return group
+
+
+build = _refused("build", "POST", "/build")
+commit = _refused("commit", "POST", "/commit", 1)
+export = _refused("export", "GET", "/containers/{}/export", 1)
+import_ = _refused("import", "POST", "/images/create", 1, {"fromSrc": "-"})
+volume = _group(
+    "volume",
+    _refused("create", "POST", "/volumes/create"),
+    _refused("inspect", "GET", "/volumes/{}", 1),
+    _refused("ls", "GET", "/volumes"),
+    volume_prune,
+    _refused("rm", "DELETE", "/volumes/{}", 1),
+)
