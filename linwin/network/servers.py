@@ -1,0 +1,134 @@
+"""The dnsmasq of each network: daemons of their own, which outlive ours as the guests do.
+
+What one is told is in its folder, and so is its pid. A pid is believed only while the process
+that has it runs dnsmasq with that folder's configuration.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+from linwin.host import process
+from linwin.host.files import make_folders, write_atomically
+from linwin.host.pidfd import WatchedProcess, command_line
+from linwin.network.name_service import CONFIGURATION, HOSTS, PID, RESERVATIONS, Service
+
+_START_TIMEOUT = 20.0
+
+
+class NameServers:
+    """All of one root's, in ``folder``, each in a folder that is named by its network's id."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        # What we know each to have read. An earlier daemon may have died between writing and telling.
+        self._told: dict[str, Service] = {}
+
+    def services(self) -> dict[str, Service]:
+        """What each network's is known to have been told, by the network's id. Raises OSError."""
+        if not self._folder.is_dir():
+            return {}
+        return {entry.name: self._known(entry) for entry in self._folder.iterdir()}
+
+    def running(self) -> frozenset[str]:
+        """The networks whose dnsmasq runs."""
+        return frozenset(network_id for network_id in self.services() if self._pid(network_id) is not None)
+
+    async def start(self, service: Service) -> None:
+        """Write all and start it; returns when it answers. Raises Unavailable, OSError."""
+        # One that lost its pid file would answer beside the new one, from old files.
+        await self.stop(service.network_id)
+        self._write(service)
+        argv = ["dnsmasq", self._argument(service.network_id)]
+        await process.run(argv, timeout=_START_TIMEOUT, check=True)
+        self._told[service.network_id] = service
+
+    async def reload(self, service: Service) -> None:
+        """Write the names and leases and have them read; starts it when it has ended meanwhile."""
+        self._write(service)
+        pid = self._pid(service.network_id)
+        held = self._hold(service.network_id, pid) if pid is not None else None
+        if held is None:
+            await self.start(service)
+            return
+        try:
+            held.send_signal(signal.SIGHUP)
+            self._told[service.network_id] = service
+        finally:
+            held.close()
+
+    async def stop(self, network_id: str) -> None:
+        """End it, found by what it runs and not by its pid file, which may be gone."""
+        for pid in _dnsmasqs():
+            held = self._hold(network_id, pid)
+            if held is None:
+                continue
+            try:
+                held.send_signal(signal.SIGKILL)  # its leases are on disk as they are given
+                await held.wait()
+            finally:
+                held.close()
+
+    def forget(self, network_id: str) -> None:
+        """Delete what a dnsmasq that was stopped has left."""
+        self._told.pop(network_id, None)
+        shutil.rmtree(self._folder / network_id)
+
+    def _known(self, folder: Path) -> Service:
+        path = folder / CONFIGURATION
+        told = self._told.get(folder.name)
+        return Service(
+            folder.name,
+            path.read_text() if path.exists() else "",
+            told.hosts if told else "",
+            told.reservations if told else "",
+        )
+
+    def _argument(self, network_id: str) -> str:
+        return f"--conf-file={self._folder / network_id / CONFIGURATION}"
+
+    def _write(self, service: Service) -> None:
+        folder = self._folder / service.network_id
+        # dnsmasq reads its files again after it has become nobody.
+        for each in (self._folder, folder):
+            make_folders(each, mode=0o711)
+        for name, text in (
+            (HOSTS, service.hosts),
+            (RESERVATIONS, service.reservations),
+            (CONFIGURATION, service.configuration),
+        ):
+            write_atomically(folder / name, text.encode(), mode=0o644, durable=False)
+
+    def _pid(self, network_id: str) -> int | None:
+        """The pid of the network's dnsmasq, None when it does not run."""
+        try:
+            text = (self._folder / network_id / PID).read_text().strip()
+        except FileNotFoundError:
+            return None
+        if text.isascii() and text.isdecimal() and self._runs(network_id, int(text)):
+            return int(text)
+        return None
+
+    def _hold(self, network_id: str, pid: int) -> WatchedProcess | None:
+        """The process, if it is the network's dnsmasq; looked at only once its pid cannot be reused."""
+        try:
+            held = WatchedProcess(pid)
+        except ProcessLookupError:
+            return None
+        if self._runs(network_id, pid):
+            return held
+        held.close()
+        return None
+
+    def _runs(self, network_id: str, pid: int) -> bool:
+        return command_line(pid)[1:] == [self._argument(network_id)]
+
+
+def _dnsmasqs() -> Iterator[int]:
+    for entry in os.listdir("/proc"):
+        if entry.isdecimal() and (words := command_line(int(entry))) and "dnsmasq" in words[0]:
+            yield int(entry)

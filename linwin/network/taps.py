@@ -1,0 +1,50 @@
+"""Taps: the host's end of a guest's NIC, made and opened through /dev/net/tun (linux/if_tun.h)."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+DEVICE = "/dev/net/tun"
+
+_TUNSETIFF = 0x400454CA
+_TUNSETPERSIST = 0x400454CB
+_TUNSETOWNER = 0x400454CC
+
+_IFF_TAP = 0x0002
+_IFF_NO_PI = 0x1000
+_IFF_VNET_HDR = 0x4000
+
+
+def create(name: str, uid: int) -> None:
+    """Make a tap that stays until it is deleted, for the user ``uid`` to open. Raises OSError."""
+    with _opened(name) as fd:
+        fcntl.ioctl(fd, _TUNSETOWNER, uid)
+        fcntl.ioctl(fd, _TUNSETPERSIST, 1)
+
+
+def open_tap(name: str) -> int:
+    """A new file of the tap's one queue, whose frames carry a virtio-net header.
+
+    The caller closes it. Raises OSError: EBUSY while a machine has it open.
+    """
+    fd = os.open(DEVICE, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        request = struct.pack("16sH22x", name.encode(), _IFF_TAP | _IFF_NO_PI | _IFF_VNET_HDR)
+        fcntl.ioctl(fd, _TUNSETIFF, request)
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd
+
+
+@contextmanager
+def _opened(name: str) -> Iterator[int]:
+    fd = open_tap(name)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
