@@ -6,12 +6,13 @@ import asyncio
 import errno
 import os
 from collections.abc import Coroutine, Iterable, Sequence
+from functools import partial
 from typing import TypeVar
 
 from linwin.errors import Unavailable
 from linwin.host import process
 from linwin.model.network import Attachment, HostNetworks, PortBinding, Subnet
-from linwin.network import host_links, rules, subnets, taps
+from linwin.network import flows, host_links, rules, subnets, taps
 from linwin.network.addresses import Range
 from linwin.network.apply import Host, in_thread, load_rules
 from linwin.network.names import HostNames
@@ -80,6 +81,8 @@ class BridgeNetworks:
     async def _apply(self, desired: HostNetworks) -> None:
         operations = plan(self._names, desired, await self._host.observe(), self._folder)
         await self._host.carry_out(operations)
+        if changed := _udp_ports(desired) ^ _udp_ports(self._applied):
+            await in_thread(partial(flows.forget_udp, {port for port, _ in changed}))
         self._applied = desired
         await self._published.become(_published(desired))
 
@@ -109,6 +112,16 @@ def _published(desired: HostNetworks) -> Iterable[Attachment]:
     """Those whose ports lead anywhere: an internal network is reached from nowhere."""
     internal = {network.id for network in desired.networks if network.internal}
     return (one for one in desired.attachments if one.network_id not in internal)
+
+
+def _udp_ports(desired: HostNetworks) -> set[tuple[int, str]]:
+    """Host ports of UDP, each with the container that it leads to."""
+    return {
+        (binding.host_port, one.id)
+        for one in desired.attachments
+        for binding in one.ports
+        if binding.protocol == "udp"
+    }
 
 
 def _tun_trouble(error: OSError) -> str:

@@ -20,6 +20,10 @@ table inet {table} {{
 {sets}
 	chain published {{
 		ip6 daddr ::1 return
+		ip saddr . tcp dport @own4 return
+		ip6 saddr . tcp dport @own6 return
+		ip saddr . ip daddr . tcp dport @own_at4 return
+		ip6 saddr . ip6 daddr . tcp dport @own_at6 return
 		dnat ip to ip daddr . meta l4proto . th dport map @published_at4
 		dnat ip to meta l4proto . th dport map @published4
 		dnat ip6 to ip6 daddr . meta l4proto . th dport map @published_at6
@@ -77,6 +81,10 @@ table inet {table} {{
 		ct state established,related accept
 		meta nfproto ipv4 udp dport 67 accept
 		icmpv6 type {{ nd-neighbor-solicit, nd-neighbor-advert }} accept
+		ip saddr . tcp dport @own4 accept
+		ip6 saddr . tcp dport @own6 accept
+		ip saddr . ip daddr . tcp dport @own_at4 accept
+		ip6 saddr . ip6 daddr . tcp dport @own_at6 accept
 		iifname . ip daddr @gateways4 jump to_gateway
 		iifname . ip6 daddr @gateways6 jump to_gateway
 		reject with icmpx admin-prohibited
@@ -190,44 +198,51 @@ def _masquerade(network: Network, bridge: str) -> list[str]:
     ]
 
 
+# The sets and maps of published ports. A container that asks for a port of its own gets no
+# translation but the socket that holds the port (:mod:`linwin.network.relay`): where bridged
+# packets pass these rules, a translated one would have to leave through the tap that it came from.
+_PUBLISHED = {
+    "published4": ("map", "inet_proto . inet_service : ipv4_addr . inet_service"),
+    "published6": ("map", "inet_proto . inet_service : ipv6_addr . inet_service"),
+    "published_at4": ("map", "ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service"),
+    "published_at6": ("map", "ipv6_addr . inet_proto . inet_service : ipv6_addr . inet_service"),
+    "own4": ("set", "ipv4_addr . inet_service"),
+    "own6": ("set", "ipv6_addr . inet_service"),
+    "own_at4": ("set", "ipv4_addr . ipv4_addr . inet_service"),
+    "own_at6": ("set", "ipv6_addr . ipv6_addr . inet_service"),
+}
+
+
 def _published(desired: HostNetworks) -> list[str]:
     """Which host port leads where: at one address of the host, or at any."""
-    maps: dict[str, list[str]] = {
-        "published4": [],
-        "published6": [],
-        "published_at4": [],
-        "published_at6": [],
-    }
+    elements: dict[str, list[str]] = {name: [] for name in _PUBLISHED}
     internal = {network.id for network in desired.networks if network.internal}
     for attachment in desired.attachments:
         if attachment.network_id in internal:
             continue
         for binding in attachment.ports:
             for name, element in _translations(attachment, binding):
-                maps[name].append(element)
-    kinds = {
-        "published4": "inet_proto . inet_service : ipv4_addr . inet_service",
-        "published6": "inet_proto . inet_service : ipv6_addr . inet_service",
-        "published_at4": "ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service",
-        "published_at6": "ipv6_addr . inet_proto . inet_service : ipv6_addr . inet_service",
-    }
-    return [_set("map", name, f"type {kind}", maps[name]) for name, kind in kinds.items()]
+                elements[name].append(element)
+    return [_set(kind, name, f"type {of}", elements[name]) for name, (kind, of) in _PUBLISHED.items()]
 
 
 def _translations(attachment: Attachment, binding: PortBinding) -> list[tuple[str, str]]:
-    """The elements of one published port, each with the map that it belongs to."""
+    """The elements of one published port, each with the set or map that it belongs to."""
     host = addresses.address(binding.host_ip) if binding.host_ip else None
     found = []
     for version, text in ((4, attachment.ipv4), (6, attachment.ipv6)):
         if not text or (host is not None and host.version != version):
             continue
-        goal = f"{addresses.address(text)} . {binding.container_port:d}"
+        own = addresses.address(text)
         key = f"{binding.protocol} . {binding.host_port:d}"
+        goal = f"{own} . {binding.container_port:d}"
         if host is None or host.is_unspecified:
             found.append((f"published{version}", f"{key} : {goal}"))
+            found.append((f"own{version}", f"{own} . {binding.host_port:d}"))
         else:
             found.append((f"published_at{version}", f"{host} . {key} : {goal}"))
-    return found
+            found.append((f"own_at{version}", f"{own} . {host} . {binding.host_port:d}"))
+    return [(name, element) for name, element in found if binding.protocol == "tcp" or "own" not in name]
 
 
 def _bridge(names: HostNames, desired: HostNetworks) -> str:

@@ -17,7 +17,7 @@ from linwin.model.network import Attachment, HostNetworks, Network, PortBinding,
 from linwin.network import BridgeNetworks
 from linwin.paths import Paths
 from tests.conftest import children
-from tests.unit.network.namespaces import Guest, Namespace, own_host
+from tests.unit.network.namespaces import Guest, Namespace, own_host, wire
 
 _numbers = itertools.count(1)
 
@@ -61,6 +61,18 @@ def host() -> Iterator[Namespace]:
 
 
 @pytest.fixture
+def elsewhere(host: Namespace) -> Iterator[Namespace]:
+    """Another host on the same cable: 192.0.2.9 and 2001:db8::9 to our 192.0.2.1 and 2001:db8::1."""
+    other = Namespace()
+    wire(host, "wan0", other, "wan0")
+    for where, number in ((host, 1), (other, 9)):
+        where.run(f"ip addr add 192.0.2.{number}/24 dev wan0")
+        where.run(f"ip addr add 2001:db8::{number}/64 dev wan0 nodad")
+    yield other
+    other.close()
+
+
+@pytest.fixture
 def root() -> Iterator[Path]:
     """A root that name servers pass through once they have become nobody."""
     folder = Path(tempfile.mkdtemp(prefix="linwin-network-"))
@@ -72,9 +84,10 @@ def root() -> Iterator[Path]:
 class World:
     """A host with a room, and the guests of what was applied."""
 
-    def __init__(self, host: Namespace, room: BridgeNetworks) -> None:
+    def __init__(self, host: Namespace, paths: Paths) -> None:
         self.host = host
-        self.room = room
+        self.paths = paths
+        self.room = BridgeNetworks(paths)
         self.desired = HostNetworks()
         self._guests: list[Guest] = []
 
@@ -88,13 +101,24 @@ class World:
     async def guest(self, one: Attachment) -> Guest:
         """The guest of an applied attachment, configured as its agent would."""
         where = next(found for found in self.desired.networks if found.id == one.network_id)
-        found = Guest(await self.room.open_tap(one), one)
-        self._guests.append(found)
+        found = await self.unconfigured_guest(one)
         for subnet in where.subnets:
             range_ = ip_network(subnet.subnet)
             text = one.ipv4 if range_.version == 4 else one.ipv6
             found.configure(f"{text}/{range_.prefixlen}", "" if where.internal else subnet.gateway)
         return found
+
+    async def unconfigured_guest(self, one: Attachment) -> Guest:
+        found = Guest(await self.room.open_tap(one), one)
+        self._guests.append(found)
+        return found
+
+    def next_daemon(self) -> None:
+        """The daemon after one that died, which knows nothing of what that one did.
+
+        To be called while nothing is published: what a process holds, its death lets go of.
+        """
+        self.room = BridgeNetworks(self.paths)
 
     async def close(self) -> None:
         for guest in self._guests:
@@ -105,7 +129,7 @@ class World:
 @pytest.fixture
 async def world(host: Namespace, root: Path) -> AsyncIterator[World]:
     before = children().keys()
-    found = World(host, BridgeNetworks(Paths(root, root / "socket")))
+    found = World(host, Paths(root, root / "socket"))
     yield found
     await found.close()
     assert children().keys() == before

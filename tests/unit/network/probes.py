@@ -88,7 +88,7 @@ async def ping(where: Namespace, address: str, *, patience: float = PATIENCE) ->
     mark = os.urandom(8)
     request = struct.pack("!BBHHH", ICMPV6_ECHO if six else ICMP_ECHO, 0, 0, 1, 1) + mark
     if not six:
-        request = request[:2] + struct.pack("!H", _checksum(request)) + request[4:]
+        request = request[:2] + struct.pack("!H", checksum(request)) + request[4:]
     loop = asyncio.get_running_loop()
     asking = where.do(lambda: socket.socket(family, socket.SOCK_RAW | socket.SOCK_NONBLOCK, protocol))
     with asking:
@@ -105,7 +105,8 @@ async def ping(where: Namespace, address: str, *, patience: float = PATIENCE) ->
             return False
 
 
-def _checksum(data: bytes) -> int:
+def checksum(data: bytes) -> int:
+    """The Internet's (RFC 1071)."""
     total = sum(struct.unpack(f"!{len(data) // 2}H", data))
     total = (total >> 16) + (total & 0xFFFF)
     return ~(total + (total >> 16)) & 0xFFFF

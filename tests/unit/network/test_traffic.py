@@ -6,24 +6,12 @@ import pytest
 
 from linwin.model.network import PortBinding
 from tests.unit.network.conftest import World, attachment, network
-from tests.unit.network.namespaces import Namespace, wire
+from tests.unit.network.namespaces import Namespace
 from tests.unit.network.probes import SILENCE, answering, ask, ping
 
 NOT_REACHED = ("refused", "silence")
 
 pytestmark = pytest.mark.root
-
-
-@pytest.fixture
-def elsewhere(host: Namespace) -> Namespace:
-    """Another host on the same cable: 192.0.2.9 and 2001:db8::9 to our 192.0.2.1 and 2001:db8::1."""
-    other = Namespace()
-    wire(host, "wan0", other, "wan0")
-    for where, number in ((host, 1), (other, 9)):
-        where.run(f"ip addr add 192.0.2.{number}/24 dev wan0")
-        where.run(f"ip addr add 2001:db8::{number}/64 dev wan0 nodad")
-    yield other
-    other.close()
 
 
 async def test_two_containers_of_a_network_reach_each_other(world: World) -> None:
