@@ -73,6 +73,8 @@ class BridgeNetworks:
         try:
             return taps.open_tap(name)
         except OSError as error:
+            if error.errno == errno.ENODEV:
+                raise Unavailable(f"there is no tap {name}") from error
             raise Unavailable(f"cannot open the tap {name}: {os.strerror(error.errno or 0)}") from error
 
     async def purge(self) -> None:

@@ -49,7 +49,7 @@ class NameServers:
 
     async def reload(self, service: Service) -> None:
         """Write the names and leases and have them read; starts it when it has ended meanwhile."""
-        self._write(service)
+        self._write_names(service)
         pid = self._pid(service.network_id)
         held = self._hold(service.network_id, pid) if pid is not None else None
         if held is None:
@@ -96,12 +96,20 @@ class NameServers:
         # dnsmasq reads its files again after it has become nobody.
         for each in (self._folder, folder):
             make_folders(each, mode=0o711)
-        for name, text in (
-            (HOSTS, service.hosts),
-            (RESERVATIONS, service.reservations),
-            (CONFIGURATION, service.configuration),
-        ):
-            write_atomically(folder / name, text.encode(), mode=0o644, durable=False)
+        self._write_names(service)
+        configuration = service.configuration.encode()
+        write_atomically(folder / CONFIGURATION, configuration, mode=0o644, durable=False)
+
+    def _write_names(self, service: Service) -> None:
+        """Write what dnsmasq is told to read next, and by the next daemon again if we die before.
+
+        A rename over the old file would be flushed to disk on ext4, while a start waits for it.
+        """
+        folder = self._folder / service.network_id
+        for name, text in ((HOSTS, service.hosts), (RESERVATIONS, service.reservations)):
+            (folder / name).unlink(missing_ok=True)
+            with open(folder / name, "x", opener=_readable) as file:
+                file.write(text)
 
     def _pid(self, network_id: str) -> int | None:
         """The pid of the network's dnsmasq, None when it does not run."""
@@ -126,6 +134,13 @@ class NameServers:
 
     def _runs(self, network_id: str, pid: int) -> bool:
         return command_line(pid)[1:] == [self._argument(network_id)]
+
+
+def _readable(path: str, flags: int) -> int:
+    """Open a new file that everybody may read, whatever our umask is."""
+    fd = os.open(path, flags, 0o644)
+    os.fchmod(fd, 0o644)
+    return fd
 
 
 def _dnsmasqs() -> Iterator[int]:

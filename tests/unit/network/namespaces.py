@@ -92,6 +92,7 @@ class Guest(Namespace):
     def __init__(self, tap: int, attachment: Attachment) -> None:
         super().__init__()
         self._tap = tap
+        self.do(lambda: taps.create("eth0", 0))
         self._nic = self.do(lambda: taps.open_tap("eth0"))
         self.run(f"ip link set eth0 address {attachment.mac} up")
         loop = asyncio.get_running_loop()
