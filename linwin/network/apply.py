@@ -69,10 +69,9 @@ class Host:
                     await self._servers.start(service)
                 case ReloadService(service):
                     await self._servers.reload(service)
-                case StopService(network_id, forget):
+                case StopService(network_id):
                     await self._servers.stop(network_id)
-                    if forget:
-                        self._servers.forget(network_id)
+                    self._servers.forget(network_id)
         except OSError as error:
             raise Unavailable(f"cannot set up networks: {error}") from error
 

@@ -109,7 +109,12 @@ class HostLinks:
                 self._route.link("del", index=self._index(name))
                 del self._indexes[name]
             case Set(path, value):
-                (SETTINGS / path).write_text(value)
+                self._set(path, value)
+
+    def _set(self, path: str, value: str) -> None:
+        if path.endswith("/disable_ipv6") and value == "1" and not (SETTINGS / "net/ipv6").is_dir():
+            return  # a kernel without IPv6 has nothing to turn off
+        (SETTINGS / path).write_text(value)
 
     def _index(self, name: str) -> int:
         if name not in self._indexes:

@@ -50,10 +50,9 @@ class HostState:
 
 @dataclass(frozen=True, slots=True)
 class StopService:
-    """End the dnsmasq of a network; ``forget`` its leases and files too."""
+    """End the dnsmasq of a network and forget its leases."""
 
     network_id: str
-    forget: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +114,7 @@ class SetUp:
 
 @dataclass(frozen=True, slots=True)
 class StartService:
-    """Write all that the dnsmasq reads and start it."""
+    """Write all that the dnsmasq reads and start it, or start it anew; leases stay."""
 
     service: Service
 
@@ -156,7 +155,7 @@ def plan(names: HostNames, desired: HostNetworks, state: HostState, folder: Path
     }
     kept = {name: link for name, link in state.links.items() if _can_stay(names, wanted.get(name), link)}
     return (
-        *_stopped(services, state),
+        *(StopService(network_id) for network_id in state.services if network_id not in services),
         *(DeleteLink(name) for name in state.links if name not in kept),
         LoadRules(rules.ruleset(names, desired)),
         *_forwarding(desired, state),
@@ -170,14 +169,14 @@ def plan(names: HostNames, desired: HostNetworks, state: HostState, folder: Path
             for one in desired.attachments
             for operation in _tap(names.tap(one.id), names.bridge(one.network_id), one, kept, state)
         ),
-        *_served(services, state),
+        *_served(names, services, kept, state),
     )
 
 
 def removal(names: HostNames, state: HostState) -> tuple[Operation, ...]:
     """What removes all of this root's."""
     return (
-        *(StopService(network_id, forget=True) for network_id in sorted(state.services)),
+        *(StopService(network_id) for network_id in sorted(state.services)),
         *(DeleteLink(name) for name in state.links),
         LoadRules(rules.removal(names)),
     )
@@ -211,19 +210,18 @@ def _can_stay(names: HostNames, wanted: Network | Attachment | None, link: Link)
             return False
 
 
-def _stopped(services: Mapping[str, Service], state: HostState) -> Iterator[Operation]:
-    for network_id, found in state.services.items():
-        wanted = services.get(network_id)
-        if wanted is None:
-            yield StopService(network_id, forget=True)
-        elif network_id in state.running and wanted.configuration != found.configuration:
-            yield StopService(network_id, forget=False)
-
-
-def _served(services: Mapping[str, Service], state: HostState) -> Iterator[Operation]:
+def _served(
+    names: HostNames, services: Mapping[str, Service], kept: Mapping[str, Link], state: HostState
+) -> Iterator[Operation]:
     for network_id, wanted in services.items():
         found = state.services.get(network_id)
-        if network_id not in state.running or found is None or found.configuration != wanted.configuration:
+        if (
+            found is None
+            or network_id not in state.running
+            or found.configuration != wanted.configuration
+            # It listens for DHCP on the bridge that was there when it started, and on no other.
+            or names.bridge(network_id) not in kept
+        ):
             yield StartService(wanted)
         elif found != wanted:
             yield ReloadService(wanted)

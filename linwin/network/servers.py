@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 from linwin.host import process
@@ -27,12 +26,15 @@ class NameServers:
         self._folder = folder
         # What we know each to have read. An earlier daemon may have died between writing and telling.
         self._told: dict[str, Service] = {}
+        self._earlier: set[str] | None = None
 
     def services(self) -> dict[str, Service]:
         """What each network's is known to have been told, by the network's id. Raises OSError."""
-        if not self._folder.is_dir():
-            return {}
-        return {entry.name: self._known(entry) for entry in self._folder.iterdir()}
+        if self._earlier is None:
+            # One whose folder somebody deleted would otherwise serve for ever.
+            self._earlier = {network_id for _, network_id in self._dnsmasqs()}
+        written = set(os.listdir(self._folder)) if self._folder.is_dir() else set()
+        return {network_id: self._known(network_id) for network_id in written | self._earlier}
 
     def running(self) -> frozenset[str]:
         """The networks whose dnsmasq runs."""
@@ -63,8 +65,8 @@ class NameServers:
 
     async def stop(self, network_id: str) -> None:
         """End it, found by what it runs and not by its pid file, which may be gone."""
-        for pid in _dnsmasqs():
-            held = self._hold(network_id, pid)
+        for pid, found in self._dnsmasqs():
+            held = self._hold(network_id, pid) if found == network_id else None
             if held is None:
                 continue
             try:
@@ -76,13 +78,16 @@ class NameServers:
     def forget(self, network_id: str) -> None:
         """Delete what a dnsmasq that was stopped has left."""
         self._told.pop(network_id, None)
-        shutil.rmtree(self._folder / network_id)
+        if self._earlier is not None:
+            self._earlier.discard(network_id)
+        if (self._folder / network_id).exists():
+            shutil.rmtree(self._folder / network_id)
 
-    def _known(self, folder: Path) -> Service:
-        path = folder / CONFIGURATION
-        told = self._told.get(folder.name)
+    def _known(self, network_id: str) -> Service:
+        path = self._folder / network_id / CONFIGURATION
+        told = self._told.get(network_id)
         return Service(
-            folder.name,
+            network_id,
             path.read_text() if path.exists() else "",
             told.hosts if told else "",
             told.reservations if told else "",
@@ -121,6 +126,15 @@ class NameServers:
             return int(text)
         return None
 
+    def _dnsmasqs(self) -> list[tuple[int, str]]:
+        """Every dnsmasq of this root that runs: its pid and its network's id."""
+        found = []
+        for entry in os.listdir("/proc"):
+            match command_line(int(entry)) if entry.isdecimal() else []:
+                case [_, argument] if argument.startswith(f"--conf-file={self._folder}/"):
+                    found.append((int(entry), Path(argument).parent.name))
+        return found
+
     def _hold(self, network_id: str, pid: int) -> WatchedProcess | None:
         """The process, if it is the network's dnsmasq; looked at only once its pid cannot be reused."""
         try:
@@ -141,9 +155,3 @@ def _readable(path: str, flags: int) -> int:
     fd = os.open(path, flags, 0o644)
     os.fchmod(fd, 0o644)
     return fd
-
-
-def _dnsmasqs() -> Iterator[int]:
-    for entry in os.listdir("/proc"):
-        if entry.isdecimal() and (words := command_line(int(entry))) and "dnsmasq" in words[0]:
-            yield int(entry)

@@ -157,8 +157,8 @@ def test_what_is_not_wanted_goes_before_the_rules_that_bind_it() -> None:
     operations = plan(NAMES, HostNetworks(), from_nothing(BOTH), FOLDER)
     assert isinstance(operations[-1], LoadRules)
     assert set(operations[:-1]) == {
-        StopService(NAT.id, forget=True),
-        StopService(BACKEND.id, forget=True),
+        StopService(NAT.id),
+        StopService(BACKEND.id),
         *(DeleteLink(name(one)) for name, one in ((NAMES.bridge, NAT.id), (NAMES.bridge, BACKEND.id))),
         *(DeleteLink(NAMES.tap(one.id)) for one in (WEB, STORE)),
     }
@@ -172,7 +172,8 @@ def test_a_bridge_that_is_not_as_it_was_made_is_made_again_with_its_ports() -> N
     )
     done = without_rules(plan(NAMES, BOTH, spoilt, FOLDER))
     assert done[:2] == [DeleteLink(bridge), AddBridge(bridge, NAMES.bridge_mac(NAT.id))]
-    assert done[-1] == Enslave(NAMES.tap(WEB.id), bridge)
+    assert done[-2] == Enslave(NAMES.tap(WEB.id), bridge)
+    assert isinstance(done[-1], StartService)
 
 
 def test_a_tap_of_another_user_is_made_again() -> None:

@@ -17,9 +17,9 @@ from linwin.network.apply import Host
 from linwin.network.names import HostNames
 from linwin.network.plan import HostState, plan
 from linwin.paths import Paths
-from tests.unit.network.conftest import World, attachment, changed, network
 from tests.unit.network.namespaces import Namespace, setting
 from tests.unit.network.probes import answering, ask
+from tests.unit.network.world import World, attachment, changed, network
 
 pytestmark = pytest.mark.root
 
@@ -268,3 +268,15 @@ async def test_a_host_without_the_tun_device_cannot_and_says_so(
     monkeypatch.setattr("linwin.network.taps.DEVICE", str(root / "tun"))
     why = await BridgeNetworks(Paths(root, root / "socket")).unavailable()
     assert why == f"this host has no {root}/tun; load it with: modprobe tun"
+
+
+async def test_who_is_not_root_cannot_and_is_told(
+    host: Namespace, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(text: str, *, only_check: bool = False) -> None:
+        raise Unavailable("nft failed with exit code 1: Operation not permitted")
+
+    monkeypatch.setattr("linwin.network.bridges.load_rules", refuse)
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    why = await BridgeNetworks(Paths(root, root / "socket")).unavailable()
+    assert why == "networks need root: linwin's daemon does not run as root"

@@ -16,9 +16,10 @@ import dns.reversename
 import pytest
 
 from linwin.model.network import HOST_NAME
-from tests.unit.network.conftest import World, attachment, changed, network
+from linwin.network.names import HostNames
 from tests.unit.network.namespaces import Guest, Namespace
 from tests.unit.network.probes import PATIENCE, SILENCE, ask
+from tests.unit.network.world import World, attachment, changed, network
 
 pytestmark = pytest.mark.root
 
@@ -176,6 +177,30 @@ async def test_a_name_server_that_lost_something_serves_again(world: World, lost
     await world.add(attachment(nat, 2, "web"))
     await until_known(guest, "172.20.0.1", "web", ["172.20.0.2"])
     assert len(dnsmasqs(world)) == 1
+
+
+async def test_a_network_whose_bridge_was_lost_serves_again(world: World) -> None:
+    nat = network("nat", "172.20.0.0/16", "fd00:20::/64")
+    web, shell = attachment(nat, 2, "web"), attachment(nat, 3, "shell")
+    await world.apply((nat,), (web,))
+    world.host.run(f"ip link del {HostNames(world.paths.tag).bridge(nat.id)}")
+    await world.add(shell)
+    guest = await world.guest(shell)
+    assert await look_up(guest, "172.20.0.1", "web") == ["172.20.0.2"]
+    assert await look_up(guest, "fd00:20::1", "web") == ["172.20.0.2"]
+    lease = await ask_for_lease(await world.unconfigured_guest(web), web.mac)
+    assert lease.address == "172.20.0.2"
+
+
+async def test_a_name_server_whose_folder_is_gone_is_found_and_ended(world: World) -> None:
+    nat = network("nat", "172.20.0.0/16")
+    await world.apply((nat,), ())
+    for each in folder(world, nat.id).iterdir():
+        each.unlink()
+    folder(world, nat.id).rmdir()
+    world.next_daemon()
+    await world.apply(())
+    assert dnsmasqs(world) == []
 
 
 async def test_a_pid_file_that_names_another_process_harms_nobody(world: World) -> None:

@@ -11,8 +11,8 @@ import pytest
 from linwin.errors import Conflict
 from linwin.model.network import PortBinding
 from linwin.network.ports import FreePorts
-from tests.unit.network.conftest import World, attachment, network
 from tests.unit.network.namespaces import Namespace, setting
+from tests.unit.network.world import World, attachment, network
 
 pytestmark = pytest.mark.root
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from linwin.model.network import PortBinding
-from tests.unit.network.conftest import World, attachment, network
 from tests.unit.network.namespaces import Namespace
 from tests.unit.network.probes import SILENCE, answering, ask
+from tests.unit.network.world import World, attachment, network
 
 pytestmark = pytest.mark.root
 

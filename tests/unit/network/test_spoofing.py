@@ -10,9 +10,9 @@ from ipaddress import IPv6Address, ip_address
 import pytest
 
 from linwin.network.addresses import link_local
-from tests.unit.network.conftest import World, attachment, network
 from tests.unit.network.namespaces import Guest, Namespace
 from tests.unit.network.probes import PATIENCE, checksum
+from tests.unit.network.world import World, attachment, network
 
 pytestmark = pytest.mark.root
 

@@ -11,8 +11,8 @@ from linwin.errors import Conflict, InvalidRequest, Unavailable
 from linwin.model.network import Subnet
 from linwin.network import BridgeNetworks, subnets
 from linwin.paths import Paths
-from tests.unit.network.conftest import World, network
 from tests.unit.network.namespaces import Namespace
+from tests.unit.network.world import World, network
 
 
 def taken(*texts: str) -> list[Subnet]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from linwin.model.network import PortBinding
-from tests.unit.network.conftest import World, attachment, network
 from tests.unit.network.namespaces import Namespace
 from tests.unit.network.probes import SILENCE, answering, ask, ping
+from tests.unit.network.world import World, attachment, network
 
 NOT_REACHED = ("refused", "silence")
 
