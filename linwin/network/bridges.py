@@ -7,7 +7,6 @@ import errno
 import os
 from collections.abc import Coroutine, Iterable, Sequence
 from functools import partial
-from typing import TypeVar
 
 from linwin.errors import Unavailable
 from linwin.host import process
@@ -20,8 +19,6 @@ from linwin.network.plan import plan, removal
 from linwin.network.ports import FreePorts
 from linwin.network.relay import PublishedPorts
 from linwin.paths import Paths
-
-T = TypeVar("T")
 
 
 class BridgeNetworks:
@@ -38,6 +35,7 @@ class BridgeNetworks:
         self._published = PublishedPorts()
         self._applied = HostNetworks()
         self._changing = asyncio.Lock()
+        self._changes: set[asyncio.Task[None]] = set()
 
     async def unavailable(self) -> str:
         try:
@@ -100,7 +98,10 @@ class BridgeNetworks:
             async with self._changing:
                 await change
 
-        await asyncio.shield(asyncio.create_task(alone()))
+        task = asyncio.create_task(alone())
+        self._changes.add(task)  # the loop alone would not keep it
+        task.add_done_callback(self._changes.discard)
+        await asyncio.shield(task)
 
     async def _used(self, besides: HostNames | None = None) -> list[tuple[Range, str]]:
         def look() -> list[tuple[Range, str]]:

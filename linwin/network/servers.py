@@ -11,6 +11,7 @@ import shutil
 import signal
 from pathlib import Path
 
+from linwin.errors import Unavailable
 from linwin.host import process
 from linwin.host.files import make_folders, write_atomically
 from linwin.host.pidfd import WatchedProcess, command_line
@@ -46,7 +47,15 @@ class NameServers:
         await self.stop(service.network_id)
         self._write(service)
         argv = ["dnsmasq", self._argument(service.network_id)]
-        await process.run(argv, timeout=_START_TIMEOUT, check=True)
+        try:
+            await process.run(argv, timeout=_START_TIMEOUT, check=True)
+        except Unavailable as error:
+            raise Unavailable(
+                error.message,
+                hint=error.hint
+                or "If another DNS server listens at every address of this host, "
+                "have it listen at the addresses that it serves.",
+            ) from error
         self._told[service.network_id] = service
 
     async def reload(self, service: Service) -> None:

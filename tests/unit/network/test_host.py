@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import stat
 from dataclasses import replace
 from pathlib import Path
@@ -233,12 +234,15 @@ async def test_a_second_thought_about_an_address_is_carried_out(world: World) ->
 
 
 async def test_a_network_whose_gateway_another_name_server_holds_says_so(world: World) -> None:
-    with world.host.socket(2, 2) as taken:
+    with world.host.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
         taken.bind(("0.0.0.0", 53))
         with pytest.raises(Unavailable) as refused:
             await world.apply((CLOSED,), ())
-    assert refused.value.message.startswith(
-        "dnsmasq failed with exit code 2: dnsmasq: failed to create listening socket"
+    assert str(refused.value) == (
+        "dnsmasq failed with exit code 2: "
+        "dnsmasq: failed to create listening socket for 172.21.0.1: Address already in use\n"
+        "If another DNS server listens at every address of this host, "
+        "have it listen at the addresses that it serves."
     )
     await world.apply((CLOSED,), ())
     await is_so(world)

@@ -7,12 +7,15 @@ import os
 import signal
 import socket
 import struct
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from ipaddress import IPv4Address
 from pathlib import Path
 
 import dns.message
 import dns.rcode
 import dns.reversename
+import dns.rrset
 import pytest
 
 from linwin.model.network import HOST_NAME
@@ -37,6 +40,37 @@ async def look_up(where: Namespace, server: str, name: str, kind: str = "A") -> 
     if answer.rcode() != dns.rcode.NOERROR:
         return [dns.rcode.to_text(answer.rcode())]
     return sorted(str(record) for found in answer.answer for record in found)
+
+
+def host_resolver() -> str:
+    """The first IPv4 name server of the host's resolv.conf."""
+    lines = map(str.split, Path("/etc/resolv.conf").read_text().splitlines())
+    return next(words[1] for words in lines if words[:1] == ["nameserver"] and "." in words[1])
+
+
+@asynccontextmanager
+async def resolver(host: Namespace, elsewhere: Namespace) -> AsyncIterator[None]:
+    """Be what the host's resolv.conf names, on its loopback or elsewhere; every name is 203.0.113.7."""
+    address = host_resolver()
+    where = host if address.startswith("127.") else elsewhere
+    if where is elsewhere:
+        elsewhere.run(f"ip addr add {address}/32 dev lo")
+        host.run(f"ip route add {address}/32 via 192.0.2.9")
+
+    class Answers(asyncio.DatagramProtocol):
+        def datagram_received(self, data: bytes, peer: tuple[str, int]) -> None:
+            answer = dns.message.make_response(dns.message.from_wire(data))
+            answer.answer.append(dns.rrset.from_text(answer.question[0].name, 0, "IN", "A", "203.0.113.7"))
+            transport.sendto(answer.to_wire(), peer)
+
+    listening = where.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    listening.bind((address, 53))
+    loop = asyncio.get_running_loop()
+    transport, _ = await loop.create_datagram_endpoint(Answers, sock=listening)
+    try:
+        yield
+    finally:
+        transport.close()
 
 
 async def until_known(where: Namespace, server: str, name: str, expected: list[str]) -> None:
@@ -95,6 +129,16 @@ async def test_nobody_outside_is_answered(world: World, elsewhere: Namespace) ->
     assert await ask(world.host, "127.0.0.1", 53) == "refused"
     # The host is asked for one of its addresses on another of its links.
     assert await ask(elsewhere, "172.20.0.1", 53, "udp", patience=SILENCE) in ("refused", "silence")
+
+
+async def test_other_names_are_those_of_the_host_s_resolver(world: World, elsewhere: Namespace) -> None:
+    nat = network("nat", "172.20.0.0/16")
+    shell = attachment(nat, 2, "shell")
+    await world.apply((nat,), (shell,))
+    guest = await world.guest(shell)
+    async with resolver(world.host, elsewhere):
+        assert await look_up(guest, "172.20.0.1", "www.example.com") == ["203.0.113.7"]
+        assert await look_up(guest, "172.20.0.1", "unknown") == ["NXDOMAIN"]
 
 
 async def test_an_internal_network_asks_nobody_outside(world: World) -> None:

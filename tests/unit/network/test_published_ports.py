@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 
 from linwin.model.network import PortBinding
 from tests.unit.network.namespaces import Namespace
-from tests.unit.network.probes import SILENCE, answering, ask
+from tests.unit.network.probes import PATIENCE, SILENCE, answering, ask
 from tests.unit.network.world import World, attachment, network
 
 pytestmark = pytest.mark.root
@@ -71,6 +72,48 @@ async def test_ipv6_reaches_a_container_without_it(world: World, elsewhere: Name
     async with answering(server, "web", 80):
         assert await ask(world.host, "::1", 8080) == "web 172.20.0.1"
         assert await ask(elsewhere, "2001:db8::1", 8080) == "web 172.20.0.1"
+
+
+async def test_what_is_relayed_arrives_whole_in_both_directions(world: World) -> None:
+    nat = network("nat", "172.20.0.0/16")
+    web = attachment(nat, 2, "web", ports=(PortBinding(80, "tcp", "", 8080),))
+    await world.apply((nat,), (web,))
+    server = await world.guest(web)
+    sent = os.urandom(3 << 20)
+
+    async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(await reader.read())  # which ends when the client has said all
+        await writer.drain()
+        writer.close()
+
+    listening = server.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listening.bind(("172.20.0.2", 80))
+    serving = await asyncio.start_server(echo, sock=listening)
+    reader, writer = await asyncio.open_connection("::1", 8080)
+    writer.write(sent)
+    writer.write_eof()
+    assert await reader.read() == sent
+    writer.close()
+    serving.close()
+
+
+async def test_a_guest_cannot_take_all_files_of_the_daemon(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("linwin.network.relay._MOST_RELAYS", 2)
+    nat = network("nat", "172.20.0.0/16")
+    web = attachment(nat, 2, "web", ports=(PortBinding(80, "tcp", "", 8080),))
+    await world.apply((nat,), (web,))
+    server = await world.guest(web)
+    with server.socket(socket.AF_INET, socket.SOCK_STREAM) as listening:
+        listening.bind(("172.20.0.2", 80))
+        listening.listen()
+        first = [await asyncio.open_connection("::1", 8080) for _ in range(2)]
+        reader, writer = await asyncio.open_connection("::1", 8080)
+        async with asyncio.timeout(PATIENCE):
+            assert await reader.read() == b""
+        for _, each in (*first, (reader, writer)):
+            each.close()
 
 
 async def test_a_port_is_not_reached_once_its_container_is_gone(world: World, elsewhere: Namespace) -> None:
