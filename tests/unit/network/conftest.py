@@ -21,6 +21,18 @@ def host() -> Iterator[Namespace]:
         yield found
 
 
+@pytest.fixture(params=["0", "1"], ids=["bridged-unseen", "bridged-filtered"])
+def bridged_packets(request: pytest.FixtureRequest, host: Namespace) -> None:
+    """Do packets that are bridged pass the rules of family inet too (br_netfilter, as docker loads it)?"""
+    setting = Path("/proc/sys/net/bridge")
+    if not setting.is_dir():
+        if request.param == "1":
+            pytest.skip("this kernel has no br_netfilter")
+        return
+    for family in ("iptables", "ip6tables", "arptables"):
+        (setting / f"bridge-nf-call-{family}").write_text(request.param)
+
+
 @pytest.fixture
 def elsewhere(host: Namespace) -> Iterator[Namespace]:
     """Another host on the same cable: 192.0.2.9 and 2001:db8::9 to our 192.0.2.1 and 2001:db8::1."""

@@ -77,6 +77,21 @@ async def test_links_are_as_they_are_wanted(world: World) -> None:
         assert stat.S_IMODE((world.paths.networks / NAT.id / name).stat().st_mode) == mode
 
 
+async def test_a_host_that_begins_to_forward_says_so_and_still_hears_its_router(
+    world: World, elsewhere: Namespace, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert setting("net/ipv6/conf/wan0/accept_ra") == "1"
+    await world.apply((NAT,))
+    assert setting("net/ipv6/conf/wan0/accept_ra") == "2"
+    said = "turned on {}: networks of containers need this host to forward"
+    assert caplog.messages == [
+        said.format("net/ipv4/ip_forward"),
+        said.format("net/ipv6/conf/all/forwarding"),
+    ]
+    await world.apply((NAT, CLOSED))
+    assert len(caplog.messages) == 2
+
+
 async def test_a_tap_is_open_once(world: World) -> None:
     await world.apply(ALL.networks, ALL.attachments)
     first = await world.room.open_tap(WEB)

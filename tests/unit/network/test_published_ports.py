@@ -19,6 +19,7 @@ pytestmark = pytest.mark.root
 NOT_REACHED = ("refused", "silence")
 
 
+@pytest.mark.usefixtures("bridged_packets")
 async def test_a_port_is_reached_from_everywhere(world: World, elsewhere: Namespace) -> None:
     red = network("red", "172.20.0.0/16", "fd00:20::/64")
     blue = network("blue", "172.21.0.0/16", "fd00:21::/64")

@@ -132,6 +132,7 @@ async def guests(world: World) -> tuple[Guest, Guest]:
     return await world.guest(VICTIM), await world.guest(THIEF)
 
 
+@pytest.mark.usefixtures("bridged_packets")
 async def test_what_a_guest_says_as_itself_arrives(world: World) -> None:
     victim, thief = await guests(world)
     with sniffer(victim, "eth0") as listening, sniffer(thief, "eth0") as sending:
@@ -140,6 +141,7 @@ async def test_what_a_guest_says_as_itself_arrives(world: World) -> None:
             assert await next_marked(listening) == frame, what
 
 
+@pytest.mark.usefixtures("bridged_packets")
 async def test_what_a_guest_says_as_another_does_not(world: World) -> None:
     victim, thief = await guests(world)
     with sniffer(victim, "eth0") as listening, sniffer(thief, "eth0") as sending:

@@ -14,6 +14,7 @@ NOT_REACHED = ("refused", "silence")
 pytestmark = pytest.mark.root
 
 
+@pytest.mark.usefixtures("bridged_packets")
 async def test_two_containers_of_a_network_reach_each_other(world: World) -> None:
     nat = network("nat", "172.20.0.0/16", "fd00:20::/64")
     web, shell = attachment(nat, 2, "web"), attachment(nat, 3, "shell")
@@ -39,6 +40,7 @@ async def test_the_host_reaches_its_containers_and_they_ping_it(world: World) ->
     assert await ping(guest, "fd00:20::1")
 
 
+@pytest.mark.usefixtures("bridged_packets")
 async def test_a_container_reaches_other_hosts_as_its_host(world: World, elsewhere: Namespace) -> None:
     nat = network("nat", "172.20.0.0/16", "fd00:20::/64")
     shell = attachment(nat, 2, "shell")
@@ -93,6 +95,7 @@ async def test_from_an_internal_network_nothing_is_reached_but_its_containers(
         assert await ask(server, "172.21.0.3", 80, patience=SILENCE) == "refused"
 
 
+@pytest.mark.usefixtures("bridged_packets")
 async def test_networks_do_not_reach_each_other(world: World) -> None:
     red, blue = (
         network("red", "172.20.0.0/16", "fd00:20::/64"),
