@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import logging
 import os
 from collections.abc import Coroutine, Iterable, Sequence
 from functools import partial
@@ -11,7 +12,7 @@ from functools import partial
 from linwin.errors import Unavailable
 from linwin.host import process
 from linwin.model.network import Attachment, HostNetworks, PortBinding, Subnet
-from linwin.network import flows, host_links, rules, subnets, taps
+from linwin.network import firewall, flows, host_links, rules, subnets, taps
 from linwin.network.addresses import Range
 from linwin.network.apply import Host, in_thread, load_rules
 from linwin.network.names import HostNames
@@ -19,6 +20,8 @@ from linwin.network.plan import plan, removal
 from linwin.network.ports import FreePorts
 from linwin.network.relay import PublishedPorts
 from linwin.paths import Paths
+
+logger = logging.getLogger(__name__)
 
 
 class BridgeNetworks:
@@ -35,6 +38,7 @@ class BridgeNetworks:
         self._published = PublishedPorts()
         self._applied = HostNetworks()
         self._changing = asyncio.Lock()
+        self._looked_for_trouble = False
         self._changes: set[asyncio.Task[None]] = set()
 
     async def unavailable(self) -> str:
@@ -85,6 +89,10 @@ class BridgeNetworks:
             await in_thread(partial(flows.forget_udp, {port for port, _ in changed}))
         self._applied = desired
         await self._published.become(_published(desired))
+        if not self._looked_for_trouble and any(not network.internal for network in desired.networks):
+            self._looked_for_trouble = True
+            if found := await firewall.trouble():
+                logger.warning(found)
 
     async def _purge(self) -> None:
         await self._published.become(())

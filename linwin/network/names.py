@@ -9,6 +9,9 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
+BRIDGES = "lwb"
+"""What the names of all roots' bridges begin with, for the host's administrator to name them by."""
+
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 _ROOT_DIGITS = 5
 _ID_DIGITS = 7
@@ -28,7 +31,7 @@ class HostNames:
     @property
     def bridges(self) -> str:
         """What the names of all bridges begin with."""
-        return "lwb" + _short(self.tag, _ROOT_DIGITS)
+        return BRIDGES + _short(self.tag, _ROOT_DIGITS)
 
     @property
     def taps(self) -> str:

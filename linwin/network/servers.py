@@ -6,6 +6,7 @@ that has it runs dnsmasq with that folder's configuration.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import signal
@@ -13,11 +14,12 @@ from pathlib import Path
 
 from linwin.errors import Unavailable
 from linwin.host import process
-from linwin.host.files import make_folders, write_atomically
+from linwin.host.files import make_folders, tail, write_atomically
 from linwin.host.pidfd import WatchedProcess, command_line
 from linwin.network.name_service import CONFIGURATION, HOSTS, PID, RESERVATIONS, Service
 
 _START_TIMEOUT = 20.0
+_PID_DIGITS = 7
 
 
 class NameServers:
@@ -45,7 +47,7 @@ class NameServers:
         """Write all and start it; returns when it answers. Raises Unavailable, OSError."""
         # One that lost its pid file would answer beside the new one, from old files.
         await self.stop(service.network_id)
-        self._write(service)
+        await asyncio.to_thread(self._write, service)
         argv = ["dnsmasq", self._argument(service.network_id)]
         try:
             await process.run(argv, timeout=_START_TIMEOUT, check=True)
@@ -74,7 +76,7 @@ class NameServers:
 
     async def stop(self, network_id: str) -> None:
         """End it, found by what it runs and not by its pid file, which may be gone."""
-        for pid, found in self._dnsmasqs():
+        for pid, found in await asyncio.to_thread(self._dnsmasqs):
             held = self._hold(network_id, pid) if found == network_id else None
             if held is None:
                 continue
@@ -127,11 +129,8 @@ class NameServers:
 
     def _pid(self, network_id: str) -> int | None:
         """The pid of the network's dnsmasq, None when it does not run."""
-        try:
-            text = (self._folder / network_id / PID).read_text().strip()
-        except FileNotFoundError:
-            return None
-        if text.isascii() and text.isdecimal() and self._runs(network_id, int(text)):
+        text = tail(self._folder / network_id / PID, _PID_DIGITS + 1).strip()  # dnsmasq may write to it
+        if text.isdigit() and self._runs(network_id, int(text)):
             return int(text)
         return None
 

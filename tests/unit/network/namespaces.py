@@ -44,9 +44,12 @@ class Namespace:
 
         return _in_own_thread(inside)
 
-    def run(self, command: str) -> str:
-        """Run a program there; its words are separated by spaces."""
-        found = self.do(lambda: subprocess.run(command.split(), check=False, capture_output=True, text=True))
+    def run(self, command: str, text: str = "") -> str:
+        """Run a program there, which reads ``text``; its words are separated by spaces."""
+        words = command.split()
+        found = self.do(
+            lambda: subprocess.run(words, input=text, check=False, capture_output=True, text=True)
+        )
         assert found.returncode == 0, f"{command}: {found.stderr}"
         return found.stdout
 

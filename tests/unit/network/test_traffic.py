@@ -122,3 +122,46 @@ async def test_a_container_reaches_no_service_of_the_host(world: World, elsewher
         for address in ("172.20.0.1", "fd00:20::1", "192.0.2.1", "2001:db8::1"):
             assert await ask(guest, address, 22) == "refused"
             assert await ask(guest, address, 22, "udp", patience=SILENCE) in NOT_REACHED
+
+
+FIREWALL = """
+table ip filter {
+    chain DOCKER-USER {
+    }
+    chain FORWARD {
+        type filter hook forward priority filter; policy drop;
+        jump DOCKER-USER
+    }
+}
+"""
+
+
+async def test_a_firewall_that_drops_everything_is_told_of_with_its_remedy(
+    world: World, elsewhere: Namespace, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.host.run("nft -f -", FIREWALL)
+    nat = network("nat", "172.20.0.0/16")
+    shell = attachment(nat, 2, "shell")
+    await world.apply((nat,), (shell,))
+    await world.apply((nat,), (shell,))
+    assert [line for line in caplog.messages if "iptables" in line] == [
+        "iptables on this host drop what is forwarded, and so what containers send; "
+        "let them through with: iptables -I DOCKER-USER -i 'lwb+' -j ACCEPT; "
+        "iptables -I DOCKER-USER -o 'lwb+' -j ACCEPT"
+    ]
+    guest = await world.guest(shell)
+    async with answering(elsewhere, "far", 80):
+        assert await ask(guest, "192.0.2.9", 80, patience=SILENCE) == "silence"
+        for direction in ("iifname", "oifname"):
+            world.host.run(f"nft insert rule ip filter DOCKER-USER {direction} lwb* accept")
+        assert await ask(guest, "192.0.2.9", 80) == "far 192.0.2.1"
+    world.host.run("nft delete table ip filter")
+
+
+async def test_a_firewall_that_knows_linwin_is_not_told_of(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.host.run("nft -f -", FIREWALL.replace("DOCKER-USER {", 'DOCKER-USER {\n iifname "lwb*" accept'))
+    await world.apply((network("nat", "172.20.0.0/16"),))
+    assert [line for line in caplog.messages if "iptables" in line] == []
+    world.host.run("nft delete table ip filter")
