@@ -38,23 +38,15 @@ class BridgeNetworks:
         self._published = PublishedPorts()
         self._applied = HostNetworks()
         self._changing = asyncio.Lock()
+        self._able = False
         self._looked_for_trouble = False
         self._changes: set[asyncio.Task[None]] = set()
 
     async def unavailable(self) -> str:
-        try:
-            os.close(os.open(taps.DEVICE, os.O_RDWR | os.O_CLOEXEC))
-            process.find_program("dnsmasq")
-            await load_rules(rules.ruleset(self._names, HostNetworks()), only_check=True)
-        except OSError as error:
-            return _tun_trouble(error)
-        except Unavailable as error:
-            if os.geteuid() != 0:
-                return "networks need root: linwin's daemon does not run as root"
-            return f"this host cannot have networks: {error.message}" + (
-                f" ({error.hint})" if error.hint else ""
-            )
-        return ""
+        # Asked at every start of a container. What can, goes on to; what cannot may be mended meanwhile.
+        why = "" if self._able else await self._inability()
+        self._able = not why
+        return why
 
     async def free_subnet(self, taken: Sequence[Subnet], *, ipv6: bool) -> Subnet:
         used = [found for found, _ in await self._used()]
@@ -81,6 +73,20 @@ class BridgeNetworks:
 
     async def purge(self) -> None:
         await self._uninterrupted(self._purge())
+
+    async def _inability(self) -> str:
+        try:
+            os.close(os.open(taps.DEVICE, os.O_RDWR | os.O_CLOEXEC))
+            process.find_program("dnsmasq")
+            await load_rules(rules.ruleset(self._names, HostNetworks()), only_check=True)
+        except OSError as error:
+            return _tun_trouble(error)
+        except Unavailable as error:
+            if os.geteuid() != 0:
+                return "networks need root: linwin's daemon does not run as root"
+            hint = f" ({error.hint})" if error.hint else ""
+            return f"this host cannot have networks: {error.message}{hint}"
+        return ""
 
     async def _apply(self, desired: HostNetworks) -> None:
         operations = plan(self._names, desired, await self._host.observe(), self._folder)

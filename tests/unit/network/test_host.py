@@ -263,8 +263,11 @@ async def test_a_network_whose_gateway_another_name_server_holds_says_so(world: 
     await is_so(world)
 
 
-async def test_this_host_can(world: World) -> None:
+async def test_a_host_that_can_is_asked_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     assert await world.room.unavailable() == ""
+    monkeypatch.setattr("linwin.network.taps.DEVICE", str(world.paths.root / "tun"))
+    assert await world.room.unavailable() == ""
+    assert await BridgeNetworks(world.paths).unavailable() != ""
 
 
 @pytest.mark.parametrize("missing", ["nft", "dnsmasq"])
