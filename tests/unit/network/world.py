@@ -90,7 +90,11 @@ class World:
         """
         self.room = BridgeNetworks(self.paths)
 
+    def leave(self) -> None:
+        """All guests end."""
+        while self._guests:
+            self._guests.pop().close()
+
     async def close(self) -> None:
-        for guest in self._guests:
-            guest.close()
+        self.leave()
         await self.room.purge()
