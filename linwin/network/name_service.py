@@ -30,6 +30,14 @@ _LONGEST_LABEL = 63
 
 
 @dataclass(frozen=True, slots=True)
+class Reservation:
+    """An IPv4 address that is for one NIC alone."""
+
+    mac: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
 class Service:
     """One dnsmasq: what it is started with, and what it reads again at a SIGHUP."""
 
@@ -37,6 +45,10 @@ class Service:
     configuration: str
     hosts: str
     reservations: str
+
+    def reserved(self) -> list[Reservation]:
+        """The reservations, as dnsmasq reads them."""
+        return [Reservation(*line.split(",")[:2]) for line in self.reservations.splitlines()]
 
 
 def service(names: HostNames, network: Network, attachments: Iterable[Attachment], folder: Path) -> Service:

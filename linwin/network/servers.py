@@ -16,7 +16,15 @@ from linwin.errors import Unavailable
 from linwin.host import process
 from linwin.host.files import make_folders, tail, write_atomically
 from linwin.host.pidfd import WatchedProcess, command_line
-from linwin.network.name_service import CONFIGURATION, HOSTS, PID, RESERVATIONS, Service
+from linwin.network.name_service import (
+    CONFIGURATION,
+    HOSTS,
+    LEASES,
+    PID,
+    RESERVATIONS,
+    Reservation,
+    Service,
+)
 
 _START_TIMEOUT = 20.0
 _PID_DIGITS = 7
@@ -48,6 +56,7 @@ class NameServers:
         # One that lost its pid file would answer beside the new one, from old files.
         await self.stop(service.network_id)
         await asyncio.to_thread(self._write, service)
+        self._keep_leases(service)
         argv = ["dnsmasq", self._argument(service.network_id)]
         try:
             await process.run(argv, timeout=_START_TIMEOUT, check=True)
@@ -61,9 +70,13 @@ class NameServers:
         self._told[service.network_id] = service
 
     async def reload(self, service: Service) -> None:
-        """Write the names and leases and have them read; starts it when it has ended meanwhile."""
+        """Write the names and leases and have them read.
+
+        Starts it when it has ended meanwhile, and anew when an address passes to another NIC: a
+        running one gives no address to one NIC that it leased to another.
+        """
         self._write_names(service)
-        pid = self._pid(service.network_id)
+        pid = None if self._passes_on(service) else self._pid(service.network_id)
         held = self._hold(service.network_id, pid) if pid is not None else None
         if held is None:
             await self.start(service)
@@ -126,6 +139,24 @@ class NameServers:
             (folder / name).unlink(missing_ok=True)
             with open(folder / name, "x", opener=_readable) as file:
                 file.write(text)
+
+    def _passes_on(self, service: Service) -> bool:
+        """Is an address now reserved for another NIC than the one that has its lease?"""
+        reserved = {reservation.address: reservation.mac for reservation in service.reserved()}
+        return any(reserved.get(lease.address, lease.mac) != lease.mac for _, lease in self._leases(service))
+
+    def _keep_leases(self, service: Service) -> None:
+        """Drop the leases of NICs that are gone from the file that a dnsmasq reads at its start."""
+        reserved = set(service.reserved())
+        kept = [line for line, lease in self._leases(service) if lease in reserved]
+        path = self._folder / service.network_id / LEASES
+        write_atomically(path, "".join(kept).encode(), mode=0o644, durable=False)
+
+    def _leases(self, service: Service) -> list[tuple[str, Reservation]]:
+        """Each line of the leases' file with what it says: when it ends, MAC, address, name, client."""
+        path = self._folder / service.network_id / LEASES
+        lines = path.read_text().splitlines(keepends=True) if path.exists() else []
+        return [(line, Reservation(words[1], words[2])) for line in lines if len(words := line.split()) >= 4]
 
     def _pid(self, network_id: str) -> int | None:
         """The pid of the network's dnsmasq, None when it does not run."""

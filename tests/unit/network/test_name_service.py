@@ -162,6 +162,25 @@ async def test_a_lease_is_the_address_that_was_chosen(world: World) -> None:
     assert (lease.address, lease.router, lease.dns) == ("172.21.0.2", "", "172.21.0.1")
 
 
+async def test_an_address_whose_last_holder_is_gone_is_leased_to_the_next(world: World) -> None:
+    nat = network("nat", "172.20.0.0/16")
+    first, second, other = (
+        attachment(nat, 2, "first"),
+        attachment(nat, 2, "second"),
+        attachment(nat, 3, "other"),
+    )
+    await world.apply((nat,), (first, other))
+    for one in (first, other):
+        await ask_for_lease(await world.unconfigured_guest(one), one.mac)
+    await world.apply((nat,), (other,))
+    await world.apply((nat,), (second, other))
+    lease = await ask_for_lease(await world.unconfigured_guest(second), second.mac)
+    assert lease.address == "172.20.0.2"
+    leases = (folder(world, nat.id) / "leases").read_text()
+    assert other.mac in leases
+    assert first.mac not in leases
+
+
 async def test_a_guest_gives_itself_no_name_by_dhcp(world: World) -> None:
     nat = network("nat", "172.20.0.0/16")
     web = attachment(nat, 2, "web")
