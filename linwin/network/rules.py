@@ -19,6 +19,7 @@ _INET = """\
 table inet {table} {{
 {sets}
 	chain published {{
+		# Asked at ::1, and by the container itself: the socket that holds the port relays.
 		ip6 daddr ::1 return
 		ip saddr . tcp dport @own4 return
 		ip6 saddr . tcp dport @own6 return
@@ -42,17 +43,21 @@ table inet {table} {{
 
 	chain translate_leaving {{
 		type nat hook postrouting priority srcnat; policy accept;
+		# The host asked 127.0.0.1 for a published port.
 		oifname "{bridges}*" ip saddr 127.0.0.0/8 masquerade
+		# A neighbour asked the host for it: the answer has to come back this way to be translated.
 		iifname . oifname @hairpin ct status dnat masquerade
 {masquerade}	}}
 
 	chain refuse_loopback {{
+		# Before translation, and needed because the bridges have route_localnet.
 		type filter hook prerouting priority mangle; policy accept;
 		iifname "{bridges}*" ip daddr 127.0.0.0/8 drop
 	}}
 
 	chain forward {{
 		type filter hook forward priority filter; policy accept;
+		# Neighbours: bridged packets, on a host with br_netfilter, and translated ones.
 		iifname . oifname @hairpin accept
 		iifname "{bridges}*" jump leaving
 		oifname "{bridges}*" jump entering
@@ -97,6 +102,7 @@ table inet {table} {{
 		jump host_services
 	}}
 
+	# What the host offers to containers, at their gateway: nothing yet.
 	chain host_services {{
 	}}
 }}
@@ -111,12 +117,14 @@ table bridge {table} {{
 	}}
 
 	chain genuine {{
+		# A tap without elements in the sets is one whose container is not known: all is dropped.
 		iifname . ether saddr != @macs drop
 		ether type vmap {{ ip : jump genuine_ip, ip6 : jump genuine_ip6, arp : jump genuine_arp }}
 		drop
 	}}
 
 	chain genuine_ip {{
+		# Only linwin answers DHCP.
 		udp sport 67 drop
 		iifname . ip saddr @addresses4 accept
 		ip saddr 0.0.0.0 udp sport 68 udp dport 67 accept
@@ -126,6 +134,7 @@ table bridge {table} {{
 	chain genuine_arp {{
 		iifname . arp saddr ether != @macs drop
 		iifname . arp saddr ip @addresses4 accept
+		# A probe, whether the address is free (RFC 5227).
 		arp saddr ip 0.0.0.0 arp operation request accept
 		drop
 	}}
@@ -135,12 +144,14 @@ table bridge {table} {{
 		udp sport 547 drop
 		icmpv6 type nd-neighbor-advert jump genuine_neighbour
 		iifname . ip6 saddr @addresses6 accept
+		# Any that is nobody's: Windows does not make its own from its MAC.
 		ip6 saddr fe80::/10 ip6 saddr != @link_locals accept
 		ip6 saddr :: icmpv6 type {{ nd-neighbor-solicit, mld2-listener-report }} accept
 		drop
 	}}
 
 	chain genuine_neighbour {{
+		# The target of a neighbour advertisement is its bytes 8 to 24 (RFC 4861, 4.4).
 		iifname . @th,64,128 @targets return
 		@th,64,10 0x3fa ip6 saddr != @link_locals @th,64,128 != @all_targets return
 		drop
