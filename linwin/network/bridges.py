@@ -18,7 +18,7 @@ from linwin.network.apply import Host, in_thread, load_rules
 from linwin.network.names import HostNames
 from linwin.network.plan import plan, removal
 from linwin.network.ports import FreePorts
-from linwin.network.relay import PublishedPorts
+from linwin.network.published import PublishedPorts
 from linwin.paths import Paths
 
 logger = logging.getLogger(__name__)

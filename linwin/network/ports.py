@@ -2,7 +2,7 @@
 
 The kernel carries a published port to its container before any socket sees it. The port is held
 by a socket of ours all the same: so that no other program believes it to be its own, and to relay
-what the kernel cannot carry, TCP that arrives over IPv6 for a container that has none, or at ::1.
+what the kernel cannot carry: what arrives over IPv6 for a container that has none, or at ::1.
 """
 
 from __future__ import annotations

@@ -21,10 +21,10 @@ table inet {table} {{
 	chain published {{
 		# Asked at ::1, and by the container itself: the socket that holds the port relays.
 		ip6 daddr ::1 return
-		ip saddr . tcp dport @own4 return
-		ip6 saddr . tcp dport @own6 return
-		ip saddr . ip daddr . tcp dport @own_at4 return
-		ip6 saddr . ip6 daddr . tcp dport @own_at6 return
+		ip saddr . meta l4proto . th dport @own4 return
+		ip6 saddr . meta l4proto . th dport @own6 return
+		ip saddr . ip daddr . meta l4proto . th dport @own_at4 return
+		ip6 saddr . ip6 daddr . meta l4proto . th dport @own_at6 return
 		dnat ip to ip daddr . meta l4proto . th dport map @published_at4
 		dnat ip to meta l4proto . th dport map @published4
 		dnat ip6 to ip6 daddr . meta l4proto . th dport map @published_at6
@@ -86,10 +86,10 @@ table inet {table} {{
 		ct state established,related accept
 		meta nfproto ipv4 udp dport 67 accept
 		icmpv6 type {{ nd-neighbor-solicit, nd-neighbor-advert }} accept
-		ip saddr . tcp dport @own4 accept
-		ip6 saddr . tcp dport @own6 accept
-		ip saddr . ip daddr . tcp dport @own_at4 accept
-		ip6 saddr . ip6 daddr . tcp dport @own_at6 accept
+		ip saddr . meta l4proto . th dport @own4 accept
+		ip6 saddr . meta l4proto . th dport @own6 accept
+		ip saddr . ip daddr . meta l4proto . th dport @own_at4 accept
+		ip6 saddr . ip6 daddr . meta l4proto . th dport @own_at6 accept
 		iifname . ip daddr @gateways4 jump to_gateway
 		iifname . ip6 daddr @gateways6 jump to_gateway
 		reject with icmpx admin-prohibited
@@ -210,17 +210,17 @@ def _masquerade(network: Network, bridge: str) -> list[str]:
 
 
 # The sets and maps of published ports. A container that asks for a port of its own gets no
-# translation but the socket that holds the port (:mod:`linwin.network.relay`): where bridged
+# translation but the socket that holds the port (:mod:`linwin.network.published`): where bridged
 # packets pass these rules, a translated one would have to leave through the tap that it came from.
 _PUBLISHED = {
     "published4": ("map", "inet_proto . inet_service : ipv4_addr . inet_service"),
     "published6": ("map", "inet_proto . inet_service : ipv6_addr . inet_service"),
     "published_at4": ("map", "ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service"),
     "published_at6": ("map", "ipv6_addr . inet_proto . inet_service : ipv6_addr . inet_service"),
-    "own4": ("set", "ipv4_addr . inet_service"),
-    "own6": ("set", "ipv6_addr . inet_service"),
-    "own_at4": ("set", "ipv4_addr . ipv4_addr . inet_service"),
-    "own_at6": ("set", "ipv6_addr . ipv6_addr . inet_service"),
+    "own4": ("set", "ipv4_addr . inet_proto . inet_service"),
+    "own6": ("set", "ipv6_addr . inet_proto . inet_service"),
+    "own_at4": ("set", "ipv4_addr . ipv4_addr . inet_proto . inet_service"),
+    "own_at6": ("set", "ipv6_addr . ipv6_addr . inet_proto . inet_service"),
 }
 
 
@@ -249,11 +249,11 @@ def _translations(attachment: Attachment, binding: PortBinding) -> list[tuple[st
         goal = f"{own} . {binding.container_port:d}"
         if host is None or host.is_unspecified:
             found.append((f"published{version}", f"{key} : {goal}"))
-            found.append((f"own{version}", f"{own} . {binding.host_port:d}"))
+            found.append((f"own{version}", f"{own} . {key}"))
         else:
             found.append((f"published_at{version}", f"{host} . {key} : {goal}"))
-            found.append((f"own_at{version}", f"{own} . {host} . {binding.host_port:d}"))
-    return [(name, element) for name, element in found if binding.protocol == "tcp" or "own" not in name]
+            found.append((f"own_at{version}", f"{own} . {host} . {key}"))
+    return found
 
 
 def _bridge(names: HostNames, desired: HostNetworks) -> str:

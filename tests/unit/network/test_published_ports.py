@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from linwin.model.network import PortBinding
+from linwin.network.relay import UdpRelay
 from tests.unit.network.namespaces import Namespace
 from tests.unit.network.probes import PATIENCE, SILENCE, answering, ask
 from tests.unit.network.world import World, attachment, network
@@ -34,11 +35,12 @@ async def test_a_port_is_reached_from_everywhere(world: World, elsewhere: Namesp
             assert await ask(world.host, "127.0.0.1", 8080, protocol) == "web 172.20.0.1"
             assert (await ask(world.host, "192.0.2.1", 8080, protocol)).startswith("web ")
             assert (await ask(world.host, "2001:db8::1", 8080, protocol)).startswith("web ")
-            # A container's own port over UDP is lost where bridged packets pass the rules.
-            for guest in (neighbour, stranger, server)[: 3 if protocol == "tcp" else 2]:
+            assert (await ask(world.host, "::1", 8080, protocol)).startswith("web ")
+            for guest in (neighbour, stranger):
                 for address in ("172.20.0.1", "172.21.0.1", "192.0.2.1", "fd00:20::1", "2001:db8::1"):
                     assert (await ask(guest, address, 8080, protocol)).startswith("web "), address
-        assert (await ask(world.host, "::1", 8080)).startswith("web ")
+            for address in ("172.20.0.1", "fd00:20::1"):
+                assert (await ask(server, address, 8080, protocol)).startswith("web "), address
 
 
 async def test_a_port_at_one_address_is_reached_at_no_other(world: World, elsewhere: Namespace) -> None:
@@ -67,12 +69,14 @@ async def test_a_port_at_one_address_is_reached_at_no_other(world: World, elsewh
 
 async def test_ipv6_reaches_a_container_without_it(world: World, elsewhere: Namespace) -> None:
     nat = network("nat", "172.20.0.0/16")
-    web = attachment(nat, 2, "web", ports=(PortBinding(80, "tcp", "", 8080),))
+    ports = (PortBinding(80, "tcp", "", 8080), PortBinding(80, "udp", "", 8080))
+    web = attachment(nat, 2, "web", ports=ports)
     await world.apply((nat,), (web,))
     server = await world.guest(web)
     async with answering(server, "web", 80):
-        assert await ask(world.host, "::1", 8080) == "web 172.20.0.1"
-        assert await ask(elsewhere, "2001:db8::1", 8080) == "web 172.20.0.1"
+        for protocol in ("tcp", "udp"):
+            assert await ask(world.host, "::1", 8080, protocol) == "web 172.20.0.1"
+            assert await ask(elsewhere, "2001:db8::1", 8080, protocol) == "web 172.20.0.1"
 
 
 async def test_what_is_relayed_arrives_whole_in_both_directions(world: World) -> None:
@@ -98,10 +102,27 @@ async def test_what_is_relayed_arrives_whole_in_both_directions(world: World) ->
     serving.close()
 
 
+async def test_a_udp_client_that_fell_silent_is_forgotten(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("linwin.network.relay._UDP_IDLE", 0.2)
+    held = world.host.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    held.bind(("::1", 5353))
+    async with answering(world.host, "host", 53, "127.0.0.1"):
+        relay = await UdpRelay.open(held, "127.0.0.1", 53, lambda: True)
+        assert await ask(world.host, "::1", 5353, "udp") == "host 127.0.0.1"
+        assert relay.relays == 1
+        later = asyncio.Event()
+        asyncio.get_running_loop().call_later(1, later.set)  # a timer of the same loop, after the relay's
+        await later.wait()
+        assert relay.relays == 0
+    await relay.close()
+
+
 async def test_a_guest_cannot_take_all_files_of_the_daemon(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("linwin.network.relay._MOST_RELAYS", 2)
+    monkeypatch.setattr("linwin.network.published._MOST_RELAYS", 2)
     nat = network("nat", "172.20.0.0/16")
     web = attachment(nat, 2, "web", ports=(PortBinding(80, "tcp", "", 8080),))
     await world.apply((nat,), (web,))
