@@ -26,7 +26,7 @@ from linwin.network.plan import (
     LoadRules,
     Operation,
     ReloadService,
-    Set,
+    SetSysctl,
     StartService,
     StopService,
 )
@@ -115,7 +115,7 @@ def _change_links(operations: Iterable[LinkOperation]) -> None:
                 # Somebody else deleted it between our look and now.
                 if not (isinstance(operation, DeleteLink) and error.code == errno.ENODEV):
                     raise
-            if isinstance(operation, Set) and operation.path in (IPV4_FORWARDING, IPV6_FORWARDING):
+            if isinstance(operation, SetSysctl) and operation.path in (IPV4_FORWARDING, IPV6_FORWARDING):
                 logger.warning(
                     "turned on %s: networks of containers need this host to forward", operation.path
                 )

@@ -28,13 +28,13 @@ from linwin.network.plan import (
     DeleteLink,
     Enslave,
     Link,
-    Set,
+    SetSysctl,
     SetUp,
 )
 
 SETTINGS = Path("/proc/sys")
 
-LinkOperation = AddAddress | AddBridge | AddTap | DeleteAddress | DeleteLink | Enslave | Set | SetUp
+LinkOperation = AddAddress | AddBridge | AddTap | DeleteAddress | DeleteLink | Enslave | SetSysctl | SetUp
 
 _IFF_UP = 1
 _IFA_F_NODAD = 0x02
@@ -108,7 +108,7 @@ class HostLinks:
             case DeleteLink(name):
                 self._route.link("del", index=self._index(name))
                 del self._indexes[name]
-            case Set(path, value):
+            case SetSysctl(path, value):
                 self._set(path, value)
 
     def _set(self, path: str, value: str) -> None:

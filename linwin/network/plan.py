@@ -68,7 +68,7 @@ class LoadRules:
 
 
 @dataclass(frozen=True, slots=True)
-class Set:
+class SetSysctl:
     """Write a kernel setting, by its path under ``/proc/sys``."""
 
     path: str
@@ -130,7 +130,7 @@ Operation = (
     StopService
     | DeleteLink
     | LoadRules
-    | Set
+    | SetSysctl
     | AddBridge
     | AddAddress
     | DeleteAddress
@@ -237,7 +237,7 @@ def _forwarding(desired: HostNetworks, state: HostState) -> Iterator[Operation]:
             # A router ignores the announcements of others unless told so, and the host may live by them.
             for path, value in state.settings.items():
                 if path.endswith("/accept_ra") and value == "1":
-                    yield Set(path, "2")
+                    yield SetSysctl(path, "2")
         yield from _setting(IPV6_FORWARDING, "1", state)
 
 
@@ -282,7 +282,7 @@ def _tap(
 
 def _setting(path: str, value: str, state: HostState) -> Iterator[Operation]:
     if state.settings.get(path) != value:
-        yield Set(path, value)
+        yield SetSysctl(path, value)
 
 
 def _has_ipv6(network: Network) -> bool:

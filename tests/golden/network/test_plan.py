@@ -24,7 +24,7 @@ from linwin.network.plan import (
     LoadRules,
     Operation,
     ReloadService,
-    Set,
+    SetSysctl,
     StartService,
     StopService,
     plan,
@@ -94,7 +94,7 @@ def carried_out(desired: HostNetworks, operations: tuple[Operation, ...]) -> Hos
     }
     return HostState(
         links=links,
-        settings={each.path: each.value for each in operations if isinstance(each, Set)},
+        settings={each.path: each.value for each in operations if isinstance(each, SetSysctl)},
         services=services,
         running=frozenset(services),
     )
@@ -147,7 +147,7 @@ def test_one_more_container_costs_a_tap_and_a_reload() -> None:
     tap = NAMES.tap(WEB.id)
     assert done[:3] == [
         AddTap(tap, WEB.uid),
-        Set(f"net/ipv6/conf/{tap}/disable_ipv6", "1"),
+        SetSysctl(f"net/ipv6/conf/{tap}/disable_ipv6", "1"),
         Enslave(tap, NAMES.bridge(NAT.id)),
     ]
     assert [type(each).__name__ for each in done[3:]] == ["SetUp", "ReloadService"]
@@ -200,14 +200,17 @@ def test_a_host_that_lives_by_router_announcements_goes_on_hearing_them() -> Non
         "net/ipv6/conf/eth1/accept_ra": "0",
     }
     done = plan(NAMES, HostNetworks((NAT,)), HostState(settings=settings), FOLDER)
-    hears, forwards = Set("net/ipv6/conf/eth0/accept_ra", "2"), Set("net/ipv6/conf/all/forwarding", "1")
+    hears, forwards = (
+        SetSysctl("net/ipv6/conf/eth0/accept_ra", "2"),
+        SetSysctl("net/ipv6/conf/all/forwarding", "1"),
+    )
     assert done.index(hears) < done.index(forwards)
-    assert not any(isinstance(each, Set) and "eth1" in each.path for each in done)
+    assert not any(isinstance(each, SetSysctl) and "eth1" in each.path for each in done)
 
 
 def test_internal_networks_alone_let_the_host_forward_nothing() -> None:
     done = plan(NAMES, HostNetworks((BACKEND,)), HostState(), FOLDER)
-    assert not any(isinstance(each, Set) and "forward" in each.path for each in done)
+    assert not any(isinstance(each, SetSysctl) and "forward" in each.path for each in done)
 
 
 def test_names_are_short_enough_and_their_root_s_own() -> None:
