@@ -89,8 +89,14 @@ class BridgeNetworks:
         return ""
 
     async def _apply(self, desired: HostNetworks) -> None:
-        operations = plan(self._names, desired, await self._host.observe(), self._folder)
-        await self._host.carry_out(operations)
+        text = rules.ruleset(self._names, desired)
+        # nft takes as long as all the rest, mostly waiting for the kernel: they go on side by side.
+        loading = asyncio.create_task(load_rules(text))
+        try:
+            operations = plan(self._names, desired, await self._host.observe(), self._folder)
+            await self._host.carry_out(operations)
+        finally:
+            await loading
         if changed := _udp_ports(desired) ^ _udp_ports(self._applied):
             await in_thread(partial(flows.forget_udp, {port for port, _ in changed}))
         self._applied = desired

@@ -145,8 +145,9 @@ Operation = (
 def plan(names: HostNames, desired: HostNetworks, state: HostState, folder: Path) -> tuple[Operation, ...]:
     """What leads from ``state`` to ``desired``; ``folder`` holds a folder for each network's dnsmasq.
 
-    What is unwanted goes first, then the rules change, then what is missing comes: a link never
-    lives without the rules that bind it. Raises Conflict and InvalidRequest.
+    The rules (:func:`linwin.network.rules.ruleset`) are no part of it: they depend on nothing that
+    was found, and their order with the rest does not matter, for they bind every link by the
+    beginning of its name and let through only what they know. Raises Conflict and InvalidRequest.
     """
     wanted = _wanted_links(names, desired)
     services = {
@@ -157,7 +158,6 @@ def plan(names: HostNames, desired: HostNetworks, state: HostState, folder: Path
     return (
         *(StopService(network_id) for network_id in state.services if network_id not in services),
         *(DeleteLink(name) for name in state.links if name not in kept),
-        LoadRules(rules.ruleset(names, desired)),
         *_forwarding(desired, state),
         *(
             operation

@@ -28,7 +28,9 @@ from linwin.network.plan import (
     StartService,
     StopService,
     plan,
+    removal,
 )
+from linwin.network.rules import ruleset
 
 HERE = Path(__file__).parent
 NAMES = HostNames("0123abcd")
@@ -104,13 +106,6 @@ def from_nothing(desired: HostNetworks) -> HostState:
     return carried_out(desired, plan(NAMES, desired, HostState(), FOLDER))
 
 
-def without_rules(operations: tuple[Operation, ...]) -> list[Operation]:
-    """The rules are loaded always: somebody may have flushed them, and looking costs as much."""
-    rest = [each for each in operations if not isinstance(each, LoadRules)]
-    assert len(rest) == len(operations) - 1
-    return rest
-
-
 def golden(name: str, text: str) -> None:
     path = HERE / name
     if os.environ.get("LINWIN_GOLDEN") == "write":
@@ -123,9 +118,6 @@ def test_the_plan_from_nothing_is_the_golden_one() -> None:
     lines = []
     for each in operations:
         match each:
-            case LoadRules(text):
-                golden("rules.nft", text)
-                lines.append("LoadRules(rules.nft)")
             case StartService(service):
                 name = "nat" if service.network_id == NAT.id else "backend"
                 golden(f"{name}.dnsmasq", service.configuration)
@@ -137,13 +129,17 @@ def test_the_plan_from_nothing_is_the_golden_one() -> None:
     golden("plan.txt", "".join(f"{line}\n" for line in lines))
 
 
-def test_the_plan_for_what_is_there_loads_the_rules_and_does_nothing_else() -> None:
-    assert without_rules(plan(NAMES, BOTH, from_nothing(BOTH), FOLDER)) == []
+def test_the_rules_are_the_golden_ones() -> None:
+    golden("rules.nft", ruleset(NAMES, BOTH))
+
+
+def test_the_plan_for_what_is_there_is_empty() -> None:
+    assert plan(NAMES, BOTH, from_nothing(BOTH), FOLDER) == ()
 
 
 def test_one_more_container_costs_a_tap_and_a_reload() -> None:
     before = from_nothing(HostNetworks((NAT, BACKEND), (STORE,)))
-    done = without_rules(plan(NAMES, BOTH, before, FOLDER))
+    done = list(plan(NAMES, BOTH, before, FOLDER))
     tap = NAMES.tap(WEB.id)
     assert done[:3] == [
         AddTap(tap, WEB.uid),
@@ -153,10 +149,9 @@ def test_one_more_container_costs_a_tap_and_a_reload() -> None:
     assert [type(each).__name__ for each in done[3:]] == ["SetUp", "ReloadService"]
 
 
-def test_what_is_not_wanted_goes_before_the_rules_that_bind_it() -> None:
+def test_what_is_not_wanted_goes() -> None:
     operations = plan(NAMES, HostNetworks(), from_nothing(BOTH), FOLDER)
-    assert isinstance(operations[-1], LoadRules)
-    assert set(operations[:-1]) == {
+    assert set(operations) == {
         StopService(NAT.id),
         StopService(BACKEND.id),
         *(DeleteLink(name(one)) for name, one in ((NAMES.bridge, NAT.id), (NAMES.bridge, BACKEND.id))),
@@ -170,7 +165,7 @@ def test_a_bridge_that_is_not_as_it_was_made_is_made_again_with_its_ports() -> N
     spoilt = replace(
         there, links={**there.links, bridge: replace(there.links[bridge], mac="02:00:00:00:00:01")}
     )
-    done = without_rules(plan(NAMES, BOTH, spoilt, FOLDER))
+    done = list(plan(NAMES, BOTH, spoilt, FOLDER))
     assert done[:2] == [DeleteLink(bridge), AddBridge(bridge, NAMES.bridge_mac(NAT.id))]
     assert done[-2] == Enslave(NAMES.tap(WEB.id), bridge)
     assert isinstance(done[-1], StartService)
@@ -178,7 +173,7 @@ def test_a_bridge_that_is_not_as_it_was_made_is_made_again_with_its_ports() -> N
 
 def test_a_tap_of_another_user_is_made_again() -> None:
     changed = replace(BOTH, attachments=(replace(WEB, uid=1_000_000_009), STORE))
-    done = without_rules(plan(NAMES, changed, from_nothing(BOTH), FOLDER))
+    done = list(plan(NAMES, changed, from_nothing(BOTH), FOLDER))
     tap = NAMES.tap(WEB.id)
     assert done[:2] == [DeleteLink(tap), AddTap(tap, 1_000_000_009)]
 
@@ -188,7 +183,7 @@ def test_every_cut_short_plan_leads_to_the_same_end() -> None:
     whole = from_nothing(BOTH)
     for missing in whole.links:
         links = {name: link for name, link in whole.links.items() if name != missing}
-        done = without_rules(plan(NAMES, BOTH, replace(whole, links=links), FOLDER))
+        done = list(plan(NAMES, BOTH, replace(whole, links=links), FOLDER))
         assert {type(each) for each in done} & {AddBridge, AddTap}
         assert not any(isinstance(each, DeleteLink | StopService) for each in done)
 
@@ -230,6 +225,15 @@ def test_two_ids_that_share_a_link_are_refused() -> None:
     )
 
 
+def test_all_that_is_there_is_removed_and_its_rules_last() -> None:
+    operations = removal(NAMES, from_nothing(BOTH))
+    assert set(operations[:-1]) == set(plan(NAMES, HostNetworks(), from_nothing(BOTH), FOLDER))
+    assert operations[-1] == LoadRules(
+        "table inet linwin_0123abcd {\n}\ndelete table inet linwin_0123abcd\n"
+        "table bridge linwin_0123abcd {\n}\ndelete table bridge linwin_0123abcd\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("spoilt", "message"),
     [
@@ -240,5 +244,5 @@ def test_two_ids_that_share_a_link_are_refused() -> None:
 )
 def test_nothing_unread_gets_into_the_rules(spoilt: Attachment, message: str) -> None:
     with pytest.raises(InvalidRequest) as refused:
-        plan(NAMES, HostNetworks((NAT,), (spoilt,)), HostState(), FOLDER)
+        ruleset(NAMES, HostNetworks((NAT,), (spoilt,)))
     assert refused.value.message == message

@@ -14,9 +14,10 @@ import pytest
 from linwin.errors import Unavailable
 from linwin.model.network import HostNetworks, PortBinding
 from linwin.network import BridgeNetworks
-from linwin.network.apply import Host
+from linwin.network.apply import Host, load_rules
 from linwin.network.names import HostNames
 from linwin.network.plan import HostState, plan
+from linwin.network.rules import ruleset
 from linwin.paths import Paths
 from tests.unit.network.namespaces import Namespace, setting
 from tests.unit.network.probes import answering, ask
@@ -41,7 +42,7 @@ async def is_so(world: World) -> None:
     host = Host(names(world), world.paths.networks)
     left = plan(names(world), world.desired, await host.observe(), world.paths.networks)
     # An observer of its own does not know what name servers were told; links and settings it sees.
-    assert {type(each).__name__ for each in left} == {"LoadRules", "ReloadService"}
+    assert {type(each).__name__ for each in left} == {"ReloadService"}
     rules = world.host.run("nft list ruleset")
     assert f"table inet linwin_{world.paths.tag}" in rules
     assert all(one.mac.lower() in rules for one in world.desired.attachments)
@@ -152,6 +153,8 @@ async def test_every_half_way_leads_to_the_end(world: World) -> None:
     whole = plan(names(world), ALL, HostState(), world.paths.networks)
     for done in range(len(whole)):
         await Host(names(world), world.paths.networks).carry_out(whole[:done])
+        if done % 3:  # the rules go on at the same time
+            await load_rules(ruleset(names(world), ALL))
         world.next_daemon()
         if done % 2:
             await world.apply(ALL.networks, ALL.attachments)
