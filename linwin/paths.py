@@ -122,6 +122,11 @@ class Paths:
         return self.root / "containers"
 
     @property
+    def networks(self) -> Path:
+        """What each network's name server reads and writes: one folder each, named by the network's id."""
+        return self.root / "networks"
+
+    @property
     def cache(self) -> Path:
         """Answers that can be recomputed at any time, such as the accelerator probe's."""
         return self.root / "cache"

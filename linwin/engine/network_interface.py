@@ -30,12 +30,15 @@ class Networks(Protocol):
     async def free_ports(self, bindings: Sequence[PortBinding]) -> Sequence[PortBinding]:
         """The same with a host port in each that had none.
 
+        Nothing holds them before they are applied: until then the caller lets nobody else ask.
         Raises Conflict, in docker's words, for a port that somebody on the host holds.
         """
 
     async def apply(self, desired: HostNetworks) -> None:
         """Make the host so: create what is missing, change what differs, remove what is this root's
-        and not wanted. Rules change at once or not at all. Idempotent. Raises Unavailable."""
+        and not wanted. Rules change at once or not at all. Idempotent. Changes that meet take turns, and
+        one whose caller is cancelled is finished. Raises Unavailable, and InvalidRequest for what is no
+        address, before anything is changed."""
 
     async def open_tap(self, attachment: Attachment) -> int:
         """A new open file of the tap of an applied attachment, for its machine. The caller closes it."""

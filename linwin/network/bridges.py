@@ -2,37 +2,152 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+import errno
+import logging
+import os
+from collections.abc import Coroutine, Iterable, Sequence
+from functools import partial
 
 from linwin.errors import Unavailable
+from linwin.host import process
 from linwin.model.network import Attachment, HostNetworks, PortBinding, Subnet
+from linwin.network import firewall, flows, host_links, rules, subnets, taps
+from linwin.network.addresses import Range
+from linwin.network.apply import Host, in_thread, load_rules
+from linwin.network.names import HostNames
+from linwin.network.plan import plan, removal
+from linwin.network.ports import FreePorts
+from linwin.network.published import PublishedPorts
 from linwin.paths import Paths
+
+logger = logging.getLogger(__name__)
 
 
 class BridgeNetworks:
-    """Implements :class:`linwin.engine.network_interface.Networks`."""
+    """Implements :class:`linwin.engine.network_interface.Networks`.
+
+    One Linux bridge a network, one tap a NIC, two nftables tables and a dnsmasq for each network.
+    """
 
     def __init__(self, paths: Paths) -> None:
-        self._paths = paths
+        self._names = HostNames(paths.tag)
+        self._folder = paths.networks
+        self._host = Host(self._names, paths.networks)
+        self._free_ports = FreePorts()
+        self._published = PublishedPorts()
+        self._applied = HostNetworks()
+        self._changing = asyncio.Lock()
+        self._able = False
+        self._looked_for_trouble = False
+        self._changes: set[asyncio.Task[None]] = set()
 
     async def unavailable(self) -> str:
-        return "this version of linwin has no networks"
+        # Asked at every start of a container. What can, goes on to; what cannot may be mended meanwhile.
+        why = "" if self._able else await self._inability()
+        self._able = not why
+        return why
 
     async def free_subnet(self, taken: Sequence[Subnet], *, ipv6: bool) -> Subnet:
-        raise Unavailable(await self.unavailable())
+        used = [found for found, _ in await self._used()]
+        return subnets.free(taken, used, ipv6=ipv6, tag=self._names.tag)
 
     async def check_subnet(self, subnet: Subnet) -> None:
-        raise Unavailable(await self.unavailable())
+        subnets.check(subnet, await self._used(besides=self._names))
 
     async def free_ports(self, bindings: Sequence[PortBinding]) -> Sequence[PortBinding]:
-        raise Unavailable(await self.unavailable())
+        published = (binding for one in self._applied.attachments for binding in one.ports)
+        return self._free_ports.choose(bindings, published)
 
     async def apply(self, desired: HostNetworks) -> None:
-        if desired != HostNetworks():
-            raise Unavailable(await self.unavailable())
+        await self._uninterrupted(self._apply(desired))
 
     async def open_tap(self, attachment: Attachment) -> int:
-        raise Unavailable(await self.unavailable())
+        name = self._names.tap(attachment.id)
+        try:
+            return taps.open_tap(name)
+        except OSError as error:
+            if error.errno == errno.ENODEV:
+                raise Unavailable(f"there is no tap {name}") from error
+            raise Unavailable(f"cannot open the tap {name}: {os.strerror(error.errno or 0)}") from error
 
     async def purge(self) -> None:
-        """There is nothing to remove."""
+        await self._uninterrupted(self._purge())
+
+    async def _inability(self) -> str:
+        try:
+            os.close(os.open(taps.DEVICE, os.O_RDWR | os.O_CLOEXEC))
+            process.find_program("dnsmasq")
+            await load_rules(rules.ruleset(self._names, HostNetworks()), only_check=True)
+        except OSError as error:
+            return _tun_trouble(error)
+        except Unavailable as error:
+            if os.geteuid() != 0:
+                return "networks need root: linwin's daemon does not run as root"
+            hint = f" ({error.hint})" if error.hint else ""
+            return f"this host cannot have networks: {error.message}{hint}"
+        return ""
+
+    async def _apply(self, desired: HostNetworks) -> None:
+        text = rules.ruleset(self._names, desired)
+        # nft takes as long as all the rest, mostly waiting for the kernel: they go on side by side.
+        loading = asyncio.create_task(load_rules(text))
+        try:
+            operations = plan(self._names, desired, await self._host.observe(), self._folder)
+            await self._host.carry_out(operations)
+        finally:
+            await loading
+        if changed := _udp_ports(desired) ^ _udp_ports(self._applied):
+            await in_thread(partial(flows.forget_udp, {port for port, _ in changed}))
+        self._applied = desired
+        await self._published.become(_published(desired))
+        if not self._looked_for_trouble and any(not network.internal for network in desired.networks):
+            self._looked_for_trouble = True
+            if found := await firewall.trouble():
+                logger.warning(found)
+
+    async def _purge(self) -> None:
+        await self._published.become(())
+        await self._host.carry_out(removal(self._names, await self._host.observe()))
+        self._applied = HostNetworks()
+
+    async def _uninterrupted(self, change: Coroutine[object, object, None]) -> None:
+        """One change after the other, each to its end: a caller that is cancelled leaves no half of it."""
+
+        async def alone() -> None:
+            async with self._changing:
+                await change
+
+        task = asyncio.create_task(alone())
+        self._changes.add(task)  # the loop alone would not keep it
+        task.add_done_callback(self._changes.discard)
+        await asyncio.shield(task)
+
+    async def _used(self, besides: HostNames | None = None) -> list[tuple[Range, str]]:
+        def look() -> list[tuple[Range, str]]:
+            with host_links.opened() as host:
+                return host.ranges(besides)
+
+        return await in_thread(look)
+
+
+def _published(desired: HostNetworks) -> Iterable[Attachment]:
+    """Those whose ports lead anywhere: an internal network is reached from nowhere."""
+    internal = {network.id for network in desired.networks if network.internal}
+    return (one for one in desired.attachments if one.network_id not in internal)
+
+
+def _udp_ports(desired: HostNetworks) -> set[tuple[int, str]]:
+    """Host ports of UDP, each with the container that it leads to."""
+    return {
+        (binding.host_port, one.id)
+        for one in desired.attachments
+        for binding in one.ports
+        if binding.protocol == "udp"
+    }
+
+
+def _tun_trouble(error: OSError) -> str:
+    if error.errno == errno.ENOENT:
+        return f"this host has no {taps.DEVICE}; load it with: modprobe tun"
+    return f"cannot open {taps.DEVICE}: {os.strerror(error.errno or 0)}"

@@ -1,0 +1,71 @@
+"""Addresses and ranges as plain values, read strictly: what comes out is safe in a rule or a file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from ipaddress import (
+    IPv4Address,
+    IPv4Interface,
+    IPv4Network,
+    IPv6Address,
+    IPv6Interface,
+    IPv6Network,
+    ip_address,
+    ip_interface,
+    ip_network,
+)
+
+from linwin.errors import InvalidRequest
+from linwin.model.network import Network, Subnet
+
+Range = IPv4Network | IPv6Network
+Address = IPv4Address | IPv6Address
+
+_MAC = re.compile(r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}")
+
+
+def subnet_range(subnet: Subnet) -> Range:
+    try:
+        return ip_network(subnet.subnet, strict=False)
+    except ValueError as error:
+        raise InvalidRequest(f"invalid subnet {subnet.subnet}") from error
+
+
+def address(text: str) -> Address:
+    try:
+        return ip_address(text)
+    except ValueError as error:
+        raise InvalidRequest(f"invalid address {text}") from error
+
+
+def mac(text: str) -> str:
+    lowered = text.lower()
+    if not _MAC.fullmatch(lowered):
+        raise InvalidRequest(f"invalid MAC address {text}")
+    return lowered
+
+
+def gateways(network: Network) -> tuple[IPv4Interface | IPv6Interface, ...]:
+    """The host's addresses on the network's bridge, each with its prefix length."""
+    return tuple(
+        ip_interface(f"{address(subnet.gateway)}/{subnet_range(subnet).prefixlen}")
+        for subnet in network.subnets
+    )
+
+
+def link_local(mac_address: str) -> IPv6Address:
+    """What a NIC calls itself before it has an address (RFC 4291, modified EUI-64)."""
+    octets = bytes.fromhex(mac_address.replace(":", ""))
+    interface = bytes([octets[0] ^ 2]) + octets[1:3] + b"\xff\xfe" + octets[3:]
+    return IPv6Address(b"\xfe\x80" + bytes(6) + interface)
+
+
+def overlapping(wanted: Range, others: Iterable[Range]) -> Range | None:
+    """The first of ``others`` that shares an address with ``wanted``."""
+    for other in others:
+        if isinstance(wanted, IPv4Network) and isinstance(other, IPv4Network) and wanted.overlaps(other):
+            return other
+        if isinstance(wanted, IPv6Network) and isinstance(other, IPv6Network) and wanted.overlaps(other):
+            return other
+    return None

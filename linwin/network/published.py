@@ -1,0 +1,56 @@
+"""Holds published ports with sockets, and relays what reaches them.
+
+Little does: the kernel translates what it can before a socket sees it (:mod:`linwin.network.rules`).
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Iterable
+
+from linwin.model.network import Attachment
+from linwin.network.ports import HostPort, hold, host_ports
+from linwin.network.relay import TcpRelay, UdpRelay
+
+logger = logging.getLogger(__name__)
+
+_MOST_RELAYS = 256
+"""Connections that are relayed at a time: each takes files of the daemon's, and guests can ask."""
+
+
+class PublishedPorts:
+    """The sockets of all that is published now."""
+
+    def __init__(self) -> None:
+        self._held: dict[tuple[HostPort, str, int], TcpRelay | UdpRelay] = {}
+
+    async def become(self, attachments: Iterable[Attachment]) -> None:
+        """Hold the ports of ``attachments`` and let go of others.
+
+        One that another program took meanwhile is logged: what arrives for it goes to the
+        container, for the kernel's rules come first.
+        """
+        wanted = {
+            (port, one.ipv4, binding.container_port)
+            for one in attachments
+            for binding in one.ports
+            for port in host_ports(binding)
+        }
+        for key in self._held.keys() - wanted:
+            await self._held.pop(key).close()
+        for key in wanted - self._held.keys():
+            port, goal, number = key
+            try:
+                found = hold(port)
+            except OSError as error:
+                logger.warning(
+                    "port %s/%s of this host is another program's: %s", port.port, port.protocol, error
+                )
+                continue
+            if found is not None:
+                kind = TcpRelay if found.type == socket.SOCK_STREAM else UdpRelay
+                self._held[key] = await kind.open(found, goal, number, self._has_room)
+
+    def _has_room(self) -> bool:
+        return sum(held.relays for held in self._held.values()) < _MOST_RELAYS
