@@ -14,8 +14,8 @@ from linwin.model.container import Container
 from linwin.model.network import Attachment, EndpointSpec, Interface, Network, Subnet
 
 MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
-MOST_NICS = 3
-"""Spare ports of a guest, but for the one that C: is plugged into."""
+MOST_NICS = 4
+"""Spare ports of a guest (:class:`linwin.model.machine.MachineSpec`)."""
 
 
 def check(wanted: EndpointSpec, network: Network | None) -> None:

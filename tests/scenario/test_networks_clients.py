@@ -13,14 +13,14 @@ from docker import errors, types
 from linwin.errors import NotFound
 from linwin.model.container import ContainerSpec
 from linwin.model.network import EndpointSpec, NetworkSpec
+from tests.scenario.docker_py import off_loop
 from tests.scenario.harness import IMAGE, Daemon, Docker
 from tests.scenario.networking import attached
 from tests.scenario.raw_http import RawConnection
-from tests.scenario.test_api_description import Checked, checked, description
-from tests.scenario.test_docker_py import off_loop, python
+from tests.scenario.test_api_description import Checked, checked
 from tests.scenario.test_linwin_cli import Linwin
 
-__all__ = ["checked", "description", "python"]
+__all__ = ["checked"]
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")  # docker-py's, as in its own tests
 

@@ -12,13 +12,13 @@ import pytest
 
 from linwin.engine import stats
 from linwin.errors import Unavailable
+from tests.scenario.docker_py import off_loop
 from tests.scenario.fakes.guest import USAGE
 from tests.scenario.harness import Daemon, Docker
 from tests.scenario.raw_http import RawConnection, create, start
-from tests.scenario.test_docker_py import off_loop, python
 from tests.scenario.test_logs import client
 
-__all__ = ["client", "python"]
+__all__ = ["client"]
 
 
 @pytest.fixture(autouse=True)

@@ -8,11 +8,9 @@ import pytest
 
 from linwin.errors import Unavailable
 from linwin.model.container import ContainerSpec
+from tests.scenario.docker_py import off_loop
 from tests.scenario.fakes.gate import Gate
 from tests.scenario.harness import IMAGE, Daemon, Docker, Finished
-from tests.scenario.test_docker_py import off_loop, python
-
-__all__ = ["python"]
 
 FORM = (
     "{{with .HostConfig}}{{.Memory}} {{.CpuCount}} {{.NanoCpus}} "
