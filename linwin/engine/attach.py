@@ -147,11 +147,16 @@ async def _allotted(engine: Engine, container: Container, wanted: EndpointSpec) 
     return addresses.allot(container, wanted, network, taken=taken, reserved=reserved)
 
 
-async def attach(engine: Engine, container: Container, machine: Machine) -> tuple[Interface, ...]:
-    """Make what was allotted real on the host, and plug the NICs in; how the guest is to configure them."""
+async def interfaces(engine: Engine, container: Container) -> tuple[Interface, ...]:
+    """How the guest is to configure the NICs that were allotted."""
+    return _interfaces(container, await engine.networks.list()) if container.attachments else ()
+
+
+async def attach(engine: Engine, container: Container, machine: Machine) -> None:
+    """Make what was allotted real on the host, and plug the NICs in."""
     container = await engine.rooms.state.get(container.id)
     if not container.attachments:
-        return ()
+        return
     # A guest of the pool has brought a host user of its own.
     attachments = tuple(dataclasses.replace(one, uid=container.uid) for one in container.attachments)
     if attachments != container.attachments:
@@ -161,7 +166,6 @@ async def attach(engine: Engine, container: Container, machine: Machine) -> tupl
     for attachment in attachments:
         await _plug(engine, attachment, machine)
         engine.events.connection(_network(known, attachment), container, "connect")
-    return _interfaces(container, known)
 
 
 async def release(engine: Engine, container: Container) -> None:

@@ -243,8 +243,8 @@ class Machine(Protocol):
     async def insert_disk(self, image: Path) -> None:
         """Exchange the qcow2 behind C:, once, while the guest is halted and has not mounted it."""
 
-    async def plug_nic(self, tap: int, nic_id: str, mac: str) -> None:
-        """Hot-plug a NIC on an open file of a tap, which stays the caller's to close.
+    async def plug_nic(self, tap: int | None, nic_id: str, mac: str) -> None:
+        """Hot-plug a NIC on an open file of a tap, which stays the caller's to close, or on nothing.
 
         ``nic_id`` is unique in the machine, and names the NIC when it is to be unplugged.
         Raises Conflict when no port is free, Unavailable in QEMU's words.

@@ -26,11 +26,16 @@ from linwin.engine.power import RESTORED_TIMEOUT
 from linwin.errors import LinwinError
 from linwin.model.container import Container
 from linwin.model.machine import C_SERIAL, MachineSpec
+from linwin.model.network import Interface
 from linwin.model.pool import PoolPlan
 from linwin.model.template import Template
 
 if TYPE_CHECKING:
     from linwin.engine.engine import Engine
+
+REHEARSAL = "rehearsal"
+NIC = Interface("02:42:00:00:00:01", ("192.0.2.1/24",), gateway4="192.0.2.2", dns=("192.0.2.2",))
+"""A NIC of nobody's, with addresses that are for examples (RFC 5737)."""
 
 logger = logging.getLogger(__name__)
 
@@ -202,7 +207,7 @@ class Pool:
                     machine, timeout=RESTORED_TIMEOUT[await rooms.machine.accelerator()]
                 )
                 undo.push_async_callback(guest.close)
-                await guest.rehearse(C_SERIAL)
+                await _rehearse(machine, guest)
                 guest.rest(True)
                 await machine.pause()
             undo.pop_all()
@@ -228,6 +233,15 @@ def own(overlay: Path, uid: int) -> None:
     """Give a container's disk to the host user of its machine, where machines have users of their own."""
     if uid and overlay.exists() and overlay.stat().st_uid != uid:
         os.chown(overlay, uid, uid)
+
+
+async def _rehearse(machine: Machine, guest: Guest) -> None:
+    """What a start will have of the guest: a NIC, its disk, a program."""
+    await machine.plug_nic(None, REHEARSAL, NIC.mac)
+    await guest.connect_interface(NIC)
+    await guest.forget_interface(NIC.mac)
+    await machine.unplug_nic(REHEARSAL)
+    await guest.rehearse(C_SERIAL)
 
 
 def _run_dirs(pool: Path) -> set[Path]:

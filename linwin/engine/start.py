@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from linwin.engine import attach, command, health, terminal, unserved, watch
 from linwin.engine.checkpoints import guest_spec
 from linwin.engine.create import MIB
+from linwin.engine.interfaces import Guest, Machine
 from linwin.engine.live import Exit, Run
 from linwin.engine.phases import Phases
 from linwin.engine.pool import own
@@ -63,10 +64,7 @@ async def start(engine: Engine, container: Container, tell: Tell, *, by_hand: bo
         powered = await power_on(engine, container, template, spec, undo, tell)
         machine, guest = powered.machine, powered.guest
         phases.mark("guest")
-        interfaces = await attach.attach(engine, container, machine)
-        phases.mark("network")
-        entropy = secrets.token_bytes(ENTROPY)
-        await guest.prepare(Preparation(hostname(container), C_SERIAL, time.time_ns(), entropy, interfaces))
+        await prepare(engine, container, machine, guest)
         phases.mark("prepare")
         size = terminal.size(live.console_size, container.spec.console_size)
         process = await guest.spawn(process_id(container), process_spec(container, size))
@@ -87,6 +85,25 @@ async def start(engine: Engine, container: Container, tell: Tell, *, by_hand: bo
     engine.pool.refill()
     if container.spec.tty:
         await terminal.catch_up(process, size, terminal.size(live.console_size, size))
+
+
+async def prepare(engine: Engine, container: Container, machine: Machine, guest: Guest) -> None:
+    """Make the guest this container, while the host makes its networks.
+
+    The guest mounts its disk meanwhile, and waits for the NICs that it is told of.
+    """
+    interfaces, entropy = await attach.interfaces(engine, container), secrets.token_bytes(ENTROPY)
+    wanted = Preparation(hostname(container), C_SERIAL, time.time_ns(), entropy, interfaces)
+    works = [
+        asyncio.create_task(attach.attach(engine, container, machine), name="attaching to networks"),
+        asyncio.create_task(guest.prepare(wanted), name="preparing a guest"),
+    ]
+    try:
+        await asyncio.gather(*works)
+    finally:  # where one failed the machine is of no use, and the other has nothing to wait for
+        for work in works:
+            work.cancel()
+        await asyncio.gather(*works, return_exceptions=True)
 
 
 async def make_overlay(engine: Engine, container: Container, template: Template) -> None:

@@ -209,12 +209,16 @@ def medium_node(image: Path) -> dict[str, Any]:
     }
 
 
-def nic_backend(nic_id: str) -> dict[str, Any]:
+def nic_backend(nic_id: str, *, connected: bool = True) -> dict[str, Any]:
     """Arguments of ``netdev_add`` for a NIC whose tap QEMU was given under the name ``fd``.
+
+    One that is not ``connected`` is alone on a hub.
 
     No vhost: it would take a file of the host's kernel, for guests that are mostly idle.
     """
     backend, _ = nic_names(nic_id)
+    if not connected:
+        return {"type": "hubport", "id": backend, "hubid": 0}
     return {"type": "tap", "id": backend, "fd": f"{backend}-tap", "vhost": False}
 
 

@@ -87,13 +87,13 @@ class QemuMachine:
             await self._execute("blockdev-del", {"node-name": _INSERTED})
             raise
 
-    async def plug_nic(self, tap: int, nic_id: str, mac: str) -> None:
-        """Hot-plug a NIC on an open tap into the first free port.
+    async def plug_nic(self, tap: int | None, nic_id: str, mac: str) -> None:
+        """Hot-plug a NIC on an open tap, or on none, into the first free port.
 
         Raises Conflict when no port is free, Unavailable in QEMU's words when it
         refuses; nothing of the NIC is left in the machine then, and the tap is free.
         """
-        backend = domain.nic_backend(nic_id)
+        backend = domain.nic_backend(nic_id, connected=tap is not None)
         async with self._plugging:
             port = await self._free_port()
             await self._add_backend(tap, backend)
@@ -103,8 +103,11 @@ class QemuMachine:
                 await self._execute("netdev_del", {"id": backend["id"]})
                 raise
 
-    async def _add_backend(self, tap: int, backend: dict[str, Any]) -> None:
+    async def _add_backend(self, tap: int | None, backend: dict[str, Any]) -> None:
         monitor = self._connected()
+        if tap is None:
+            await monitor.execute("netdev_add", backend)
+            return
         await monitor.give(tap, backend["fd"])
         try:
             await monitor.execute("netdev_add", backend)

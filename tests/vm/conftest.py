@@ -138,7 +138,7 @@ def daemon(megabytes: int | None = None) -> Iterator[Linwin]:
         try:
             yield linwin
         finally:
-            linwin("daemon", "stop")
+            linwin("daemon", "stop", "--purge-network")
         assert linwin.qemus() == {}
 
 

@@ -18,7 +18,7 @@ def test_the_demo_ends_with_the_guests_own_ver() -> None:
                 env=environment, capture_output=True, text=True, timeout=GUEST_TIMEOUT + 1800,
             )  # fmt: skip
         finally:
-            linwin("daemon", "stop")
+            linwin("daemon", "stop", "--purge-network")
         assert done.returncode == 0, done.stderr
         assert re.fullmatch(r"Microsoft Windows 10\.0\.\d+", done.stdout.strip().splitlines()[-1])
         assert 'microsoft/nanoserver runs on the template "wine" (Wine, not Windows)' in done.stderr

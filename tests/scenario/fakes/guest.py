@@ -199,6 +199,7 @@ class FakeGuest:
         assert self.machine.disk is not None
         assert self.machine.disk.name == "c.qcow2", "a container was prepared with another disk than its own"
         for interface in preparation.interfaces:
+            await self.machine.has_nic(interface.mac)  # as the agent, which waits for them
             await self.connect_interface(interface)
         self.prepared = preparation
 

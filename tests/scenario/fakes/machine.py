@@ -23,6 +23,7 @@ class FakeMachine:
         self.disk = spec.c_disk
         assert self.disk is None or os.access(self.disk, os.R_OK), f"{self.disk} is used before it was made"
         self.nics: dict[str, str] = {}
+        self._plugged = asyncio.Event()
         self.paused = False
 
     @property
@@ -42,10 +43,18 @@ class FakeMachine:
         assert os.access(image, os.R_OK), f"{image} was inserted before it was made"
         self.disk = image
 
-    async def plug_nic(self, tap: int, nic_id: str, mac: str) -> None:
-        os.fstat(tap)
+    async def plug_nic(self, tap: int | None, nic_id: str, mac: str) -> None:
+        if tap is not None:
+            os.fstat(tap)
         assert nic_id not in self.nics
         self.nics[nic_id] = mac
+        self._plugged.set()
+
+    async def has_nic(self, mac: str) -> None:
+        """Wait until a NIC with that address is plugged in."""
+        while mac not in self.nics.values():
+            self._plugged.clear()
+            await self._plugged.wait()
 
     async def unplug_nic(self, nic_id: str) -> None:
         self.nics.pop(nic_id, None)
