@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from linwin.engine import unreadable
 from linwin.engine.checkpoints import guest_spec
 from linwin.engine.create import free_uid
 from linwin.engine.interfaces import Guest, Machine
@@ -74,10 +75,8 @@ class Pool:
         folder = self._engine.paths.pool
         if not folder.exists():
             return
-        nothing = Path()
         for run_dir in await asyncio.to_thread(lambda: list(folder.iterdir())):
-            spec = MachineSpec(run_dir.name, nothing, nothing, "", nothing, memory=0, cpus=0, run_dir=run_dir)
-            machine = await self._engine.rooms.machine.adopt(spec, 0)
+            machine = await self._engine.rooms.machine.adopt(MachineSpec.of_running(run_dir.name, run_dir), 0)
             if machine is not None:
                 await machine.quit()
             try:
@@ -204,7 +203,7 @@ class Pool:
         engine = self._engine
         async with engine.creating:
             others = await engine.rooms.state.list()
-            uid = free_uid(engine.paths.tag, (*(other.uid for other in others), *self._uids))
+            uid = free_uid(engine.paths.tag, unreadable.host_users(engine, others) | self._uids)
             self._uids.add(uid)
         return uid
 

@@ -93,7 +93,9 @@ class Container:
     ``restart_count`` counts the restarts by policy since its user last started it, and
     ``stopped_by_hand`` says that its user, and not the daemon's end, stopped it since.
     ``health_check`` is the spec's over the image's, ``health`` its last status; ``shell``
-    is the image's, which runs checks.
+    is the image's, which runs checks. One that is ``unreadable`` has lost its record, as
+    ``error`` says: it is dead, its files are kept, and everything but ``id``, ``name`` and
+    ``created_at`` may be empty.
     """
 
     id: str
@@ -123,6 +125,7 @@ class Container:
     shell: tuple[str, ...] = ()
     health_check: HealthCheck | None = None
     health: HealthStatus = ""
+    unreadable: bool = False
 
     @property
     def short_id(self) -> str:
