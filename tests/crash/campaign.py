@@ -8,7 +8,7 @@ again, and compares what came of it with what had to.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,20 +33,25 @@ class Outcome:
     kills: Counter[str] = field(default_factory=Counter)
     landed: Counter[str] = field(default_factory=Counter)
 
+    def add(self, other: Outcome) -> None:
+        self.kills.update(other.kills)
+        self.landed.update(other.landed)
+
     def __str__(self) -> str:
         parts = [f"{name} {self.landed[name]}/{self.kills[name]}" for name in sorted(self.kills)]
         return f"{self.landed.total()} of {self.kills.total()} kills landed inside ({', '.join(parts)})"
 
 
-def run(folder: Path, seed: int, rounds: int, say: Callable[[str], object]) -> Outcome:
+def run(folder: Path, seed: int, rounds: int) -> Outcome:
     """Kill ``rounds`` times; raises AssertionError at the first store that is not whole."""
+    folder.mkdir()
     dice, outcome = Random(seed), Outcome()
     with _work(folder, dice) as operations:
         spans = {operation.name: _measure(operation) for operation in operations}
         for name, span in spans.items():
-            say(f"{name} takes {span}")
+            print(f"{name} takes {span}")
         for number, (operation, point) in enumerate(_draw(dice, operations, rounds)):
-            say(f"round {number + 1}: {operation.name}, killed {point}")
+            print(f"round {number + 1}: {operation.name}, killed {point}")
             landed = _strike(operation, point, spans[operation.name])
             if not landed:
                 spans[operation.name] = spans[operation.name].shorter()

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import os
 import random
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
 
+from tests.conftest import adopt_orphans
 from tests.crash import campaign
 
 ROUNDS = int(os.environ.get("LINWIN_CRASH_ROUNDS") or 100)
 LEAST_LANDED = 0.8
+SIDE_BY_SIDE = 2
+"""Campaigns that share the rounds: each has a root, a registry and a process of its own."""
 
 
 @pytest.mark.root
@@ -23,7 +28,13 @@ def test_no_kill_leaves_a_store_that_a_check_faults(
     seed = int(os.environ.get("LINWIN_CRASH_SEED") or random.randrange(1 << 32))
     with capsys.disabled():
         print(f"\nLINWIN_CRASH_SEED={seed}")
-    outcome = campaign.run(tmp_path, seed, ROUNDS, print)
+    outcome = campaign.Outcome()
+    with ProcessPoolExecutor(SIDE_BY_SIDE, get_context("spawn"), adopt_orphans) as pool:
+        shares = [len(range(part, ROUNDS, SIDE_BY_SIDE)) for part in range(SIDE_BY_SIDE)]
+        folders = [tmp_path / str(part) for part in range(SIDE_BY_SIDE)]
+        seeds = range(seed, seed + SIDE_BY_SIDE)
+        for part in pool.map(campaign.run, folders, seeds, shares):
+            outcome.add(part)
     with capsys.disabled():
         print(f"seed {seed}: {outcome}")
     assert outcome.kills.total() == ROUNDS
