@@ -181,6 +181,7 @@ def test_template_ls(daemon: Any, linwin: Any) -> None:
         "Digest": f"sha256:{A}",
         "Created": "2026-11-24T10:00:00Z",
         "Size": 312345678,
+        "Problem": "",
         "Provides": [{"References": ["docker.io/microsoft/nanoserver:latest"], "OsVersion": "10.0.14393.0"}],
     }
     daemon.on("GET /linwin/templates", [template])
