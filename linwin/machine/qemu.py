@@ -213,8 +213,13 @@ def _key(spec: MachineSpec, accelerator: Accelerator) -> str:
 
 
 def _describe(spec: MachineSpec, accelerator: Accelerator) -> Domain:
-    """The machine without what differs between the clones of one checkpoint."""
-    return describe(replace(spec, id=""), accelerator, Descriptors(0, 0, 0))
+    """The machine without what differs between the clones of one checkpoint.
+
+    Where the template lies is no matter either, since its digest tells what it is: a root
+    can be moved.
+    """
+    anywhere = replace(spec, id="", kernel=Path("kernel"), initrd=Path("initrd"), root_disk=Path("root"))
+    return describe(anywhere, accelerator, Descriptors(0, 0, 0))
 
 
 def _start(

@@ -14,12 +14,12 @@ PATIENCE = 120
 
 
 @pytest.fixture
-def pooled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Linwin]:
+def pooled(shared_daemon: Linwin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Linwin]:
     """A daemon that keeps one guest ready."""
     settings = tmp_path / "linwin.toml"
     settings.write_text("[pool]\nsize = 1\n")
     monkeypatch.setenv("LINWIN_CONFIG", str(settings))
-    with daemon() as linwin:
+    with daemon(like=shared_daemon) as linwin:
         yield linwin
 
 
