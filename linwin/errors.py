@@ -93,3 +93,12 @@ def unserved(image: str, os_version: str, templates: Iterable[str]) -> Unavailab
         f"no template serves image {image}, which is for {build} (templates here: {present})",
         hint="Build one that serves every Windows build with: linwin template build wine",
     )
+
+
+def unreadable(container: str, why: str) -> Conflict:
+    """The error for what a container, by name, cannot do whose record in the state cannot be read."""
+    return Conflict(
+        f'container "/{container}" is dead: {why}',
+        hint="Install the linwin that wrote the record, or restore state.db from a backup; its files are "
+        f"kept until it is removed: linwin cp {container}:C:\\ FOLDER copies them",
+    )

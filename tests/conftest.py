@@ -45,11 +45,16 @@ def links() -> set[str]:
     return {entry.name for entry in Path("/sys/class/net").iterdir()}
 
 
+def adopt_orphans() -> None:
+    """Become the parent of whatever our descendants leave behind."""
+    if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def nothing_left_behind() -> Iterator[None]:
     """No process, mount or network link outlives the tests that made it."""
-    if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), "prctl")
+    adopt_orphans()
     # Who is started in the background ignores it, and so would all that the tests start and interrupt.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     before = (children().keys(), mounts(), links())

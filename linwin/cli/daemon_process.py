@@ -15,7 +15,8 @@ from linwin.client import Client, Unreachable, default_host
 from linwin.errors import Forbidden, InvalidRequest, LinwinError, Unavailable
 from linwin.paths import Paths
 
-ENTRY_POINT = (sys.executable, "-m", "linwin.daemon")
+ENTRY_POINT = (sys.executable, "-P", "-m", "linwin.daemon")
+"""``-P``: modules come from where linwin is installed, and not from whatever folder its user is in."""
 PURGE = "--purge-network"
 LOG_LINES = 10
 _LOG_BYTES = 16 * 1024

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from linwin.engine import pause, start, stop
 from linwin.engine.interfaces import Files
-from linwin.errors import Conflict, InvalidRequest, NotFound
+from linwin.errors import Conflict, InvalidRequest, NotFound, unreadable
 from linwin.model.container import Container
 from linwin.model.files import SPELLING, FileStat, VolumePath, parse_folder, parse_path
 
@@ -122,13 +122,15 @@ def missing_files() -> Iterator[None]:
 
 async def disk_of(engine: Engine, container: Container) -> None:
     """See to it that a container at rest has a disk: one that never started has none yet."""
-    if container.status in ("removing", "dead"):
+    if container.status in ("removing", "dead") and not container.unreadable:
         raise Conflict(
             f"container {container.short_id} is marked for removal",
             hint=f"Finish its removal: linwin rm {container.name}",
         )
     if await asyncio.to_thread(engine.paths.overlay(container.id).exists):
         return
+    if container.unreadable:
+        raise unreadable(container.name, container.error)
     template = await engine.rooms.templates.get(container.template)
     await asyncio.to_thread(start.make_folder, engine, container)
     await start.make_overlay(engine, container, template)

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from linwin.engine import attach
+from linwin.engine import attach, unreadable
 from linwin.engine.create import choose_template
 from linwin.errors import NotFound
 from linwin.model.container import Container
@@ -33,13 +33,13 @@ async def check(engine: Engine, report: Report, *, repair: bool) -> list[Finding
     findings = list(await rooms.images.check(report, repair=repair))
     async with engine.chains.pruning() if repair else engine.chains.using():
         containers = await rooms.state.list()
-        needed = {container.chain_id for container in containers if _has_disk(engine, container)}
+        needed = await unreadable.chain_ids(engine, (c for c in containers if _has_disk(engine, c)))
         # One that is not there is told with the container that needs it.
         needed &= (await rooms.disks.usage()).keys()
         templates = await rooms.templates.list()
         findings += await rooms.disks.check(frozenset(needed), templates, report, repair=repair)
         report(Progress("Checking containers"))
-        findings += await _containers(engine, templates)
+        findings += await _containers(engine, templates) + unreadable.findings(containers)
     findings += await _folders(engine, repair=repair)
     findings += await _networks(engine)
     findings += _templates(await rooms.templates.unusable())

@@ -78,6 +78,7 @@ class Checkpoints:
         async with self._making:
             spec = self._spec(template, memory, cpus)
             if await self._engine.rooms.machine.has_checkpoint(spec):
+                self._engine.pool.refill()  # its template may be what was missing
                 return None
             try:
                 made = await self._make(template, spec, report)

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from linwin.engine import attach, command, health, log_options, names, publish, signals, unserved
+from linwin.engine import attach, command, health, log_options, names, publish, signals, unreadable, unserved
 from linwin.errors import Conflict, InvalidRequest, NotFound
 from linwin.errors import unserved as no_template
 from linwin.model.builds import serves
@@ -69,7 +69,7 @@ async def create(engine: Engine, spec: ContainerSpec, name: str | None) -> tuple
             labels={**image.config.labels, **spec.labels},
             shell=image.config.shell,
             health_check=health.merge(spec.health_check, image.config.health_check),
-            uid=free_uid(engine.paths.tag, (*(other.uid for other in others), *engine.pool.uids)),
+            uid=free_uid(engine.paths.tag, unreadable.host_users(engine, others) | engine.pool.uids),
             created_at=time.time_ns(),
             exposed_ports=publish.exposed((*spec.exposed_ports, *image.config.exposed_ports)),
         )

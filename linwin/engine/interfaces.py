@@ -324,7 +324,10 @@ class Machines(Protocol):
         """Delete a checkpoint by its key or a unique beginning of it. Raises NotFound."""
 
     async def adopt(self, spec: MachineSpec, pid: int) -> Machine | None:
-        """Take over a machine that an earlier daemon started; None when it no longer runs."""
+        """Take over a machine that an earlier daemon started; None when it no longer runs.
+
+        Of ``spec`` its id and run folder count (:meth:`MachineSpec.of_running`).
+        """
 
 
 class Process(Protocol):

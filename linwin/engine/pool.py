@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from linwin.daemon_log import context_about
+from linwin.engine import unreadable
 from linwin.engine.checkpoints import guest_spec, scratch_disk
 from linwin.engine.create import free_uid
 from linwin.engine.interfaces import Guest, Machine
@@ -80,10 +81,8 @@ class Pool:
         folder = self._engine.paths.pool
         if not folder.exists():
             return
-        nothing = Path()
         for run_dir in await asyncio.to_thread(_run_dirs, folder):
-            spec = MachineSpec(run_dir.name, nothing, nothing, "", nothing, memory=0, cpus=0, run_dir=run_dir)
-            machine = await self._engine.rooms.machine.adopt(spec, 0)
+            machine = await self._engine.rooms.machine.adopt(MachineSpec.of_running(run_dir.name, run_dir), 0)
             if machine is not None:
                 await machine.quit()
             try:
@@ -217,7 +216,7 @@ class Pool:
         engine = self._engine
         async with engine.creating:
             others = await engine.rooms.state.list()
-            uid = free_uid(engine.paths.tag, (*(other.uid for other in others), *self._uids))
+            uid = free_uid(engine.paths.tag, unreadable.host_users(engine, others) | self._uids)
             self._uids.add(uid)
         return uid
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from linwin.daemon_log import about
-from linwin.engine import remove
+from linwin.engine import remove, unreadable
 from linwin.engine.create import choose_template
 from linwin.engine.usage import allocated
 from linwin.errors import Conflict, LinwinError, NotFound
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 STOPPED = frozenset({"created", "exited", "dead"})
-"""What a container is that docker's prune removes."""
+"""What a container is that docker's prune removes, unless its record cannot be read."""
 
 
 async def prune_images(engine: Engine, *, dangling_only: bool, keep: Callable[[Image], bool]) -> Pruned:
@@ -65,7 +65,7 @@ async def prune_containers(engine: Engine, keep: Callable[[Container], bool]) ->
     removed: list[str] = []
     freed = 0
     for container in await engine.rooms.state.list():
-        if container.status not in STOPPED or keep(container):
+        if container.status not in STOPPED or container.unreadable or keep(container):
             continue
         size = await asyncio.to_thread(allocated, engine.paths.overlay(container.id))
         if await _remove(engine, container):
@@ -94,7 +94,7 @@ async def prune_chains(engine: Engine) -> int:
     """Delete the chains that no image and no container needs; return the bytes freed."""
     rooms = engine.rooms
     async with engine.chains.pruning():
-        keep = {container.chain_id for container in await rooms.state.list()}
+        keep = await unreadable.chain_ids(engine, await rooms.state.list())
         templates = await rooms.templates.list()
         for image in await rooms.images.list():
             if template := choose_template(image, templates):

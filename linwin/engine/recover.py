@@ -9,13 +9,14 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 from linwin.daemon_log import about
-from linwin.engine import attach, health, pause, remove, restarts, stop, watch
+from linwin.engine import attach, health, pause, remove, restarts, stop, unreadable, watch
 from linwin.engine.live import LOST, Run
 from linwin.engine.pool import own
-from linwin.engine.start import abandon, at_rest, machine_spec, process_id
+from linwin.engine.start import abandon, at_rest, process_id
 from linwin.engine.stop import UNDER_WAY
 from linwin.errors import LinwinError, NotFound
 from linwin.model.container import Container
+from linwin.model.machine import MachineSpec
 
 if TYPE_CHECKING:
     from linwin.engine.engine import Engine
@@ -45,6 +46,8 @@ async def _put_right(engine: Engine, container: Container) -> None:
             await remove.finish(engine, container)
         elif container.status in UNDER_WAY:
             await _take_over(engine, container)
+        elif container.unreadable:
+            unreadable.tell(container)
         elif container.status == "exited" and container.spec.auto_remove:
             await remove.auto_remove(engine, container)
         else:
@@ -81,11 +84,9 @@ async def _take_over(engine: Engine, container: Container) -> None:
 async def _adopt(engine: Engine, container: Container) -> Run | None:
     """The container's run if its machine, its agent and its process still live."""
     rooms = engine.rooms
-    try:
-        template = await rooms.templates.get(container.template)
-    except NotFound:
-        return None
-    machine = await rooms.machine.adopt(machine_spec(engine, container, template), container.pid)
+    # Not by its template, which may have been removed, or be of no use to this version of linwin.
+    spec = MachineSpec.of_running(container.id, engine.paths.machine(container.id))
+    machine = await rooms.machine.adopt(spec, container.pid)
     if machine is None:
         return None
     try:

@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
-from linwin.engine import policy, stop
+from linwin.engine import policy, stop, unreadable
 from linwin.engine.live import Exit, Live
 from linwin.errors import Conflict, LinwinError, NotFound, Unavailable
 from linwin.model.container import Container, WaitCondition
@@ -71,6 +71,7 @@ async def auto_remove(engine: Engine, container: Container) -> None:
 
 async def finish(engine: Engine, container: Container) -> None:
     """Carry out a removal that the state already announces; one that fails leaves the container dead."""
+    await unreadable.end_machine(engine, container)
     try:
         await asyncio.to_thread(_delete_tree, engine.paths.container(container.id))
     except OSError as error:

@@ -20,7 +20,14 @@ from linwin.engine.live import Exit, Run
 from linwin.engine.phases import Phases
 from linwin.engine.pool import own
 from linwin.engine.power import Tell, power_on
-from linwin.errors import CommandNotExecutable, CommandNotFound, Conflict, LinwinError, Unavailable
+from linwin.errors import (
+    CommandNotExecutable,
+    CommandNotFound,
+    Conflict,
+    LinwinError,
+    Unavailable,
+    unreadable,
+)
 from linwin.model.container import Container, Status
 from linwin.model.guest import Preparation, ProcessSpec
 from linwin.model.machine import C_SERIAL, MachineSpec
@@ -121,6 +128,8 @@ async def make_overlay(engine: Engine, container: Container, template: Template)
 
 def check_startable(container: Container) -> None:
     """Raise Conflict, in docker's words where docker knows the state, for a container that may not start."""
+    if container.unreadable:
+        raise unreadable(container.name, container.error)
     if container.status in ("removing", "dead"):
         raise Conflict(
             "container is marked for removal and cannot be started",
@@ -197,7 +206,7 @@ def make_folder(engine: Engine, container: Container) -> None:
 
 
 def machine_spec(engine: Engine, container: Container, template: Template) -> MachineSpec:
-    """The machine of a container; the same for a start and for an adoption."""
+    """The machine that a container is started in."""
     return guest_spec(
         template,
         id=container.id,

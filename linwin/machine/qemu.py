@@ -213,9 +213,20 @@ def _key(spec: MachineSpec, accelerator: Accelerator) -> str:
 
 
 def _describe(spec: MachineSpec, accelerator: Accelerator) -> Domain:
-    """The machine without what differs between the clones of one checkpoint."""
-    c_disk = spec.c_disk and Path("c")
-    return describe(replace(spec, id="", c_disk=c_disk), accelerator, Descriptors(0, 0, 0))
+    """The machine without what differs between the clones of one checkpoint.
+
+    Where the template lies is no matter either, since its digest tells what it is: a root
+    can be moved.
+    """
+    anywhere = replace(
+        spec,
+        id="",
+        kernel=Path("kernel"),
+        initrd=Path("initrd"),
+        root_disk=Path("root"),
+        c_disk=spec.c_disk and Path("c"),
+    )
+    return describe(anywhere, accelerator, Descriptors(0, 0, 0))
 
 
 def _start(

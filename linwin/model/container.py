@@ -104,6 +104,9 @@ class Container:
     is the image's, which runs checks. ``exposed_ports`` are the image's and the user's.
     ``attachments`` are what was allotted to it in its networks, while it has or gets a machine;
     the way out leads through the first that is not of an internal network.
+    One that is ``unreadable`` has lost its record, as
+    ``error`` says: it is dead, its files are kept, and everything but ``id``, ``name`` and
+    ``created_at`` may be empty.
     """
 
     id: str
@@ -135,6 +138,7 @@ class Container:
     health: HealthStatus = ""
     exposed_ports: tuple[str, ...] = ()
     attachments: tuple[Attachment, ...] = ()
+    unreadable: bool = False
 
     @property
     def short_id(self) -> str:

@@ -35,6 +35,12 @@ class MachineSpec:
     template: str = ""
     c_disk: Path | None = None
 
+    @classmethod
+    def of_running(cls, id: str, run_dir: Path) -> MachineSpec:
+        """Of a machine to be adopted: what it was started from no longer matters, and may be gone."""
+        nothing = Path()
+        return cls(id, nothing, nothing, "", nothing, memory=0, cpus=0, run_dir=run_dir)
+
 
 @dataclass(frozen=True, slots=True)
 class Room:

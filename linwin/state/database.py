@@ -10,25 +10,16 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
-from linwin.errors import Conflict, Internal, InvalidRequest, NotFound, Unavailable
+from linwin.errors import Conflict, Internal, InvalidRequest, NotFound, Unavailable, unreadable
 from linwin.model import log_config
 from linwin.model.container import Container, Status
 from linwin.model.log_config import LogConfig
 from linwin.paths import Paths
-from linwin.state import networks, records, transitions
+from linwin.state import migrations, networks, records, transitions
 from linwin.state.log import JsonFileLog, NoLog
 
-CONTAINERS = """
-CREATE TABLE containers (
-    id TEXT PRIMARY KEY,
-    name TEXT NOT NULL UNIQUE,
-    created_at INTEGER NOT NULL,
-    record TEXT NOT NULL
-) STRICT;
-CREATE INDEX containers_by_age ON containers (created_at DESC);
-"""
-STEPS = (CONTAINERS, networks.SCHEMA)
-"""What makes each version of the schema out of the one before, beginning with nothing."""
+ROW = "id, name, created_at, CAST(record AS BLOB)"
+"""The columns of a :data:`linwin.state.records.Row`."""
 
 T = TypeVar("T")
 
@@ -44,7 +35,7 @@ class Database:
         self._paths = paths
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="state")
         self._logs: dict[str, JsonFileLog | NoLog] = {}
-        self._listed: dict[str, Container] = {}
+        self._listed: dict[records.Row, Container] = {}
         """The containers of the last list by their rows' text, which is most of the work of the next."""
         self._connection: sqlite3.Connection | None = None
         self._closed = False
@@ -74,9 +65,9 @@ class Database:
 
     async def list(self) -> list[Container]:
         def work(db: sqlite3.Connection) -> list[Container]:
-            rows = db.execute("SELECT record FROM containers ORDER BY created_at DESC, id")
+            rows = db.execute(f"SELECT {ROW} FROM containers ORDER BY created_at DESC, id")
             before = self._listed
-            self._listed = {record: before.get(record) or records.parse(record) for (record,) in rows}
+            self._listed = {row: before.get(row) or records.read(row) for row in rows}
             return list(self._listed.values())
 
         return await self._transact(work)
@@ -93,7 +84,7 @@ class Database:
 
     async def amend(self, container_id: str, **changes: object) -> Container:
         def work(db: sqlite3.Connection) -> Container:
-            amended = dataclasses.replace(_find(db, container_id), **changes)  # type: ignore[arg-type]
+            amended = dataclasses.replace(_readable(db, container_id), **changes)  # type: ignore[arg-type]
             db.execute("UPDATE containers SET record = ? WHERE id = ?", (records.dump(amended), amended.id))
             return amended
 
@@ -102,7 +93,7 @@ class Database:
     async def rename(self, container_id: str, name: str) -> Container:
         def work(db: sqlite3.Connection) -> Container:
             _check_free(db, name)
-            renamed = dataclasses.replace(_find(db, container_id), name=name)
+            renamed = dataclasses.replace(_readable(db, container_id), name=name)
             row = (name, records.dump(renamed), renamed.id)
             db.execute("UPDATE containers SET name = ?, record = ? WHERE id = ?", row)
             return renamed
@@ -131,13 +122,14 @@ class Database:
     async def _run(self, work: Callable[[], T]) -> T:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, work)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             raise Unavailable(
                 f"the state database {self._paths.database} failed: {error}",
                 hint="Check that its disk is writable and not full.",
             ) from error
 
     def _open(self) -> None:
+        migrations.check_known(self._paths.database)
         connection = sqlite3.connect(self._paths.database, isolation_level=None)
         try:
             self._prepare(connection)
@@ -149,15 +141,7 @@ class Database:
     def _prepare(self, connection: sqlite3.Connection) -> None:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
-        version: int = connection.execute("PRAGMA user_version").fetchone()[0]
-        if version > len(STEPS):
-            raise Unavailable(
-                f"the state database {self._paths.database} has version {version}, "
-                f"this linwin knows {len(STEPS)}",
-                hint="Install the newer linwin that wrote it.",
-            )
-        for number, step in enumerate(STEPS[version:], version + 1):
-            connection.executescript(f"BEGIN; {step} PRAGMA user_version = {number}; COMMIT;")
+        migrations.migrate(connection, self._paths.database)
 
     def _close(self) -> None:
         if self._connection is not None:
@@ -185,12 +169,12 @@ def _find(db: sqlite3.Connection, reference: str) -> Container:
     """Docker's order of look-up: full id, exact name, unique id prefix."""
     wanted = reference.removeprefix("/")
     exact = db.execute(
-        "SELECT record FROM containers WHERE id = ?1 OR name = ?1 ORDER BY id = ?1 DESC LIMIT 1", (wanted,)
+        f"SELECT {ROW} FROM containers WHERE id = ?1 OR name = ?1 ORDER BY id = ?1 DESC LIMIT 1", (wanted,)
     ).fetchone()
     if exact:
-        return records.parse(exact[0])
+        return records.read(exact)
     upper = wanted + "g"  # sorts behind every hexadecimal continuation
-    matching = "SELECT record FROM containers WHERE id >= ? AND id < ? LIMIT 2"
+    matching = f"SELECT {ROW} FROM containers WHERE id >= ? AND id < ? LIMIT 2"
     rows = db.execute(matching, (wanted, upper)).fetchall()
     if not wanted or not rows:
         raise NotFound(f"No such container: {reference}")
@@ -199,4 +183,12 @@ def _find(db: sqlite3.Connection, reference: str) -> Container:
             f"Multiple IDs found with provided prefix: {reference}",
             hint="Give more digits of the id, or the name.",
         )
-    return records.parse(rows[0][0])
+    return records.read(rows[0])
+
+
+def _readable(db: sqlite3.Connection, reference: str) -> Container:
+    """A container that may be written back: what cannot be read must not be lost by it."""
+    container = _find(db, reference)
+    if container.unreadable:
+        raise unreadable(container.name, container.error)
+    return container

@@ -11,15 +11,6 @@ from typing import Any, Protocol, TypeVar
 from linwin.errors import Conflict, Internal
 from linwin.model.network import Network, Subnet
 
-SCHEMA = """
-CREATE TABLE networks (
-    id TEXT PRIMARY KEY,
-    name TEXT NOT NULL UNIQUE,
-    created_at INTEGER NOT NULL,
-    record TEXT NOT NULL
-) STRICT;
-"""
-
 T = TypeVar("T")
 
 

@@ -37,14 +37,15 @@ class InstalledTemplates:
     """Implements :class:`linwin.engine.interfaces.Templates`.
 
     ``recipes`` holds one folder a template, ``agents`` the guest's binaries and
-    ``cache`` finished builds; the defaults are this checkout's and the user's.
+    ``cache`` finished builds; the defaults are what this package holds (in a checkout,
+    ``vm-templates`` and what scripts/build-agent made) and the user's own.
     """
 
     def __init__(
         self,
         paths: Paths,
         *,
-        recipes: Path = _PACKAGE.parent / "vm-templates",
+        recipes: Path = _PACKAGE / "_recipes",
         agents: Path = _PACKAGE / "_agent",
         cache: Path | None = None,
     ) -> None:

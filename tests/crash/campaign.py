@@ -3,17 +3,23 @@
 Each round kills a daemon in the midst of a pull, a load or the building of a
 chain, starts another on the same root, has it check itself, does the work
 again, and compares what came of it with what had to.
+
+``python -m tests.crash.campaign FOLDER SEED ROUNDS`` is one, in a process of its own:
+it watches for processes that outlive their daemon.
 """
 
 from __future__ import annotations
 
+import json
+import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
+from tests.conftest import adopt_orphans
 from tests.crash import stand_in_template
 from tests.crash.daemon import KillableDaemon, Measure, Point, Span
 from tests.crash.operations import Build, Load, Operation, Pull
@@ -21,6 +27,8 @@ from tests.registry_server import serve_registry
 
 MEASURES: tuple[Measure, ...] = ("steps", "events", "steps", "seconds", "steps")
 """What the points are drawn by, in turn."""
+
+OUTCOME = "outcome.json"
 
 MEASURED = 2
 """How often each kind of work is done undisturbed before it is interrupted."""
@@ -33,20 +41,34 @@ class Outcome:
     kills: Counter[str] = field(default_factory=Counter)
     landed: Counter[str] = field(default_factory=Counter)
 
+    def write(self, folder: Path) -> None:
+        (folder / OUTCOME).write_text(json.dumps({"kills": self.kills, "landed": self.landed}))
+
+    @classmethod
+    def sum(cls, folders: Sequence[Path]) -> Outcome:
+        """The outcome of campaigns that ended, each in a folder of its own."""
+        total = cls()
+        for folder in folders:
+            part = json.loads((folder / OUTCOME).read_text())
+            total.kills.update(part["kills"])
+            total.landed.update(part["landed"])
+        return total
+
     def __str__(self) -> str:
         parts = [f"{name} {self.landed[name]}/{self.kills[name]}" for name in sorted(self.kills)]
         return f"{self.landed.total()} of {self.kills.total()} kills landed inside ({', '.join(parts)})"
 
 
-def run(folder: Path, seed: int, rounds: int, say: Callable[[str], object]) -> Outcome:
+def run(folder: Path, seed: int, rounds: int) -> Outcome:
     """Kill ``rounds`` times; raises AssertionError at the first store that is not whole."""
+    folder.mkdir()
     dice, outcome = Random(seed), Outcome()
     with _work(folder, dice) as operations:
         spans = {operation.name: _measure(operation) for operation in operations}
         for name, span in spans.items():
-            say(f"{name} takes {span}")
+            print(f"{name} takes {span}", flush=True)
         for number, (operation, point) in enumerate(_draw(dice, operations, rounds)):
-            say(f"round {number + 1}: {operation.name}, killed {point}")
+            print(f"round {number + 1}: {operation.name}, killed {point}", flush=True)
             landed = _strike(operation, point, spans[operation.name])
             if not landed:
                 spans[operation.name] = spans[operation.name].shorter()
@@ -117,3 +139,8 @@ def _work(folder: Path, dice: Random) -> Iterator[list[Operation]]:
             daemon.kill()
             raise
         daemon.stop()
+
+
+if __name__ == "__main__":
+    adopt_orphans()
+    run(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])).write(Path(sys.argv[1]))

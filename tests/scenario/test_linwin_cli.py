@@ -16,6 +16,7 @@ import pytest
 
 from linwin.model.files import Change
 from linwin.model.template import Unusable
+from linwin.paths import DEFAULT_ROOT, Paths
 from tests.scenario.fakes.images import archive
 from tests.scenario.fakes.programs import flood_bytes
 from tests.scenario.harness import IMAGE, Daemon, Finished
@@ -52,9 +53,10 @@ class Linwin:
 @pytest.fixture
 async def linwin(daemon: Daemon, short_folder: Path) -> Linwin:
     """A command line that has said already which template it runs on, as it does once."""
-    command = Linwin(daemon.host, short_folder)
-    await command("run", "--rm", IMAGE, "exit", "0")
-    return command
+    told = short_folder / ".local" / "state" / "linwin"
+    told.mkdir(parents=True)
+    (told / f"told-wine-{Paths(DEFAULT_ROOT, daemon.paths.socket).tag}").touch()
+    return Linwin(daemon.host, short_folder)
 
 
 async def test_the_first_run_tells_the_template(daemon: Daemon, short_folder: Path) -> None:

@@ -40,6 +40,7 @@ class Linwin:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.socket = root / "linwin.sock"
+        self.frozen: list[Path] = []
         self.environment = {
             **os.environ,
             "LINWIN_ROOT": str(root),
@@ -127,14 +128,18 @@ def disk(folder: Path, megabytes: int) -> Iterator[None]:
 
 
 @contextmanager
-def daemon(megabytes: int | None = None) -> Iterator[Linwin]:
+def daemon(megabytes: int | None = None, *, like: Linwin | None = None) -> Iterator[Linwin]:
     """A root with the wine template and a running daemon, stopped and deleted afterwards.
 
-    ``megabytes`` gives the root a disk of its own.
+    ``megabytes`` gives the root a disk of its own. It gets a copy of the checkpoint that ``like``
+    began with, so that no guest has to be booted and frozen for it.
     """
     with root_folder() as root, disk(root, megabytes) if megabytes else nullcontext():
         linwin = Linwin(root)
+        for kept in like.frozen if like else ():
+            shutil.copytree(kept, root / "checkpoints" / kept.name)
         linwin("template", "build", "wine", timeout=1800)
+        linwin.frozen = list((root / "checkpoints").glob("?" * 64))
         try:
             yield linwin
         finally:
@@ -161,19 +166,19 @@ def linwin(shared_daemon: Linwin) -> Iterator[Linwin]:
 
 
 @pytest.fixture
-def own_daemon() -> Iterator[Linwin]:
+def own_daemon(shared_daemon: Linwin) -> Iterator[Linwin]:
     """A daemon for one test alone, to be killed and restarted at will."""
-    with daemon() as linwin:
+    with daemon(like=shared_daemon) as linwin:
         yield linwin
 
 
 @pytest.fixture
-def pooled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Linwin]:
+def pooled(shared_daemon: Linwin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Linwin]:
     """A daemon that keeps one guest ready."""
     settings = tmp_path / "linwin.toml"
     settings.write_text("[pool]\nsize = 1\n")
     monkeypatch.setenv("LINWIN_CONFIG", str(settings))
-    with daemon() as linwin:
+    with daemon(like=shared_daemon) as linwin:
         yield linwin
 
 

@@ -113,7 +113,7 @@ def test_a_bad_archive_is_refused_and_nothing_is_kept(linwin: Linwin, tmp_path: 
 
 def test_a_second_daemon_lives_beside_the_first(linwin: Linwin) -> None:
     linwin("create", "--name", "first", NANOSERVER, "cmd")
-    with daemon() as second:
+    with daemon(like=linwin) as second:
         assert second.containers() == []
         second("run", "--rm", NANOSERVER, "cmd", "/c", "exit 3", code=3)
     linwin("rm", "first")

@@ -179,4 +179,5 @@ class FakeMachines:
         raise NotFound(f"No such checkpoint: {reference}", hint="List them with: linwin checkpoint ls")
 
     async def adopt(self, spec: MachineSpec, pid: int) -> FakeMachine | None:
-        return self.running.get(pid)
+        """As the real one finds it: by what runs in the folder, whatever ``pid`` somebody remembers."""
+        return next((found for found in self.running.values() if found.spec.run_dir == spec.run_dir), None)

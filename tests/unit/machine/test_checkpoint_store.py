@@ -53,7 +53,8 @@ def test_the_key_depends_on_everything() -> None:
 
 def test_the_key_of_a_machine_is_not_its_own(spec: MachineSpec) -> None:
     key = qemu._key(spec, "tcg")
-    sibling = replace(spec, id="other", run_dir=Path("/other"), uid=7)
+    elsewhere = {name: Path("/other") / name for name in ("kernel", "initrd", "root_disk", "run_dir")}
+    sibling = replace(spec, id="other", uid=7, **elsewhere)  # type: ignore[arg-type]
     assert qemu._key(sibling, "tcg") == key
     changes: list[dict[str, object]] = [
         {"memory": 128}, {"cpus": 2}, {"spare_ports": 5}, {"template": "sha256:x"}, {"cmdline": "quiet"}

@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 import sqlite3
 from collections.abc import AsyncIterator, Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from linwin.errors import Conflict, Internal, InvalidRequest, NotFound, Unavailable
+from linwin.errors import Conflict, InvalidRequest, NotFound, Unavailable
 from linwin.model.container import Container, ContainerSpec
 from linwin.paths import Paths
 from linwin.state import Database, records
@@ -168,24 +169,45 @@ async def test_delete_is_idempotent(database: Database) -> None:
     assert await database.list() == []
 
 
-async def test_a_newer_database_is_refused_untouched(tmp_path: Path) -> None:
-    raw = sqlite3.connect(tmp_path / "state.db")
-    raw.execute("PRAGMA user_version = 99")
-    raw.close()
-    state = Database(Paths(tmp_path, tmp_path / "socket"))
-    with pytest.raises(Unavailable, match="has version 99, this linwin knows 2"):
-        await state.open()
-    await state.close()
-
-
-async def test_a_damaged_row_is_an_error_not_a_guess(database: Database, tmp_path: Path) -> None:
+async def test_a_damaged_row_is_a_dead_container_and_not_a_guess(database: Database, tmp_path: Path) -> None:
     await database.add(container("aa", "web"))
-    raw = sqlite3.connect(tmp_path / "state.db")
-    raw.execute("UPDATE containers SET record = '{\"id\": 1}'")
-    raw.commit()
-    raw.close()
-    with pytest.raises(Internal, match="a container row that cannot be read"):
-        await database.get("web")
+    await database.add(container("bb", "other", created_at=2))
+    with closing(sqlite3.connect(tmp_path / "state.db")) as raw, raw:
+        raw.execute("UPDATE containers SET record = '{\"id\": 1, \"uid\": 5}' WHERE name = 'web'")
+    assert [(c.name, c.status, c.unreadable) for c in await database.list()] == [
+        ("other", "created", False),
+        ("web", "dead", True),
+    ]
+    found = await database.get("web")
+    assert (found.id, found.uid, found.error) == (
+        "aa".ljust(64, "0"),
+        5,
+        "its record cannot be read: 'spec'",
+    )
+
+
+async def test_a_damaged_row_is_written_over_by_nothing_but_its_removal(
+    database: Database, tmp_path: Path
+) -> None:
+    await database.add(container("aa", "web"))
+    with closing(sqlite3.connect(tmp_path / "state.db")) as raw, raw:
+        raw.execute("UPDATE containers SET record = '[]'")
+    with pytest.raises(Conflict) as caught:
+        await database.amend("web", health="healthy")
+    assert caught.value.message.startswith('container "/web" is dead: its record cannot be read: ')
+    assert caught.value.hint == (
+        "Install the linwin that wrote the record, or restore state.db from a backup; its files are kept "
+        "until it is removed: linwin cp web:C:\\ FOLDER copies them"
+    )
+    with pytest.raises(Conflict, match="is dead"):
+        await database.rename("web", "other")
+    with pytest.raises(Conflict, match="is dead and cannot become running"):
+        await database.advance("web", "running")
+    with closing(sqlite3.connect(tmp_path / "state.db")) as raw:
+        assert raw.execute("SELECT name, record FROM containers").fetchall() == [("web", "[]")]
+    removing = await database.advance("web", "removing")
+    assert (removing.status, removing.unreadable) == ("removing", True)
+    assert await database.get("web") == removing
 
 
 async def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
