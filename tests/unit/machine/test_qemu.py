@@ -294,8 +294,9 @@ async def test_a_flooding_console_stays_bounded(
             while sizes[-1] >= max(sizes):  # until it shrank
                 await asyncio.sleep(0.02)
                 sizes.append(os.stat(log).st_size)
-        kept = await machine.console_tail(3)
-        assert all(line == "flood " * 19 + "flood" for line in kept[:-1])
+        whole = [line == "flood " * 19 + "flood" for line in (await machine.console_tail(8))[:-1]]
+        # Where the log was cut, the guest's next bytes may go on in the middle of a line.
+        assert whole.count(False) <= 1
     finally:
         await machine.quit()
 

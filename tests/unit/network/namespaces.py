@@ -77,6 +77,7 @@ def own_host() -> Iterator[Namespace]:
     before = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     host = Namespace()
     enter(host.fd)
+    Path("/proc/sys/net/ipv4/ip_forward").write_text("0")  # a namespace begins as the machine is
     try:
         yield host
     finally:

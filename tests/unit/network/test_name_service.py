@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 import signal
 import socket
 import struct
@@ -228,7 +229,7 @@ async def test_a_name_server_that_lost_something_serves_again(world: World, lost
     guest = await world.guest(shell)
     match lost:
         case "process":
-            os.kill(pid(world, nat.id), signal.SIGKILL)
+            end(pid(world, nat.id))
         case "pid file":
             (folder(world, nat.id) / "pid").unlink()
         case "leases":
@@ -329,6 +330,14 @@ async def ask_for_lease(guest: Guest, mac: str, *, called: str = "") -> Lease:
 
 def folder(world: World, network_id: str) -> Path:
     return world.paths.networks / network_id
+
+
+def end(process: int) -> None:
+    """Kill it, and wait until it has let go of its sockets."""
+    watched = os.pidfd_open(process)
+    os.kill(process, signal.SIGKILL)
+    select.select([watched], [], [])
+    os.close(watched)
 
 
 def pid(world: World, network_id: str) -> int:

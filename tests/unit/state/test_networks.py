@@ -12,7 +12,7 @@ from linwin.errors import Conflict, Internal
 from linwin.model.network import Attachment, EndpointSpec, Network, PortBinding, PortRequest, Subnet
 from linwin.paths import Paths
 from linwin.state import Database
-from linwin.state.database import CONTAINERS
+from linwin.state.migrations import STEPS
 from tests.unit.state.test_database import container, database
 
 __all__ = ["database"]
@@ -79,7 +79,7 @@ async def test_a_container_keeps_what_it_asked_for_and_was_given(database: Datab
 
 async def test_a_database_without_networks_gets_its_table(tmp_path: Path) -> None:
     raw = sqlite3.connect(tmp_path / "state.db")
-    raw.executescript(f"{CONTAINERS} PRAGMA user_version = 1;")
+    raw.executescript(f"{';'.join(STEPS[0])}; PRAGMA user_version = 1;")
     raw.close()
     state = Database(Paths(tmp_path, tmp_path / "socket"))
     await state.open()
