@@ -14,6 +14,7 @@ from linwin.cli.connect import connect
 from linwin.cli.failures import WrongArguments
 from linwin.cli.groups import Group
 from linwin.cli.prune import volume_prune
+from linwin.cli.volume import ls
 from linwin.client import quote
 from linwin.errors import Unsupported
 
@@ -53,7 +54,7 @@ volume = _group(
     "volume",
     _refused("create", "POST", "/volumes/create"),
     _refused("inspect", "GET", "/volumes/{}", 1),
-    _refused("ls", "GET", "/volumes"),
+    ls,
     volume_prune,
     _refused("rm", "DELETE", "/volumes/{}", 1),
 )

@@ -264,7 +264,7 @@ class Engine:
         Raises Conflict, in docker's words, for one that is going, and its log with it.
         """
         container = await self.rooms.state.get(reference)
-        if container.status in ("removing", "dead"):
+        if container.status in ("removing", "dead") and not container.unreadable:
             raise Conflict("can not get logs from container which is dead or marked for removal")
         return self.rooms.state.log(container).read(query)
 

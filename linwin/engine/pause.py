@@ -79,11 +79,16 @@ async def halt(run: Run) -> None:
     await run.machine.pause()
 
 
+_SUBJECT = {"exec": "Container"}
+"""Docker's own capital."""
+
+
 def refuse(container: Container, verb: str) -> None:
     """Raise Conflict, in docker's words, for a container that is paused, or between two runs."""
     policy.refuse(container)
     if container.status == "paused":
+        subject = _SUBJECT.get(verb, "container")
         raise Conflict(
-            f"Container {container.id} is paused, unpause the container before {verb}",
+            f"{subject} {container.id} is paused, unpause the container before {verb}",
             hint=f"linwin unpause {container.name}",
         )

@@ -169,7 +169,7 @@ async def test_what_was_copied_in_before_the_first_start_is_there_after_it(
 async def test_a_paused_container_answers_nothing(docker: Docker, here: Path) -> None:
     await docker("run", "-d", "--name", "box", IMAGE, "hang")
     await docker("pause", "box")
-    sentence = "container box is paused, unpause the container before cp"
+    sentence = " is paused, unpause the container before cp"
     assert sentence in await cp(docker, f"{here}/f.txt", "box:/f.txt", code=1)
     assert sentence in await cp(docker, "box:/windows", str(here), code=1)
 

@@ -253,7 +253,6 @@ async def test_ignored_removal_and_auto_removal(python: Any, daemon: Daemon) -> 
 
 async def test_what_linwin_lacks_is_said_by_name(python: Any, pet: Any) -> None:
     for verb, what in (
-        (pet.diff, "docker diff"),
         (lambda: next(pet.export()), "docker export"),
         (pet.commit, "docker commit"),
     ):

@@ -53,7 +53,7 @@ class PlayedGuests:
         await _cancelled(playing)
 
     async def _play(self, agent: ScriptedAgent) -> None:
-        await agent.greet()
+        await agent.greet(capabilities=("net",))
         hostile = False
         while True:
             frame = await agent.receive()

@@ -97,7 +97,7 @@ async def test_starts_by_phase_and_boot(short_folder: Path) -> None:
         found = await scrape(daemon)
         for boot in ("pooled", "cold", "restored"):
             assert found["linwin_start_seconds_count", boot] == 1
-            for phase in ("overlay", "guest", "plug", "prepare", "spawn", "state"):
+            for phase in ("overlay", "guest", "prepare", "spawn", "state"):
                 assert found["linwin_start_phase_seconds_count", phase, boot] == 1
                 assert found["linwin_start_phase_seconds_bucket", phase, boot, "+Inf"] == 1
         assert found["linwin_checkpoint_restores_total", "hit"] == 1

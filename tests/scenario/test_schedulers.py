@@ -396,8 +396,9 @@ async def test_a_unit_outlives_the_daemon(
 def test_the_unit_files_are_what_systemd_reads(tmp_path: Path) -> None:
     if not (analyze := shutil.which("systemd-analyze")):
         pytest.skip("systemd-analyze is not installed")
-    for file in (EXAMPLES / "systemd").glob("linwin*.s*"):
-        installed = re.sub(r"/usr/local/bin/[-a-z]+", "/bin/true", file.read_text())
+    units = (EXAMPLES / "systemd", EXAMPLES.parent / "packaging/systemd")
+    for file in (file for folder in units for file in folder.glob("linwin*.s*")):
+        installed = re.sub(r"/usr/(?:local/)?bin/[-a-z]+", "/bin/true", file.read_text())
         (tmp_path / file.name).write_text(installed)
     done = subprocess.run(
         [analyze, "verify", "--man=no", tmp_path / "linwin-container@.service"],

@@ -78,8 +78,8 @@ WAIT = (409, RESTARTING)
 GONE = (409, DOOMED)
 FILES_GONE = (409, "container {short_id} is marked for removal")
 ATTACH_PAUSED = (409, "container {id} is paused, unpause the container before attach")
-CP_PAUSED = (409, "container pet is paused, unpause the container before cp")
-TOP_PAUSED = (409, "container pet is paused, unpause the container before top")
+CP_PAUSED = (409, "container {id} is paused, unpause the container before cp")
+TOP_PAUSED = (409, "container {id} is paused, unpause the container before top")
 
 VERBS = {
     # created, running, paused, restarting, stopping, exited, dead, removing

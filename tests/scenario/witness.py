@@ -79,6 +79,8 @@ class Witness:
 
     def _check_head(self, request: web.Request, status: int, headers: Mapping[str, str]) -> None:
         path = described_path(request)
+        if path == "/metrics":  # docker has them at an address of their own, and does not describe them
+            return
         wanted = {name for name, value in identity().items() if headers.get(name) != value}
         wanted |= self._description.headers(request.method, path, status) - set(headers)
         if wanted:

@@ -222,7 +222,7 @@ CONTAINERS = (
         stdin="n\n",
     ),
     # what there is not
-    refused("diff box", "Windows does not support diff of a running container", hint="<any>"),
+    Line("diff box"),
     refused("commit box x", "linwin does not support docker commit", hint="<any>"),
     refused("export box", "linwin does not support docker export", hint="<any>"),
 )
