@@ -179,7 +179,8 @@ static int list_names(ntfs_inode *inode, uint8_t **names, size_t *size)
 	return error;
 }
 
-int reading_names(struct volume *volume, uint64_t number, uint8_t **names, size_t *size)
+static int list(struct volume *volume, uint64_t number, int (*add_all)(ntfs_inode *, uint8_t **, size_t *),
+		uint8_t **names, size_t *size)
 {
 	ntfs_inode *inode;
 	int error = open_alone(volume, number, &inode);
@@ -188,7 +189,7 @@ int reading_names(struct volume *volume, uint64_t number, uint8_t **names, size_
 	*size = 0;
 	if (error != 0)
 		return error;
-	error = close_alone(inode, list_names(inode, names, size));
+	error = close_alone(inode, add_all(inode, names, size));
 	if (error != 0) {
 		free(*names);
 		*names = NULL;
@@ -196,21 +197,14 @@ int reading_names(struct volume *volume, uint64_t number, uint8_t **names, size_
 	return error;
 }
 
+int reading_names(struct volume *volume, uint64_t number, uint8_t **names, size_t *size)
+{
+	return list(volume, number, list_names, names, size);
+}
+
 int reading_streams(struct volume *volume, uint64_t number, uint8_t **names, size_t *size)
 {
-	ntfs_inode *inode;
-	int error = open_alone(volume, number, &inode);
-
-	*names = NULL;
-	*size = 0;
-	if (error != 0)
-		return error;
-	error = close_alone(inode, list_streams(inode, names, size));
-	if (error != 0) {
-		free(*names);
-		*names = NULL;
-	}
-	return error;
+	return list(volume, number, list_streams, names, size);
 }
 
 int content_open_stream(struct volume *volume, uint64_t number, const uint16_t *name, size_t length,
