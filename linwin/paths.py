@@ -7,7 +7,6 @@ meeting. ``docs/files.md`` describes the same tree for people.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +39,9 @@ class Paths:
     @property
     def tag(self) -> str:
         """Eight hex digits naming this root in host-wide names (bridge, table, uid range)."""
-        return hashlib.sha256(os.fsencode(self.root)).hexdigest()[:8]
+        from hashlib import sha256  # which takes a client longer than all else here
+
+        return sha256(os.fsencode(self.root)).hexdigest()[:8]
 
     @property
     def database(self) -> Path:

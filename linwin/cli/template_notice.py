@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zlib
 from pathlib import Path
 
 from linwin.cli import failures
@@ -33,4 +34,5 @@ def tell_template(client: Client, container: str) -> None:
 def _marker() -> Path:
     """Where it is remembered: the XDG base directory specification, "state data"."""
     state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    return Path(state) / "linwin" / f"told-wine-{Paths.from_environment().tag}"
+    root = zlib.crc32(os.fsencode(Paths.from_environment().root))  # every command would wait for hashlib
+    return Path(state) / "linwin" / f"told-wine-{root:08x}"

@@ -12,7 +12,7 @@ from typing import Any
 import docker as sdk  # type: ignore[import-untyped]
 import pytest
 
-from tests.scenario import api_description
+from tests.scenario import api_description, proofs
 from tests.scenario.docker_py import off_loop
 from tests.scenario.fakes import Fakes
 from tests.scenario.harness import Daemon, Docker, make_root, served
@@ -37,11 +37,25 @@ def known_description(request: pytest.FixtureRequest) -> api_description.Descrip
     return found
 
 
+@pytest.fixture(scope="session")
+def proof_recorder() -> Iterator[proofs.Recorder]:
+    recorder = proofs.Recorder()
+    yield recorder
+    if proofs.WRITING:
+        recorder.write()
+
+
 @pytest.fixture(autouse=True)
 def witness(
-    known_description: api_description.Description | None, monkeypatch: pytest.MonkeyPatch
+    known_description: api_description.Description | None,
+    proof_recorder: proofs.Recorder,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Witness | None]:
-    """Sees every answer of the test, and lets none pass that docker would not have given."""
+    """Sees every answer of the test, and lets none pass that docker would not have given.
+
+    What docs/api-coverage.md says that the test proves, it has to have seen.
+    """
     if known_description is None:
         yield None
         return
@@ -49,6 +63,10 @@ def witness(
     witness.watch(monkeypatch)
     yield witness
     assert not witness.complaints, "\n\n".join(witness.complaints)
+    proof_recorder.saw(request.node.nodeid, witness.seen)
+    if not proofs.WRITING:
+        promised = {route for route, test in proofs.load().items() if test == request.node.nodeid}
+        assert promised <= proofs.proved(witness.seen)
 
 
 @pytest.fixture

@@ -8,13 +8,19 @@ import pytest
 import yaml
 
 from linwin.api.coverage import coverage, rows
-from tests.scenario import api_description
+from tests.scenario import api_description, proofs
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "api-coverage.md"
 
 
 def test_the_document_is_what_the_routes_say() -> None:
-    assert DOCUMENT.read_text() == coverage(), "run: python -m linwin.api.coverage > docs/api-coverage.md"
+    command = "python -m linwin.api.coverage tests/scenario/proofs.tsv > docs/api-coverage.md"
+    assert DOCUMENT.read_text() == coverage(proofs.load()), f"run: {command}"
+
+
+def test_every_route_has_a_test() -> None:
+    routes = {(method, path) for path, method, _, _ in rows() if not path.startswith("/linwin/")}
+    assert routes - proofs.load().keys() == {("GET", "/metrics")}  # tests/scenario/test_metrics.py
 
 
 def test_every_route_says_what_it_answers() -> None:

@@ -1,0 +1,55 @@
+"""Which test proves that a route works: what docs/api-coverage.md says, and what is checked.
+
+``proofs.tsv`` has a line for each route: its method, its path, and the id of a test in which
+it answered as its state has it. A run of all scenario tests with ``LINWIN_PROOFS=write``
+writes it anew, taking for each route the test that asks for the fewest others.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from linwin.api.coverage import rows
+
+FILE = Path(__file__).with_name("proofs.tsv")
+WRITING = os.environ.get("LINWIN_PROOFS") == "write"
+
+Route = tuple[str, str]
+Seen = tuple[str, str, int]
+
+STATES: dict[Route, str] = {(method, path): state for path, method, state, _ in rows()}
+
+
+def load() -> dict[Route, str]:
+    """The test of each route."""
+    lines = FILE.read_text().splitlines() if FILE.exists() else []
+    return {(method, path): test for method, path, test in (line.split("\t") for line in lines)}
+
+
+def proved(seen: Iterable[Seen]) -> set[Route]:
+    """The routes that answered as they should where they work, or are refused as they should be."""
+    return {(method, path) for method, path, status in seen if _is_proof(method, path, status)}
+
+
+def _is_proof(method: str, path: str, status: int) -> bool:
+    state = STATES.get((method, path))
+    return state is not None and (status < 400 or state != "served")
+
+
+class Recorder:
+    """Finds a test for each route."""
+
+    def __init__(self) -> None:
+        self._best: dict[Route, tuple[int, str]] = {}
+
+    def saw(self, test: str, seen: Iterable[Seen]) -> None:
+        routes = proved(seen)
+        for route in routes:
+            found = (len(routes), test)
+            self._best[route] = min(self._best.get(route, found), found)
+
+    def write(self) -> None:
+        best = sorted(self._best.items(), key=lambda item: (item[0][1], item[0][0]))
+        FILE.write_text("".join(f"{method}\t{path}\t{test}\n" for (method, path), (_, test) in best))
