@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from linwin.errors import Unavailable
-from tests.debian_programs import suite_program
+from tests.debian_programs import debian_program, suite_program
 
 FILE = "compose.yaml"
 
@@ -57,8 +57,10 @@ class Compose:
 
     @property
     def environment(self) -> dict[str, str]:
+        # Compose 1.29 leaves exec and run to docker's own client.
+        client = Path(debian_program("docker.io", "docker")).parent
         return {
-            "PATH": os.environ["PATH"],
+            "PATH": f"{os.environ['PATH']}:{client}",
             "HOME": str(self.folder),
             "DOCKER_HOST": self.host,
             "COMPOSE_HTTP_TIMEOUT": "300",

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
+from linwin.api import swarm
 from tests.scenario.harness import Docker, Finished
 from tests.scenario.raw_http import RawConnection
 
@@ -37,3 +40,16 @@ async def test_there_is_no_buildkit(connection: RawConnection) -> None:
     answer = await connection.request("POST", "/v1.50/session")
     assert answer.status == 400
     assert answer.json["message"].startswith("linwin has no BuildKit")
+
+
+@pytest.mark.parametrize(("method", "path", "_"), swarm.ROUTES)
+async def test_every_route_is_answered_in_dockers_words(
+    connection: RawConnection, method: str, path: str, _: object
+) -> None:
+    where = re.sub(r"\{[^}]*\}", "any", path)
+    answer = await connection.request(method, f"/v1.50{where}", None if method == "GET" else {"Name": "any"})
+    if path == "/plugins":
+        assert (answer.status, answer.json) == (200, [])
+        return
+    assert answer.status in (400, 404, 501, 503)
+    assert answer.json["message"]
