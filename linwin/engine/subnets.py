@@ -5,12 +5,21 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_interface, ip_network
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_address,
+    ip_interface,
+    ip_network,
+)
 
 from linwin.errors import Forbidden, InvalidRequest, Unsupported
 from linwin.model.network import NetworkSpec, Subnet
 
 Range = IPv4Network | IPv6Network
+Address = IPv4Address | IPv6Address
 
 NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}")
 MTU = "com.docker.network.driver.mtu"
@@ -76,6 +85,17 @@ def joined(errors: Sequence[str]) -> str:
     return errors[0] if len(errors) == 1 else "\n".join(f"* {error}" for error in errors)
 
 
+def address_of(text: str) -> Address:
+    """An address that a user wrote. Raises ValueError, for one with a zone too.
+
+    A zone (``fe80::1%eth0``) may be any text whatever, is no part of an address that a container can
+    have, and would make two of one.
+    """
+    if "%" in text:
+        raise ValueError(f"{text!r} has a zone")
+    return ip_address(text)
+
+
 def range_of(subnet: Subnet) -> Range:
     """The addresses of a subnet that was checked."""
     return ip_network(subnet.subnet)
@@ -97,7 +117,7 @@ def _whole(subnet: Subnet) -> Subnet:
     return dataclasses.replace(
         subnet,
         subnet=str(range_of(subnet)),
-        gateway=str(ip_address(gateway)),
+        gateway=str(address_of(gateway)),
         ip_range=str(pool_of(subnet)) if subnet.ip_range else "",
     )
 
@@ -141,7 +161,7 @@ def _outside(text: str, whole: Range) -> str:
     if not text:
         return ""
     try:
-        address = ip_address(text)
+        address = address_of(text)
     except ValueError:
         return "invalid address"
     if address.version != whole.version:

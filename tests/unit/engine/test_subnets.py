@@ -67,6 +67,7 @@ def test_a_gateway_is_chosen(given: dict[str, str], gateway: str) -> None:
             {"subnet": "10.0.0.0/24", "gateway": "fd00::1"},
             "invalid gateway fd00::1: parent subnet is an IPv4 block",
         ),
+        ({"subnet": "fd00::/64", "gateway": "fd00::1%}"}, "invalid gateway fd00::1%}: invalid address"),
     ],
 )
 def test_ranges_that_are_none(given: dict[str, str], complaint: str) -> None:
@@ -143,6 +144,10 @@ def test_addresses_that_cannot_be_given(
             "invalid endpoint settings:\n"
             "* no configured subnet or ip-range contain the IP address 10.0.1.2\n"
             "* no configured subnet or ip-range contain the IP address fd00::2",
+        ),
+        (
+            EndpointSpec("small", ipv6="fd00::2%} drop"),
+            "invalid endpoint settings:\ninvalid IPv6 address: fd00::2%} drop",
         ),
         (EndpointSpec("small", mac="02:42"), "invalid MAC address: 02:42"),
         (EndpointSpec("small", mac="ff:ff:ff:ff:ff:ff"), "invalid MAC address: ff:ff:ff:ff:ff:ff"),
