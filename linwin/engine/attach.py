@@ -125,7 +125,7 @@ async def reserve(engine: Engine, container: Container) -> Container:
 
 async def _allotted(engine: Engine, container: Container, wanted: EndpointSpec) -> Attachment:
     """An attachment to one network. Called with the lock of the networks held."""
-    network = await engine.networks.find(wanted.network)
+    network = network_names.named(await engine.networks.list(), wanted.network)
     if network.name == DEFAULT_NETWORK:
         network = await engine.networks.default()
     addresses.check(wanted, network)
