@@ -114,6 +114,7 @@ async def reserve(engine: Engine, container: Container) -> Container:
             return container
         raise Unavailable(why, hint=HINT)
     async with engine.networks.lock:
+        container = await engine.rooms.state.get(container.id)  # it may have another name by now
         attachments = [await _allotted(engine, container, one) for one in wanted]
         known = await engine.networks.list()
         if (main := addresses.way_out(attachments, known)) is not None:
@@ -295,6 +296,7 @@ async def _plug_in(
     if why := await engine.rooms.network.unavailable():
         raise Unavailable(why, hint=HINT)
     async with engine.networks.lock:
+        container = await engine.rooms.state.get(container.id)  # it may have another name by now
         attachment = await _allotted(engine, container, wanted)
         known = await engine.networks.list()
         if addresses.way_out((*container.attachments, attachment), known) is attachment:

@@ -289,6 +289,21 @@ async def test_a_rename_does_not_bring_back_what_has_ended(
     assert ((await daemon.engine.inspect("crate")).attachments, attached(daemon)) == ((), ())
 
 
+@pytest.mark.parametrize("order", [("start", "rename"), ("rename", "start")])
+async def test_a_container_that_is_renamed_as_it_starts_is_found_by_its_new_name(
+    daemon: Daemon, order: tuple[str, ...]
+) -> None:
+    made = await daemon.engine.create(SPEC, "box")
+    verbs = {"start": daemon.engine.start(made.id), "rename": daemon.engine.rename(made.id, "crate")}
+    under_way: set[asyncio.Task[object]] = set()
+    async with daemon.engine.networks.lock:  # another's addresses are chosen just now
+        for verb in order:
+            under_way.add(asyncio.create_task(verbs[verb]))
+            await asyncio.wait(under_way, timeout=0.1, return_when=asyncio.ALL_COMPLETED)
+    await asyncio.gather(*under_way)
+    assert attached(daemon)[0].names == ("crate", made.id[:12])
+
+
 async def test_an_address_is_reserved_however_its_user_wrote_it(daemon: Daemon) -> None:
     await daemon.engine.networks.create(NetworkSpec("mine", ipv6=True))
     network = await daemon.engine.networks.find("mine")
