@@ -127,17 +127,24 @@ def _address(
 
 def _own(network: Network) -> set[str]:
     """Addresses of the network's that are no container's."""
+    unusable = (str(address) for subnet in network.subnets for address in _unusable(subnet))
     reserved = (address for subnet in network.subnets for address in subnet.reserved.values())
     return {
+        *unusable,
         *(subnet.gateway for subnet in network.subnets),
         *(str(subnets.address_of(text)) for text in reserved),
     }
 
 
+def _unusable(subnet: Subnet) -> set[subnets.Address]:
+    """That of the network itself, and IPv4's of everybody in it."""
+    whole = subnets.range_of(subnet)
+    return {whole.network_address} | ({whole.broadcast_address} if whole.version == 4 else set())
+
+
 def _free(subnet: Subnet, taken: Collection[str]) -> str:
     """The lowest free address, as docker's; empty where there is none."""
-    whole, pool = subnets.range_of(subnet), subnets.pool_of(subnet)
-    unusable = {whole.network_address} | ({whole.broadcast_address} if whole.version == 4 else set())
+    pool, unusable = subnets.pool_of(subnet), _unusable(subnet)
     # No more than these can be in the way, however large the range.
     candidates = itertools.islice(pool, len(taken) + len(unusable) + 1)
     return next((str(one) for one in candidates if one not in unusable and str(one) not in taken), "")

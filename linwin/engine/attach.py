@@ -261,12 +261,11 @@ async def disconnect(engine: Engine, reference: str, from_: str, *, force: bool)
 
 async def _left(engine: Engine, container: Container, reference: str) -> Network:
     """The network that a container leaves, which may be gone while it is at rest."""
-    try:
-        return await engine.networks.find(reference)
-    except NotFound:
-        if reference not in {one.network for one in endpoints(container.spec)}:
-            raise
+    known = await engine.networks.list()
+    mine = {one.network for one in endpoints(container.spec)}
+    if reference in mine - {network.name for network in known}:
         return Network("", reference, 0, ())
+    return network_names.find(known, reference)
 
 
 async def mend(engine: Engine, container: Container, run: Run) -> None:

@@ -365,3 +365,5 @@ async def test_a_network_is_known_by_its_whole_name_at_a_start(daemon: Daemon) -
     with pytest.raises(NotFound, match=f"network {name} not found"):
         await daemon.engine.start("box")
     assert attached(daemon) == ()
+    await daemon.engine.networks.disconnect(name, "box", force=False)
+    assert (await daemon.engine.inspect("box")).spec.endpoints == ()

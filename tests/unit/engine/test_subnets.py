@@ -114,6 +114,8 @@ def test_the_lowest_free_address_of_the_range() -> None:
     ("address", "taken", "kind", "complaint"),
     [
         ("10.0.0.1", (), Forbidden, "Address already in use"),
+        ("10.0.0.0", (), Forbidden, "Address already in use"),
+        ("10.0.0.7", (), Forbidden, "Address already in use"),
         ("10.0.0.3", ("10.0.0.3",), Forbidden, "Address already in use"),
         (
             "",
