@@ -25,6 +25,8 @@ NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}")
 MTU = "com.docker.network.driver.mtu"
 _MTUS = range(576, 65536)
 _ISOLATION = ("com.docker.network.bridge.enable_icc", "com.docker.network.bridge.enable_ip_masquerade")
+_NOBODYS = tuple(map(ip_network, ("127.0.0.0/8", "224.0.0.0/4", "::1/128", "fe80::/10", "ff00::/8")))
+"""Ranges of no container's: a host's own, of many at once, and what every NIC gives itself."""
 _FALSE = frozenset({"0", "f", "false"})
 
 
@@ -131,6 +133,8 @@ def _errors(subnet: Subnet) -> Iterator[str]:
         yield f"invalid subnet {subnet.subnet}: it should be {whole}"
     if whole.num_addresses < 4:
         yield f"invalid subnet {subnet.subnet}: it has no room for a gateway and a container"
+    if any(one.version == whole.version and one.overlaps(whole) for one in _NOBODYS):
+        yield f"invalid subnet {subnet.subnet}: it has loopback, multicast or link-local addresses"
     yield from _range_errors(subnet.ip_range, whole)
     if why := _outside(subnet.gateway, whole):
         yield f"invalid gateway {subnet.gateway}: {why}"

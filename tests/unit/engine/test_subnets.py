@@ -38,6 +38,10 @@ def test_a_gateway_is_chosen(given: dict[str, str], gateway: str) -> None:
             {"subnet": "10.0.0.0/31"},
             "invalid subnet 10.0.0.0/31: it has no room for a gateway and a container",
         ),
+        *(
+            ({"subnet": text}, f"invalid subnet {text}: it has loopback, multicast or link-local addresses")
+            for text in ("127.5.0.0/16", "224.0.0.0/24", "fe80::/64", "ff02::/64", "::/64")
+        ),
         (
             {"subnet": "10.0.0.0/24", "ip_range": "10.0.0.0/16"},
             "invalid ip-range 10.0.0.0/16: CIDR block is bigger than its parent subnet 10.0.0.0/24",
