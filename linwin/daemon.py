@@ -172,8 +172,17 @@ def announce(line: str) -> None:
 
 
 async def purge_network(paths: Paths) -> None:
-    """Remove what the networks of a root are on the host. They are known still, and come back."""
-    await BridgeNetworks(paths).purge()
+    """Remove what the networks of a root are on the host. They are known still, and come back.
+
+    Raises Conflict while guests run that a daemon has left: the NIC of one of them would be dead for good.
+    """
+    networks = BridgeNetworks(paths)
+    if await networks.machines():
+        raise Conflict(
+            f"containers of {paths.root} are running, and would lose their networks for good",
+            hint="Their daemon was killed. Start it, which adopts them: linwin daemon start; then try again.",
+        )
+    await networks.purge()
 
 
 def main() -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from ipaddress import ip_address
 
 from linwin.api.fields import Fields
 from linwin.engine.network_names import DEFAULT_NAMES
 from linwin.engine.publish import MOST_PORTS, PORT
+from linwin.engine.subnets import address_of
 from linwin.errors import InvalidRequest, Unsupported
 from linwin.model.network import DEFAULT_NETWORK, NO_NETWORK, EndpointSpec, PortRequest
 
@@ -104,7 +104,7 @@ def _servers(host: Fields) -> tuple[str, ...]:
     servers = host.texts("Dns") or ()
     for server in servers:
         try:
-            ip_address(server)
+            address_of(server)
         except ValueError as error:
             raise InvalidRequest(
                 f"invalid IP address: {server}", hint="Name DNS servers by address."
@@ -167,7 +167,7 @@ def _address(text: str) -> str:
     if not text:
         return ""
     try:
-        address = ip_address(text.strip("[]"))
+        address = address_of(text.strip("[]"))
     except ValueError as error:
         raise InvalidRequest(f"invalid IP address: {text}") from error
     return "" if str(address) == "0.0.0.0" else str(address)

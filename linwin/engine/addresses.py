@@ -6,7 +6,6 @@ import ipaddress
 import itertools
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from ipaddress import ip_address
 
 from linwin.engine import names, subnets
 from linwin.errors import Forbidden, InvalidRequest, Unavailable
@@ -32,7 +31,7 @@ def check(wanted: EndpointSpec, network: Network | None) -> None:
         errors += [
             f"no configured subnet or ip-range contain the IP address {text}"
             for text in (wanted.ipv4, wanted.ipv6)
-            if text and not any(ip_address(text) in subnets.range_of(one) for one in network.subnets)
+            if text and not any(subnets.address_of(text) in subnets.range_of(one) for one in network.subnets)
         ]
     if errors:
         raise InvalidRequest(f"invalid endpoint settings:\n{subnets.joined(errors)}")
@@ -70,7 +69,7 @@ def allot(
 
 def chosen(wanted: EndpointSpec) -> Iterator[str]:
     """The addresses that a user chose, as they are compared; they were checked."""
-    yield from (str(ip_address(text)) for text in (wanted.ipv4, wanted.ipv6) if text)
+    yield from (str(subnets.address_of(text)) for text in (wanted.ipv4, wanted.ipv6) if text)
 
 
 def dns_names(container: Container, wanted: EndpointSpec) -> tuple[str, ...]:
@@ -112,7 +111,7 @@ def _address(
     version: int, chosen: str, network: Network, taken: Collection[str], reserved: Collection[str]
 ) -> str:
     if chosen:
-        address = str(ip_address(chosen))
+        address = str(subnets.address_of(chosen))
         if address in taken or address in _own(network):
             raise Forbidden("Address already in use")
         return address
@@ -128,14 +127,24 @@ def _address(
 
 def _own(network: Network) -> set[str]:
     """Addresses of the network's that are no container's."""
+    unusable = (str(address) for subnet in network.subnets for address in _unusable(subnet))
     reserved = (address for subnet in network.subnets for address in subnet.reserved.values())
-    return {*(subnet.gateway for subnet in network.subnets), *(str(ip_address(text)) for text in reserved)}
+    return {
+        *unusable,
+        *(subnet.gateway for subnet in network.subnets),
+        *(str(subnets.address_of(text)) for text in reserved),
+    }
+
+
+def _unusable(subnet: Subnet) -> set[subnets.Address]:
+    """That of the network itself, and IPv4's of everybody in it."""
+    whole = subnets.range_of(subnet)
+    return {whole.network_address} | ({whole.broadcast_address} if whole.version == 4 else set())
 
 
 def _free(subnet: Subnet, taken: Collection[str]) -> str:
     """The lowest free address, as docker's; empty where there is none."""
-    whole, pool = subnets.range_of(subnet), subnets.pool_of(subnet)
-    unusable = {whole.network_address} | ({whole.broadcast_address} if whole.version == 4 else set())
+    pool, unusable = subnets.pool_of(subnet), _unusable(subnet)
     # No more than these can be in the way, however large the range.
     candidates = itertools.islice(pool, len(taken) + len(unusable) + 1)
     return next((str(one) for one in candidates if one not in unusable and str(one) not in taken), "")
@@ -148,6 +157,6 @@ def _mac(ipv4: str) -> str:
 
 def _is_address(text: str, version: int) -> bool:
     try:
-        return ip_address(text).version == version
+        return subnets.address_of(text).version == version
     except ValueError:
         return False

@@ -114,6 +114,7 @@ async def reserve(engine: Engine, container: Container) -> Container:
             return container
         raise Unavailable(why, hint=HINT)
     async with engine.networks.lock:
+        container = await engine.rooms.state.get(container.id)  # it may have another name by now
         attachments = [await _allotted(engine, container, one) for one in wanted]
         known = await engine.networks.list()
         if (main := addresses.way_out(attachments, known)) is not None:
@@ -125,7 +126,7 @@ async def reserve(engine: Engine, container: Container) -> Container:
 
 async def _allotted(engine: Engine, container: Container, wanted: EndpointSpec) -> Attachment:
     """An attachment to one network. Called with the lock of the networks held."""
-    network = await engine.networks.find(wanted.network)
+    network = network_names.named(await engine.networks.list(), wanted.network)
     if network.name == DEFAULT_NETWORK:
         network = await engine.networks.default()
     addresses.check(wanted, network)
@@ -260,12 +261,11 @@ async def disconnect(engine: Engine, reference: str, from_: str, *, force: bool)
 
 async def _left(engine: Engine, container: Container, reference: str) -> Network:
     """The network that a container leaves, which may be gone while it is at rest."""
-    try:
-        return await engine.networks.find(reference)
-    except NotFound:
-        if reference not in {one.network for one in endpoints(container.spec)}:
-            raise
+    known = await engine.networks.list()
+    mine = {one.network for one in endpoints(container.spec)}
+    if reference in mine - {network.name for network in known}:
         return Network("", reference, 0, ())
+    return network_names.find(known, reference)
 
 
 async def mend(engine: Engine, container: Container, run: Run) -> None:
@@ -295,6 +295,7 @@ async def _plug_in(
     if why := await engine.rooms.network.unavailable():
         raise Unavailable(why, hint=HINT)
     async with engine.networks.lock:
+        container = await engine.rooms.state.get(container.id)  # it may have another name by now
         attachment = await _allotted(engine, container, wanted)
         known = await engine.networks.list()
         if addresses.way_out((*container.attachments, attachment), known) is attachment:

@@ -12,6 +12,14 @@ DEFAULT_NAMES = frozenset({"", "default", "bridge", DEFAULT_NETWORK})
 PREDEFINED = (DEFAULT_NAMES - {""}) | {NO_NETWORK, "host"}
 
 
+def named(networks: Sequence[Network], name: str) -> Network:
+    """By its name alone: one that a container is in by name may be gone, and begin as another's id does."""
+    for network in networks:
+        if network.name == name:
+            return network
+    raise NotFound(f"network {name} not found", hint="List those that exist: linwin network ls")
+
+
 def find(networks: Sequence[Network], reference: str) -> Network:
     """Docker's order of look-up: full id, exact name, unique id prefix."""
     wanted = DEFAULT_NETWORK if reference in DEFAULT_NAMES else reference

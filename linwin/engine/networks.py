@@ -45,7 +45,8 @@ class Networks:
         """Held while addresses and ports are chosen and recorded, and while the host is changed."""
         self._asked = 0
         self._answered = 0
-        self._applied = HostNetworks()
+        self._applied: HostNetworks | None = None
+        """What the host was last made to be; None where nobody knows, as after a change that failed."""
         self._warned = False
 
     # Looking them up
@@ -94,7 +95,8 @@ class Networks:
         try:
             await self.apply()
         except LinwinError:
-            await self._engine.rooms.state.networks.delete(network.id)
+            await self._forget(network)
+            await self.apply_later()  # what was made of it before that failed
             raise
         self._engine.events.network(network, "create")
         return network, warnings
@@ -134,11 +136,16 @@ class Networks:
 
     async def _removed(self, network: Network) -> bool:
         """Forget a network, unless it is in use."""
+        if not await self._forget(network):
+            return False
+        self._engine.events.network(network, "destroy")
+        return True
+
+    async def _forget(self, network: Network) -> bool:
         async with self.lock:
             if await self.connected(network):
                 return False
             await self._engine.rooms.state.networks.delete(network.id)
-        self._engine.events.network(network, "destroy")
         return True
 
     async def _check_host(self) -> None:
@@ -193,12 +200,20 @@ class Networks:
         self._asked += 1
         mine = self._asked
         async with self.lock:
-            if self._answered >= mine:
-                return
-            newest, desired = self._asked, await self._desired()
-            if desired != HostNetworks() or desired != self._applied:
-                await self._engine.rooms.network.apply(desired)
-            self._applied, self._answered = desired, newest
+            if self._answered < mine:
+                await self._apply()
+
+    async def _apply(self) -> None:
+        """Called with the lock held."""
+        room, newest, desired = self._engine.rooms.network, self._asked, await self._desired()
+        before, self._applied = self._applied, None
+        if desired != HostNetworks():
+            await room.apply(desired)
+        elif before != desired:
+            if await room.unavailable():
+                return  # nothing is to be, and nothing can be done about what there may be
+            await room.purge()
+        self._applied, self._answered = desired, newest
 
     async def apply_later(self) -> None:
         """The same for a change that must not fail: what could not be done now, the next one does."""
@@ -230,8 +245,13 @@ class Networks:
         )
 
     async def unapplied_ports(self) -> Sequence[PortBinding]:
-        """Ports that were given to containers and are not yet held on the host. Called with the lock held."""
-        applied = {attachment.id for attachment in self._applied.attachments}
+        """Ports that were given to containers and are not yet held on the host. Called with the lock held.
+
+        Has the host catch up first where a change failed, or it would hold ports of those that ended.
+        """
+        if self._applied is None:
+            await self._apply()
+        applied = {attachment.id for attachment in (self._applied or HostNetworks()).attachments}
         return [
             port
             for attachment in (await self._desired()).attachments

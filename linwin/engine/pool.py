@@ -101,19 +101,24 @@ class Pool:
         self, container: Container, spec: MachineSpec, undo: AsyncExitStack
     ) -> tuple[Machine, Guest] | None:
         """A guest that suits, as the container's own; ``undo`` ends it. None where none is ready."""
-        while (pooled := next((one for one in self._ready if one.suits(spec)), None)) is not None:
-            self._ready.remove(pooled)
-            try:
-                async with AsyncExitStack() as steps:
-                    steps.push_async_callback(self._end, pooled)
-                    await self._give(pooled, container)
-                    await self._wake(pooled)
-                    await undo.enter_async_context(steps.pop_all())
-            except LinwinError as error:
-                logger.warning("a guest of the pool was of no use: %s", error.message)
-                continue
-            self._uids.discard(pooled.spec.uid)
-            return pooled.machine, pooled.guest
+        self._uids.add(container.uid)  # nobody else's until it is known which user the container keeps
+        try:
+            while (pooled := next((one for one in self._ready if one.suits(spec)), None)) is not None:
+                self._ready.remove(pooled)
+                try:
+                    async with AsyncExitStack() as steps:
+                        steps.push_async_callback(self._end, pooled)
+                        await self._give(pooled, container)
+                        await self._wake(pooled)
+                        await undo.enter_async_context(steps.pop_all())
+                except LinwinError as error:
+                    logger.warning("a guest of the pool was of no use: %s", error.message)
+                    await self._take_back(container)
+                    continue
+                self._uids.discard(pooled.spec.uid)
+                return pooled.machine, pooled.guest
+        finally:
+            self._uids.discard(container.uid)
         return None
 
     async def drop(self) -> bool:
@@ -144,11 +149,7 @@ class Pool:
         pooled.guest.rest(False)
 
     async def _give(self, pooled: Pooled, container: Container) -> None:
-        """Make the machine the container's: by folder, where a new daemon finds it, by user, by disk.
-
-        A machine that could not be moved leaves the container the user that it had:
-        what is restored instead runs as that one.
-        """
+        """Make the machine the container's: by folder, where a new daemon finds it, by user, by disk."""
         engine, uid, overlay = self._engine, pooled.spec.uid, self._engine.paths.overlay(container.id)
         await pooled.machine.move(engine.paths.machine(container.id))
         await engine.rooms.state.advance(
@@ -157,6 +158,16 @@ class Pool:
         await asyncio.to_thread(own, overlay, uid)
         await pooled.machine.insert_disk(overlay)
         await asyncio.to_thread(_remove, pooled.spec.run_dir)
+
+    async def _take_back(self, container: Container) -> None:
+        """Give a container back what it had before a guest that came to nothing: user, disk, empty folder.
+
+        What is restored instead runs as that user, in that folder.
+        """
+        engine = self._engine
+        await engine.rooms.state.advance(container.id, "starting", pid=0, uid=container.uid)
+        await asyncio.to_thread(own, engine.paths.overlay(container.id), container.uid)
+        await asyncio.to_thread(_empty, engine.paths.machine(container.id))
 
     async def _fill(self) -> None:
         try:
@@ -250,6 +261,11 @@ def _run_dirs(pool: Path) -> set[Path]:
 
 def _make(run_dir: Path) -> None:
     run_dir.mkdir(mode=0o700, parents=True)
+
+
+def _empty(run_dir: Path) -> None:
+    _remove(run_dir)
+    _make(run_dir)
 
 
 def _remove(run_dir: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
 from linwin.engine.interfaces import Networks
@@ -64,23 +65,25 @@ async def bindings(
         return ()
     # Those with a number come first: none of them may go to one that takes any.
     plain = sorted((one for one in wanted if one.first == one.last), key=lambda one: one.first == 0)
-    found = list(held)
-    for one in plain:
-        binding = _binding(one, one.first)
-        _check(binding, found)
-        found.append(binding)
-    found = list(await room.free_ports(found))
+    asked = [_binding(one, one.first) for one in plain]
+    taken = _Taken(held)
+    for binding in asked:
+        taken.check(binding)
+        taken.add(binding)
+    found = list((await room.free_ports([*held, *asked]))[len(held) :])
+    taken = _Taken([*held, *found])
     for one in wanted:
         if one.first != one.last:
-            found.append(await _in_range(room, one, found))
-    return tuple(found[len(held) :])
+            found.append(await _in_range(room, one, taken))
+            taken.add(found[-1])
+    return tuple(found)
 
 
-async def _in_range(room: Networks, wanted: PortRequest, found: Sequence[PortBinding]) -> PortBinding:
+async def _in_range(room: Networks, wanted: PortRequest, taken: _Taken) -> PortBinding:
     for number in range(wanted.first, wanted.last + 1):
         binding = _binding(wanted, number)
         try:
-            _check(binding, found)
+            taken.check(binding)
             (free,) = await room.free_ports([binding])
         except Conflict:
             if number == wanted.last:
@@ -94,16 +97,25 @@ def _binding(wanted: PortRequest, number: int) -> PortBinding:
     return PortBinding(wanted.container_port, wanted.protocol, wanted.host_ip, number)
 
 
-def _check(binding: PortBinding, others: Sequence[PortBinding]) -> None:
-    for other in others:
-        if (
-            binding.host_port
-            and (other.protocol, other.host_port) == (binding.protocol, binding.host_port)
-            and (other.host_ip == binding.host_ip or not (other.host_ip and binding.host_ip))
-        ):
-            address = binding.host_ip or "0.0.0.0"
-            shown = f"[{address}]" if ":" in address else address
-            raise Conflict(
-                f"Bind for {shown}:{binding.host_port} failed: port is already allocated",
-                hint="Choose another port of the host, or none: linwin does then.",
-            )
+class _Taken:
+    """Bindings by their number on the host: a container may have thousands."""
+
+    def __init__(self, bindings: Iterable[PortBinding]) -> None:
+        self._by_number: defaultdict[tuple[str, int], list[PortBinding]] = defaultdict(list)
+        for binding in bindings:
+            self.add(binding)
+
+    def add(self, binding: PortBinding) -> None:
+        if binding.host_port:
+            self._by_number[binding.protocol, binding.host_port].append(binding)
+
+    def check(self, binding: PortBinding) -> None:
+        """Raises Conflict for one that is there."""
+        for other in self._by_number.get((binding.protocol, binding.host_port), ()):
+            if other.host_ip == binding.host_ip or not (other.host_ip and binding.host_ip):
+                address = binding.host_ip or "0.0.0.0"
+                shown = f"[{address}]" if ":" in address else address
+                raise Conflict(
+                    f"Bind for {shown}:{binding.host_port} failed: port is already allocated",
+                    hint="Choose another port of the host, or none: linwin does then.",
+                )

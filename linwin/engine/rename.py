@@ -20,6 +20,9 @@ async def rename(engine: Engine, reference: str, name: str) -> None:
         raise InvalidRequest(
             "Renaming a container with the same name as its current name", hint="Choose another name."
         )
-    renamed = await engine.rooms.state.rename(container.id, name)
+    async with (
+        engine.networks.lock
+    ):  # what is allotted meanwhile has the old name, and is told of the new one
+        renamed = await engine.rooms.state.rename(container.id, name)
     await attach.rename(engine, renamed)
     engine.events.container(renamed, "rename", oldName=f"/{container.name}")

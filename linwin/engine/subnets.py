@@ -5,17 +5,28 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_interface, ip_network
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_address,
+    ip_interface,
+    ip_network,
+)
 
 from linwin.errors import Forbidden, InvalidRequest, Unsupported
 from linwin.model.network import NetworkSpec, Subnet
 
 Range = IPv4Network | IPv6Network
+Address = IPv4Address | IPv6Address
 
 NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}")
 MTU = "com.docker.network.driver.mtu"
 _MTUS = range(576, 65536)
 _ISOLATION = ("com.docker.network.bridge.enable_icc", "com.docker.network.bridge.enable_ip_masquerade")
+_NOBODYS = tuple(map(ip_network, ("127.0.0.0/8", "224.0.0.0/4", "::1/128", "fe80::/10", "ff00::/8")))
+"""Ranges of no container's: a host's own, of many at once, and what every NIC gives itself."""
 _FALSE = frozenset({"0", "f", "false"})
 
 
@@ -76,6 +87,17 @@ def joined(errors: Sequence[str]) -> str:
     return errors[0] if len(errors) == 1 else "\n".join(f"* {error}" for error in errors)
 
 
+def address_of(text: str) -> Address:
+    """An address that a user wrote. Raises ValueError, for one with a zone too.
+
+    A zone (``fe80::1%eth0``) may be any text whatever, is no part of an address that a container can
+    have, and would make two of one.
+    """
+    if "%" in text:
+        raise ValueError(f"{text!r} has a zone")
+    return ip_address(text)
+
+
 def range_of(subnet: Subnet) -> Range:
     """The addresses of a subnet that was checked."""
     return ip_network(subnet.subnet)
@@ -97,7 +119,7 @@ def _whole(subnet: Subnet) -> Subnet:
     return dataclasses.replace(
         subnet,
         subnet=str(range_of(subnet)),
-        gateway=str(ip_address(gateway)),
+        gateway=str(address_of(gateway)),
         ip_range=str(pool_of(subnet)) if subnet.ip_range else "",
     )
 
@@ -111,6 +133,8 @@ def _errors(subnet: Subnet) -> Iterator[str]:
         yield f"invalid subnet {subnet.subnet}: it should be {whole}"
     if whole.num_addresses < 4:
         yield f"invalid subnet {subnet.subnet}: it has no room for a gateway and a container"
+    if any(one.version == whole.version and one.overlaps(whole) for one in _NOBODYS):
+        yield f"invalid subnet {subnet.subnet}: it has loopback, multicast or link-local addresses"
     yield from _range_errors(subnet.ip_range, whole)
     if why := _outside(subnet.gateway, whole):
         yield f"invalid gateway {subnet.gateway}: {why}"
@@ -141,7 +165,7 @@ def _outside(text: str, whole: Range) -> str:
     if not text:
         return ""
     try:
-        address = ip_address(text)
+        address = address_of(text)
     except ValueError:
         return "invalid address"
     if address.version != whole.version:

@@ -33,6 +33,8 @@ def subnet_range(subnet: Subnet) -> Range:
 
 
 def address(text: str) -> Address:
+    if "%" in text:  # what follows, the zone, may be any text, nft's own words too
+        raise InvalidRequest(f"invalid address {text}")
     try:
         return ip_address(text)
     except ValueError as error:

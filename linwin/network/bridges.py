@@ -74,6 +74,11 @@ class BridgeNetworks:
     async def purge(self) -> None:
         await self._uninterrupted(self._purge())
 
+    async def machines(self) -> int:
+        """How many NICs of machines that run are plugged in here, of a daemon's that was killed too."""
+        links = (await self._host.observe()).links.values()
+        return sum(link.kind == "tun" and link.carrier for link in links)
+
     async def _inability(self) -> str:
         try:
             os.close(os.open(taps.DEVICE, os.O_RDWR | os.O_CLOEXEC))

@@ -37,6 +37,7 @@ SETTINGS = Path("/proc/sys")
 LinkOperation = AddAddress | AddBridge | AddTap | DeleteAddress | DeleteLink | Enslave | SetSysctl | SetUp
 
 _IFF_UP = 1
+_IFF_LOWER_UP = 1 << 16
 _IFA_F_NODAD = 0x02
 _RTN_UNICAST = 1
 _MAIN_TABLE = 254
@@ -188,4 +189,5 @@ def _link(message: Any, called: dict[int, str], have: set[str]) -> Link:
         owner=(data.get_attr("IFLA_TUN_OWNER") or 0) if data and kind == "tun" else 0,
         bridge=called.get(message.get_attr("IFLA_MASTER"), ""),
         addresses=frozenset(have),
+        carrier=bool(message["flags"] & _IFF_LOWER_UP),
     )

@@ -22,7 +22,10 @@ IPV6_FORWARDING = "net/ipv6/conf/all/forwarding"
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A link of this root's that is there. ``owner`` is a tap's, ``bridge`` the link that it is a port of."""
+    """A link of this root's that is there. ``owner`` is a tap's, ``bridge`` the link that it is a port of.
+
+    A tap has a ``carrier`` while a machine has it open.
+    """
 
     kind: str
     mac: str = ""
@@ -30,6 +33,7 @@ class Link:
     owner: int = 0
     bridge: str = ""
     addresses: frozenset[str] = frozenset()
+    carrier: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,12 +34,36 @@ class HostPort:
     address: Address
     port: int
 
+    @property
+    def number(self) -> tuple[Protocol, int, int]:
+        """What it has in common with those that may want the same packets."""
+        return self.protocol, self.port, self.address.version
+
     def meets(self, other: HostPort) -> bool:
         """Do both want the same packets?"""
-        return (
-            (self.protocol, self.port, self.address.version)
-            == (other.protocol, other.port, other.address.version)
-        ) and (self.address == other.address or self.address.is_unspecified or other.address.is_unspecified)
+        return self.number == other.number and (
+            self.address == other.address or self.address.is_unspecified or other.address.is_unspecified
+        )
+
+
+class HeldPorts:
+    """Ports that are not free, by number: a container may publish thousands."""
+
+    def __init__(self, bindings: Iterable[PortBinding]) -> None:
+        self._ports: defaultdict[tuple[Protocol, int, int], list[HostPort]] = defaultdict(list)
+        for binding in bindings:
+            self.add(binding)
+
+    def add(self, binding: PortBinding) -> None:
+        for port in host_ports(binding):
+            self._ports[port.number].append(port)
+
+    def meeting(self, binding: PortBinding) -> HostPort | None:
+        """The first part of a binding that wants what another has."""
+        for port in host_ports(binding):
+            if any(port.meets(other) for other in self._ports.get(port.number, ())):
+                return port
+        return None
 
 
 def host_ports(binding: PortBinding) -> Iterator[HostPort]:
@@ -55,40 +80,35 @@ class FreePorts:
 
     def choose(self, bindings: Sequence[PortBinding], published: Iterable[PortBinding]) -> list[PortBinding]:
         """The same with a host port in each. Raises Conflict for one that is held, by us or others."""
-        held = [port for binding in published for port in host_ports(binding)]
+        held = HeldPorts(published)
         found: list[PortBinding] = []
         for binding in bindings:
             chosen = binding if binding.host_port else self._next(binding, held)
             _check(chosen, held)
-            held += host_ports(chosen)
+            held.add(chosen)
             found.append(chosen)
         return found
 
-    def _next(self, binding: PortBinding, held: Sequence[HostPort]) -> PortBinding:
+    def _next(self, binding: PortBinding, held: HeldPorts) -> PortBinding:
         first, last = map(int, _RANGE.read_text().split())
         for _ in range(first, last + 1):
             self._last = self._last + 1 if first <= self._last < last else first
             candidate = replace(binding, host_port=self._last)
-            if _meeting(candidate, held) is None and not any(map(_refusal, host_ports(candidate))):
+            if held.meeting(candidate) is None and not any(map(_refusal, host_ports(candidate))):
                 return candidate
         raise Conflict(
             f"failed to bind host port for {binding.host_ip or '0.0.0.0'}: all ports are allocated"
         )
 
 
-def _check(binding: PortBinding, held: Iterable[HostPort]) -> None:
-    if (ours := _meeting(binding, held)) is not None:
+def _check(binding: PortBinding, held: HeldPorts) -> None:
+    if (ours := held.meeting(binding)) is not None:
         raise Conflict(
             f"Bind for {binding.host_ip or ours.address}:{ours.port} failed: port is already allocated"
         )
     for port in host_ports(binding):
         if why := _refusal(port):
             raise Conflict(f"failed to bind host port {_written(port)}/{port.protocol}: {why}")
-
-
-def _meeting(binding: PortBinding, held: Iterable[HostPort]) -> HostPort | None:
-    wanted = list(host_ports(binding))
-    return next((one for other in held for one in wanted if one.meets(other)), None)
 
 
 def _refusal(port: HostPort) -> str:

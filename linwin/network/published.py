@@ -6,6 +6,7 @@ Little does: the kernel translates what it can before a socket sees it (:mod:`li
 from __future__ import annotations
 
 import logging
+import resource
 import socket
 from collections.abc import Iterable
 
@@ -23,13 +24,15 @@ class PublishedPorts:
     """The sockets of all that is published now."""
 
     def __init__(self) -> None:
+        self._told_of_limit = False
         self._held: dict[tuple[HostPort, str, int], TcpRelay | UdpRelay] = {}
 
     async def become(self, attachments: Iterable[Attachment]) -> None:
         """Hold the ports of ``attachments`` and let go of others.
 
         One that another program took meanwhile is logged: what arrives for it goes to the
-        container, for the kernel's rules come first.
+        container, for the kernel's rules come first. So does what arrives for those that would take
+        the files that the daemon needs for guests and clients.
         """
         wanted = {
             (port, one.ipv4, binding.container_port)
@@ -40,6 +43,9 @@ class PublishedPorts:
         for key in self._held.keys() - wanted:
             await self._held.pop(key).close()
         for key in wanted - self._held.keys():
+            if len(self._held) >= _most_held():
+                self._tell_of_limit()
+                break
             port, goal, number = key
             try:
                 found = hold(port)
@@ -52,5 +58,19 @@ class PublishedPorts:
                 kind = TcpRelay if found.type == socket.SOCK_STREAM else UdpRelay
                 self._held[key] = await kind.open(found, goal, number, self._has_room)
 
+    def _tell_of_limit(self) -> None:
+        if not self._told_of_limit:
+            self._told_of_limit = True
+            logger.warning(
+                "%d sockets hold published ports, as many as this daemon's limit of open files allows; "
+                "further ones are published, but not kept from other programs",
+                len(self._held),
+            )
+
     def _has_room(self) -> bool:
         return sum(held.relays for held in self._held.values()) < _MOST_RELAYS
+
+
+def _most_held() -> int:
+    """Half of the files that the daemon may have open."""
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2

@@ -11,7 +11,7 @@ import pytest
 
 from linwin.engine.attach import nic_id
 from linwin.engine.engine import Engine
-from linwin.errors import Forbidden, LinwinError, Unavailable
+from linwin.errors import Forbidden, LinwinError, NotFound, Unavailable
 from linwin.model.container import Container, ContainerSpec
 from linwin.model.network import (
     Attachment,
@@ -289,6 +289,21 @@ async def test_a_rename_does_not_bring_back_what_has_ended(
     assert ((await daemon.engine.inspect("crate")).attachments, attached(daemon)) == ((), ())
 
 
+@pytest.mark.parametrize("order", [("start", "rename"), ("rename", "start")])
+async def test_a_container_that_is_renamed_as_it_starts_is_found_by_its_new_name(
+    daemon: Daemon, order: tuple[str, ...]
+) -> None:
+    made = await daemon.engine.create(SPEC, "box")
+    verbs = {"start": daemon.engine.start(made.id), "rename": daemon.engine.rename(made.id, "crate")}
+    under_way: set[asyncio.Task[object]] = set()
+    async with daemon.engine.networks.lock:  # another's addresses are chosen just now
+        for verb in order:
+            under_way.add(asyncio.create_task(verbs[verb]))
+            await asyncio.wait(under_way, timeout=0.1, return_when=asyncio.ALL_COMPLETED)
+    await asyncio.gather(*under_way)
+    assert attached(daemon)[0].names == ("crate", made.id[:12])
+
+
 async def test_an_address_is_reserved_however_its_user_wrote_it(daemon: Daemon) -> None:
     await daemon.engine.networks.create(NetworkSpec("mine", ipv6=True))
     network = await daemon.engine.networks.find("mine")
@@ -300,3 +315,55 @@ async def test_an_address_is_reserved_however_its_user_wrote_it(daemon: Daemon) 
     assert attached(daemon)[0].ipv6 == second[:-1] + "3"
     await daemon.engine.start("fixed")
     assert second in {one.ipv6 for one in attached(daemon)}
+
+
+async def test_what_a_refused_network_left_on_the_host_is_taken_off(
+    daemon: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room = daemon.fakes.networks
+    apply = room.apply
+
+    async def half_done(desired: HostNetworks) -> None:
+        await apply(desired)
+        if desired.networks:
+            raise Unavailable("dnsmasq: this is a fake")
+
+    monkeypatch.setattr(room, "apply", half_done)
+    with pytest.raises(Unavailable, match="dnsmasq: this is a fake"):
+        await daemon.engine.networks.create(NetworkSpec("mine"))
+    assert room.applied == HostNetworks()
+
+
+async def test_the_last_network_goes_although_the_daemon_died_as_it_was_removed(doomed: Daemon) -> None:
+    network, _ = await doomed.engine.networks.create(NetworkSpec("mine"))
+    await doomed.fakes.state.networks.delete(network.id)
+    assert doomed.fakes.networks.applied.networks == (network,)
+    async with served(doomed.fakes, doomed.paths) as second:
+        assert second.fakes.networks.applied == HostNetworks()
+
+
+async def test_a_port_is_free_again_although_the_host_did_not_hear_of_its_end(
+    daemon: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = dataclasses.replace(SPEC, ports=(PortRequest(80, "tcp", "", 8080, 8080),))
+    await daemon.engine.create(spec, "box")
+    await daemon.engine.start("box")
+    monkeypatch.setattr(daemon.fakes.networks, "apply", refusal)
+    await daemon.engine.stop("box", timeout=None)
+    monkeypatch.undo()
+    await daemon.engine.start("box")
+    assert [one.ports for one in attached(daemon)] == [(PortBinding(80, "tcp", "", 8080),)]
+
+
+async def test_a_network_is_known_by_its_whole_name_at_a_start(daemon: Daemon) -> None:
+    """A container of a network ``db`` that is gone is no part of another whose id begins with db."""
+    other, _ = await daemon.engine.networks.create(NetworkSpec("other"))
+    name = other.id[:2]
+    await daemon.engine.networks.create(NetworkSpec(name))
+    await daemon.engine.create(dataclasses.replace(SPEC, endpoints=(EndpointSpec(name),)), "box")
+    await daemon.engine.networks.remove(name)
+    with pytest.raises(NotFound, match=f"network {name} not found"):
+        await daemon.engine.start("box")
+    assert attached(daemon) == ()
+    await daemon.engine.networks.disconnect(name, "box", force=False)
+    assert (await daemon.engine.inspect("box")).spec.endpoints == ()

@@ -190,8 +190,9 @@ async def test_a_start_that_is_cancelled_while_it_wakes_a_guest_ends_it(
     assert not taken.spec.run_dir.exists()
 
 
+@pytest.mark.parametrize("step", ["move", "insert_disk", "resume"])
 async def test_a_guest_that_could_not_be_given_leaves_the_container_its_user(
-    pooled: Daemon, monkeypatch: pytest.MonkeyPatch
+    pooled: Daemon, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     """Its machine runs as the user that the record names, or another container may be given that one."""
     monkeypatch.setattr("linwin.engine.create.os.geteuid", lambda: 0)
@@ -200,10 +201,10 @@ async def test_a_guest_that_could_not_be_given_leaves_the_container_its_user(
     pooled.engine.pool.refill()
     await filled(pooled)
 
-    async def stuck(self: FakeMachine, run_dir: Path) -> None:
-        raise Unavailable(f"the machine cannot be moved to {run_dir}")
+    async def stuck(self: FakeMachine, *_: Path) -> None:
+        raise Unavailable(f"the machine is stuck at its {step}")
 
-    monkeypatch.setattr(FakeMachine, "move", stuck)
+    monkeypatch.setattr(FakeMachine, step, stuck)
     identity = await run(pooled, "hang")
     container = await pooled.engine.rooms.state.get(identity)
     assert pooled.fakes.machines.running[container.pid].spec.uid == container.uid

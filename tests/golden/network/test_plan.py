@@ -239,6 +239,7 @@ def test_all_that_is_there_is_removed_and_its_rules_last() -> None:
     [
         (replace(WEB, mac="02:42"), "invalid MAC address 02:42"),
         (replace(WEB, ipv4="1.2.3.4; flush ruleset"), "invalid address 1.2.3.4; flush ruleset"),
+        (replace(WEB, ipv6="fd00::2%} flush ruleset"), "invalid address fd00::2%} flush ruleset"),
         (replace(WEB, ports=(PortBinding(80, "tcp", "x", 80),)), "invalid address x"),
     ],
 )

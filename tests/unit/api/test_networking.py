@@ -175,6 +175,11 @@ def test_exposed_ports() -> None:
             "invalid IP address: here",
         ),
         (
+            {"HostConfig": {"PortBindings": {"80/tcp": [{"HostIp": "fe80::1%eth0"}]}}},
+            InvalidRequest,
+            "invalid IP address: fe80::1%eth0",
+        ),
+        (
             {"HostConfig": {"PortBindings": {"80/tcp": {}}}},
             InvalidRequest,
             "invalid JSON: 80/tcp must be a list of objects",

@@ -38,6 +38,10 @@ def test_a_gateway_is_chosen(given: dict[str, str], gateway: str) -> None:
             {"subnet": "10.0.0.0/31"},
             "invalid subnet 10.0.0.0/31: it has no room for a gateway and a container",
         ),
+        *(
+            ({"subnet": text}, f"invalid subnet {text}: it has loopback, multicast or link-local addresses")
+            for text in ("127.5.0.0/16", "224.0.0.0/24", "fe80::/64", "ff02::/64", "::/64")
+        ),
         (
             {"subnet": "10.0.0.0/24", "ip_range": "10.0.0.0/16"},
             "invalid ip-range 10.0.0.0/16: CIDR block is bigger than its parent subnet 10.0.0.0/24",
@@ -67,6 +71,7 @@ def test_a_gateway_is_chosen(given: dict[str, str], gateway: str) -> None:
             {"subnet": "10.0.0.0/24", "gateway": "fd00::1"},
             "invalid gateway fd00::1: parent subnet is an IPv4 block",
         ),
+        ({"subnet": "fd00::/64", "gateway": "fd00::1%}"}, "invalid gateway fd00::1%}: invalid address"),
     ],
 )
 def test_ranges_that_are_none(given: dict[str, str], complaint: str) -> None:
@@ -113,6 +118,8 @@ def test_the_lowest_free_address_of_the_range() -> None:
     ("address", "taken", "kind", "complaint"),
     [
         ("10.0.0.1", (), Forbidden, "Address already in use"),
+        ("10.0.0.0", (), Forbidden, "Address already in use"),
+        ("10.0.0.7", (), Forbidden, "Address already in use"),
         ("10.0.0.3", ("10.0.0.3",), Forbidden, "Address already in use"),
         (
             "",
@@ -143,6 +150,10 @@ def test_addresses_that_cannot_be_given(
             "invalid endpoint settings:\n"
             "* no configured subnet or ip-range contain the IP address 10.0.1.2\n"
             "* no configured subnet or ip-range contain the IP address fd00::2",
+        ),
+        (
+            EndpointSpec("small", ipv6="fd00::2%} drop"),
+            "invalid endpoint settings:\ninvalid IPv6 address: fd00::2%} drop",
         ),
         (EndpointSpec("small", mac="02:42"), "invalid MAC address: 02:42"),
         (EndpointSpec("small", mac="ff:ff:ff:ff:ff:ff"), "invalid MAC address: ff:ff:ff:ff:ff:ff"),

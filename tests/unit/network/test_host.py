@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from linwin.errors import Unavailable
+from linwin.daemon import purge_network
+from linwin.errors import Conflict, Unavailable
 from linwin.model.network import HostNetworks, PortBinding
 from linwin.network import BridgeNetworks
 from linwin.network.apply import Host, load_rules
@@ -305,3 +306,14 @@ async def test_who_is_not_root_cannot_and_is_told(
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     why = await BridgeNetworks(Paths(root, root / "socket")).unavailable()
     assert why == "networks need root: linwin's daemon does not run as root"
+
+
+async def test_networks_are_not_taken_from_guests_that_a_killed_daemon_left(world: World) -> None:
+    await world.apply(ALL.networks, ALL.attachments)
+    await world.guest(WEB)
+    with pytest.raises(Conflict, match="are running, and would lose their networks for good"):
+        await purge_network(world.paths)
+    assert names(world).tap(WEB.id) in world.host.run("ip -br link")
+    world.leave()
+    await purge_network(world.paths)
+    assert "lw" not in world.host.run("ip -br link")

@@ -10,7 +10,7 @@ import pytest
 
 from linwin.errors import Conflict
 from linwin.model.network import PortBinding
-from linwin.network.ports import FreePorts
+from linwin.network.ports import FreePorts, HostPort
 from tests.unit.network.namespaces import Namespace, setting
 from tests.unit.network.world import World, attachment, network
 
@@ -122,3 +122,21 @@ async def test_the_room_knows_what_it_published(world: World) -> None:
     assert refused.value.message == "Bind for 0.0.0.0:8080 failed: port is already allocated"
     await world.apply((nat,))
     assert await world.room.free_ports([wanted]) == [wanted]
+
+
+def test_thousands_of_ports_are_not_each_compared_with_each(
+    free: FreePorts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The daemon does nothing else meanwhile."""
+    compared, meets = 0, HostPort.meets
+
+    def counting(self: HostPort, other: HostPort) -> bool:
+        nonlocal compared
+        compared += 1
+        return meets(self, other)
+
+    monkeypatch.setattr(HostPort, "meets", counting)
+    published = [PortBinding(80, "tcp", "127.0.0.1", 20_000 + number) for number in range(1000)]
+    wanted = [PortBinding(80, "udp", "127.0.0.1", 20_000 + number) for number in range(1000)]
+    assert free.choose(wanted, published) == wanted
+    assert compared == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import socket
 from pathlib import Path
 
@@ -201,3 +202,20 @@ async def _once_more(client: socket.socket) -> str:
             return (await loop.sock_recv(client, 1024)).decode()
     except (TimeoutError, OSError):
         return "silence"
+
+
+async def test_ports_leave_files_for_the_daemon_to_work_with(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    nat = network("nat", "172.20.0.0/16")
+    ports = tuple(PortBinding(80, "tcp", "", 20_000 + number) for number in range(300))
+    web, shell = attachment(nat, 2, "web", ports=ports), attachment(nat, 3)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (400, before[1]))
+    try:
+        await world.apply((nat,), (web,))
+        await world.add(shell)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert caplog.text.count("as many as this daemon's limit of open files allows") == 1
+    await world.guest(shell)
