@@ -41,7 +41,7 @@ It differs from docker's on purpose in this:
 - `inspect --type` has the kinds that linwin has;
 - `volume inspect` prints no empty list.
 
-docker's `build`, `commit`, `diff`, `export`, `import` and `volume` are known by name
+docker's `build`, `commit`, `export`, `import` and most of `volume` are known by name
 only, and answered with a sentence. A hundred and more command lines are compared with
 docker's own client by a test.
 

@@ -9,6 +9,7 @@ Format of a file record: ntfs-3g, include/ntfs-3g/layout.h, ``MFT_RECORD`` and `
 from __future__ import annotations
 
 import struct
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -38,8 +39,10 @@ SECTOR = 512
 NUMBER = (1 << 48) - 1
 FIRST_OF_USERS = 24
 """Records below are the volume's own files, but for the root folder's."""
-DEEPEST = 1024
-"""Folders above a file: more than a path of 32,767 characters that any program can name has."""
+LONGEST_PATH = 32_767
+"""Characters of the longest path that a program can name. What lies deeper is left out."""
+AT_ONCE = 1 << 20
+"""Bytes of records that are read at once: what a guest lets its table grow to has no bound."""
 
 OWN = "/windows/system32/config/linwin"
 """Where a wine guest keeps its registry on C:, in lower case (``agent/wine``): no file of the user's."""
@@ -125,14 +128,23 @@ def touched(records: Records, written: Sequence[Extent]) -> Iterator[range]:
 
     ``written`` is in the order of the disk, and no two parts of it overlap.
     """
-    first = 0
+    first, ends = 0, [part.end for part in written]
     for extent in records.extents:
-        for part in written:
-            start, end = max(part.start, extent.start), min(part.end, extent.end)
-            if start < end:
-                low, high = start - extent.start, end - extent.start
-                yield range((first + low) // records.size, (first + high + records.size - 1) // records.size)
+        # The parts that end before it are many, where a guest has written here and there.
+        for index in range(bisect_right(ends, extent.start), len(written)):
+            start, end = max(written[index].start, extent.start), min(ends[index], extent.end)
+            if start >= end:
+                break
+            low, high = start - extent.start, end - extent.start
+            yield range((first + low) // records.size, (first + high + records.size - 1) // records.size)
         first += extent.length
+
+
+def pieces(numbers: Iterable[range], most: int) -> Iterator[range]:
+    """The same numbers, at most so many in a range."""
+    for some in numbers:
+        for start in range(some.start, some.stop, most):
+            yield range(start, min(start + most, some.stop))
 
 
 class View:
@@ -141,7 +153,8 @@ class View:
     def __init__(self, volume: Volume) -> None:
         self.volume = volume
         self.records = volume.records()
-        self._paths: dict[int, tuple[str, ...]] = {ROOT: ("",)}
+        self._folders: dict[int, str | None] = {ROOT: ""}
+        self._entered: set[int] = set()
 
     def read(self, numbers: Iterable[range]) -> Iterator[tuple[int, Record | None]]:
         """The records with these numbers that there are."""
@@ -157,29 +170,57 @@ class View:
         finally:
             self.volume.close_content()
 
-    def paths(self, number: int, depth: int = 0) -> tuple[str, ...]:
+    def paths(self, number: int) -> tuple[str, ...]:
         """All paths of a file, from the root on with slashes; none for the volume's own and for orphans."""
-        if number in self._paths:
-            return self._paths[number]
-        found: list[str] = []
-        if number >= FIRST_OF_USERS and depth < DEEPEST:
-            for parent, name in self._names(number):
-                found += [f"{above}/{name}" for above in self.paths(parent, depth + 1)[:1]]
-        self._paths[number] = tuple(found)
-        return self._paths[number]
+        if number == ROOT:
+            return ("",)
+        paths = (joined(self._folder(parent), name) for parent, name in self._names(number))
+        return tuple(path for path in paths if path is not None)
 
     def below(self, number: int, path: str) -> Iterator[str]:
-        """The paths of all that is in a folder, and in the folders in it."""
-        for name, node in self.volume.list(number):
-            yield f"{path}/{name}"
-            if node.is_folder:
-                yield from self.below(node.number, f"{path}/{name}")
+        """The paths of all that is in a folder, and in the folders in it.
+
+        But of what it told before: a folder has one path, and a volume of a hostile guest
+        may have one that is in itself.
+        """
+        waiting = [(number, path)]
+        while waiting:
+            folder, above = waiting.pop()
+            if folder in self._entered:
+                continue
+            self._entered.add(folder)
+            for name, node in self.volume.list(folder):
+                if (found := joined(above, name)) is None:
+                    continue
+                yield found
+                if node.is_folder:
+                    waiting.append((node.number, found))
+
+    def _folder(self, number: int) -> str | None:
+        """The path of a folder; None where it does not come from the root, or is too long to be one."""
+        climbed: dict[int, str] = {}
+        while number not in self._folders and number not in climbed:
+            above = self._names(number)
+            parent, climbed[number] = above[0] if above else (number, "")
+            number = parent
+        path = self._folders.get(number)  # none where it goes in a circle
+        for folder, name in reversed(climbed.items()):
+            path = self._folders[folder] = joined(path, name)
+        return path
 
     def _names(self, number: int) -> Sequence[tuple[int, str]]:
+        if number < FIRST_OF_USERS:
+            return ()
         try:
             return self.volume.names(number)
         except VolumeError:  # a record that another says is its folder, and that is none
             return ()
+
+
+def joined(above: str | None, name: str) -> str | None:
+    if above is None or len(above) + 1 + len(name) > LONGEST_PATH:
+        return None
+    return f"{above}/{name}"
 
 
 def changes(old: Volume, new: Volume, written: Sequence[Extent]) -> list[Change]:
@@ -207,13 +248,13 @@ def records_of(
     before: View, after: View, written: Sequence[Extent]
 ) -> tuple[dict[int, Record], dict[int, Record]]:
     """The files whose records differ, by number: as they were, and as they are."""
-    ranges = list(touched(after.records, written))
-    old, new = dict(before.read(ranges)), dict(after.read(ranges))
     owners: set[int] = set()
-    for number in old.keys() | new.keys():
-        one, other = old.get(number), new.get(number)
-        if (one and one.essence) != (other and other.essence):
-            owners |= {record.owner for record in (one, other) if record is not None}
+    for some in pieces(touched(after.records, written), AT_ONCE // after.records.size):
+        old, new = dict(before.read([some])), dict(after.read([some]))
+        for number in old.keys() | new.keys():
+            one, other = old.get(number), new.get(number)
+            if (one and one.essence) != (other and other.essence):
+                owners |= {record.owner for record in (one, other) if record is not None}
     alone = [range(number, number + 1) for number in sorted(owners)]
     return in_use(before.read(alone)), in_use(after.read(alone))
 

@@ -13,15 +13,18 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from linwin import errors
-from linwin.errors import Internal, LinwinError
+from linwin.errors import Internal, LinwinError, Unavailable
 from linwin.model.files import Change, FileStat, VolumePath
 
 HEADER = struct.Struct(">cI")
 DATA, STAT, DONE, ERROR = b"d", b"s", b"e", b"x"
-CHANGES_AT_ONCE = 10
-"""A path has up to 32,767 characters, and JSON six bytes for one."""
 LARGEST = 2 << 20
 """Bytes of one message: a piece of an archive, or a header with all that a file may have."""
+ESCAPED = 12
+"""Bytes that JSON has for a character at most: two escapes of its surrogates."""
+MOST_PATHS = 128 << 20
+"""Characters of all paths of what changed, which the daemon has in memory: some million files."""
+TOO_MANY = "more of the container's files changed than can be told"
 
 Verb = Literal["stat", "read", "write", "flatten", "changes"]
 
@@ -77,9 +80,21 @@ def of_error(error: LinwinError) -> bytes:
 
 
 def of_changes(changes: Iterable[Change]) -> Iterator[bytes]:
-    rows = [(change.kind, change.path) for change in changes]
-    for at in range(0, len(rows), CHANGES_AT_ONCE):
-        yield message(DATA, json.dumps(rows[at : at + CHANGES_AT_ONCE]).encode())
+    """Raises Unavailable where they are too many."""
+    rows: list[tuple[str, str]] = []
+    size = characters = 0
+    for change in changes:
+        most = ESCAPED * len(change.path) + len(f'["{change.kind}", ""], ')
+        characters += len(change.path)
+        if characters > MOST_PATHS:
+            raise Unavailable(TOO_MANY, hint="copy out of it what you need: linwin cp")
+        if size + most > LARGEST // 2:
+            yield message(DATA, json.dumps(rows).encode())
+            rows, size = [], 0
+        rows.append((change.kind, change.path))
+        size += most
+    if rows:
+        yield message(DATA, json.dumps(rows).encode())
 
 
 def changes_in(payload: bytes) -> list[Change]:

@@ -255,8 +255,8 @@ async def _rehearse(machine: Machine, guest: Guest) -> None:
 
 
 def _run_dirs(pool: Path) -> set[Path]:
-    """Those of which anything is left: the folder or the disk beside it."""
-    return {path.with_suffix("") for path in pool.iterdir()}
+    """Those of which anything is left: the folder, or the disk beside it, whole or not."""
+    return {path.with_name(path.name.partition(".")[0]) for path in pool.iterdir()}
 
 
 def _make(run_dir: Path) -> None:
@@ -272,4 +272,5 @@ def _remove(run_dir: Path) -> None:
     """Delete what a machine of the pool has on disk. Idempotent."""
     if run_dir.exists():
         shutil.rmtree(run_dir)
-    scratch_disk(run_dir).unlink(missing_ok=True)
+    for disk in run_dir.parent.glob(f"{run_dir.name}.*"):
+        disk.unlink(missing_ok=True)

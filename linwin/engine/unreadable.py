@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from linwin.model.container import Container
@@ -38,9 +39,9 @@ def host_users(engine: Engine, containers: Iterable[Container]) -> set[int]:
     users = set()
     for container in containers:
         users.add(container.uid)
-        overlay = engine.paths.overlay(container.id)
-        if container.unreadable and overlay.exists():
-            users.add(overlay.stat().st_uid)
+        if container.unreadable:
+            with suppress(FileNotFoundError):  # it never had one, or is being removed
+                users.add(engine.paths.overlay(container.id).stat().st_uid)
     return users
 
 

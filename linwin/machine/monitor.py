@@ -77,9 +77,12 @@ class Monitor:
     async def take_back(self, name: str) -> None:
         """Close a file that was given and that a failed command may not have taken."""
         try:
-            await self._client.execute("closefd", {"fdname": name})
+            async with asyncio.timeout(ANSWER_SECONDS):
+                await self._client.execute("closefd", {"fdname": name})
         except ExecuteError:
             return  # the command had taken it, and closed it when it failed
+        except TimeoutError as error:
+            raise Unavailable(f"QEMU did not answer closefd within {ANSWER_SECONDS:g} s") from error
         except (ExecInterruptedError, StateError) as error:
             raise Unavailable("the machine ended, and its files with it") from error
 

@@ -131,6 +131,7 @@ class Database:
     def _open(self) -> None:
         migrations.check_known(self._paths.database)
         connection = sqlite3.connect(self._paths.database, isolation_level=None)
+        connection.text_factory = _text
         try:
             self._prepare(connection)
         except BaseException:
@@ -184,6 +185,11 @@ def _find(db: sqlite3.Connection, reference: str) -> Container:
             hint="Give more digits of the id, or the name.",
         )
     return records.read(rows[0])
+
+
+def _text(data: bytes) -> str:
+    """A name that a disk damaged is not its record's, and keeps no other from being read."""
+    return data.decode(errors="replace")
 
 
 def _readable(db: sqlite3.Connection, reference: str) -> Container:

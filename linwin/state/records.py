@@ -53,7 +53,7 @@ def parse(record: bytes) -> Container:
     networking = (*(spec.endpoints or ()), *spec.ports, *container.attachments)
     for part in (*parts, *networking, *(port for one in container.attachments for port in one.ports)):
         if part is not None:
-            _check_types(part)
+            check_types(part)
     return container
 
 
@@ -93,7 +93,8 @@ def _tuples(fields: dict[str, Any]) -> dict[str, Any]:
     return {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
 
 
-def _check_types(part: Any) -> None:
+def check_types(part: Any) -> None:
+    """Raise ValueError for a dataclass with a value that is of another type than its field."""
     for name, hint in _hints(part.__class__).items():
         if not _fits(getattr(part, name), hint):
             raise ValueError(f"its {name} is {getattr(part, name)!r:.100}")

@@ -166,6 +166,7 @@ async def test_the_next_daemon_ends_what_a_killed_one_left(tmp_path: Path) -> No
     left = paths.pool / "pool-01234567"
     left.mkdir(parents=True)
     left.with_suffix(".qcow2").touch()
+    (paths.pool / "pool-89abcdef.qcow2.new").touch()  # it was killed while it made this disk
     nothing = Path()
     spec = MachineSpec("pool-01234567", nothing, nothing, "", nothing, memory=1, cpus=1, run_dir=left)
     adopted = FakeMachine(fakes.machines, spec, 0)

@@ -21,6 +21,7 @@ from linwin.errors import Conflict, NotFound, Unavailable
 from linwin.images import ImageStore
 from linwin.model.container import ContainerSpec, LogQuery
 from linwin.model.machine import MachineSpec
+from linwin.model.network import NetworkSpec
 from linwin.paths import Paths
 from linwin.state import Database
 from tests.scenario.earlier_roots import edited, unpack
@@ -188,6 +189,22 @@ async def test_a_record_that_cannot_be_read_costs_no_other_container(paths: Path
         assert (await connection.request("DELETE", "/containers/damaged")).status == 204
         await connection.close()
         assert await daemon.nothing_left()
+
+
+async def test_a_network_that_cannot_be_read_costs_no_container(paths: Paths) -> None:
+    fakes = Fakes()
+    async with stored(fakes, paths) as daemon:
+        await daemon.engine.networks.create(NetworkSpec("mine"))
+        (known,) = await create(paths, "known")
+        await daemon.settled()
+    with edited(paths) as database:
+        assert database.execute("UPDATE networks SET record = '{}'").rowcount >= 1
+    async with stored(fakes, paths) as daemon:
+        (new,) = await create(paths, "new")
+        await daemon.settled()
+        assert {container.id for container in await daemon.engine.list()} == {known, new}
+        await daemon.engine.networks.create(NetworkSpec("mine"))
+        assert (await daemon.engine.networks.find("mine")).subnets
 
 
 async def test_the_guest_of_a_container_that_cannot_be_read_ends_with_its_removal(paths: Paths) -> None:

@@ -149,7 +149,7 @@ static int list_streams(ntfs_inode *inode, uint8_t **names, size_t *size)
 static const FILE_NAME_ATTR *value_of(const ATTR_RECORD *record)
 {
 	const FILE_NAME_ATTR *name = (const void *)((const uint8_t *)record + le16_to_cpu(record->value_offset));
-	u32 length = le32_to_cpu(record->value_length), end = le16_to_cpu(record->value_offset) + length;
+	u64 length = le32_to_cpu(record->value_length), end = le16_to_cpu(record->value_offset) + length;
 
 	if (record->non_resident || end > le32_to_cpu(record->length) || length < sizeof *name ||
 	    length < sizeof *name + name->file_name_length * sizeof(ntfschar))

@@ -7,6 +7,7 @@ import os
 import shutil
 import struct
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,10 +16,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linwin.disks import ChainDisks
-from linwin.disks.changes import HEADER, IN_USE, MAGIC, listed, parse, touched
+from linwin.disks import ChainDisks, files_job
+from linwin.disks.changes import HEADER, IN_USE, LONGEST_PATH, MAGIC, View, listed, parse, pieces, touched
 from linwin.disks.qcow2 import create_overlay
-from linwin.disks.volume import Extent, Records
+from linwin.disks.volume import ROOT, Extent, Node, Records, Volume
+from linwin.errors import Unavailable
 from linwin.model.files import Change
 
 CLUSTER = 64 << 10
@@ -211,6 +213,82 @@ def test_what_the_update_sequence_took_is_put_back() -> None:
 def test_records_are_found_by_where_they_lie(written: list[Extent], expected: list[range]) -> None:
     records = Records((Extent(1000, 4096), Extent(8000, 2048)), 1024)
     assert list(touched(records, written)) == expected
+
+
+def test_many_parts_and_many_extents_are_soon_compared() -> None:
+    extents = tuple(Extent(2 * index * 4096, 4096) for index in range(30_000))
+    written = [Extent(2 * index * 4096 + 1024, 512) for index in range(30_000)]
+    before = time.process_time()
+    found = list(touched(Records(extents, 1024), written))
+    assert time.process_time() - before < 30  # comparing each with each takes minutes
+    assert found == [range(4 * index + 1, 4 * index + 2) for index in range(30_000)]
+
+
+def test_records_are_read_in_pieces() -> None:
+    assert list(pieces([range(1, 6), range(8, 9)], 2)) == [
+        range(1, 3), range(3, 5), range(5, 6), range(8, 9)
+    ]  # fmt: skip
+
+
+class Claims(Volume):
+    """A volume of what a hostile guest says: which names a file has, and what is in a folder."""
+
+    def __init__(self, names: dict[int, list[tuple[int, str]]]) -> None:
+        self._claimed = names
+
+    def records(self) -> Records:
+        return Records((), 1024)
+
+    def names(self, number: int) -> list[tuple[int, str]]:
+        return self._claimed.get(number, [])
+
+    def list(self, number: int) -> Iterator[tuple[str, Node]]:
+        for child, names in self._claimed.items():
+            for parent, name in names:
+                if parent == number:
+                    yield name, Node(child, is_directory=True)
+
+
+def nested(depth: int, name: str) -> Claims:
+    return Claims({100 + at: [(99 + at if at else ROOT, name)] for at in range(depth)})
+
+
+def test_a_path_may_be_as_deep_as_it_can_be_named() -> None:
+    depth = LONGEST_PATH // 2
+    view = View(nested(depth + 5, "a"))
+    assert view.paths(100 + depth - 1) == ("/a" * depth,)
+    assert view.paths(100 + depth) == ()
+    assert view.paths(100 + depth + 4) == ()
+
+
+def test_what_is_in_a_deep_folder_is_told() -> None:
+    assert list(View(nested(2000, "a")).below(100, "/a")) == ["/a" * depth for depth in range(2, 2001)]
+
+
+def test_folders_in_a_circle_have_no_path() -> None:
+    view = View(Claims({100: [(102, "a")], 101: [(100, "b")], 102: [(101, "c")], 103: [(103, "d")]}))
+    assert [view.paths(number) for number in range(100, 105)] == [()] * 5
+
+
+def test_a_folder_that_is_in_itself_is_told_once() -> None:
+    view = View(Claims({100: [(ROOT, "a"), (101, "again")], 101: [(100, "b"), (101, "itself")]}))
+    assert sorted(view.below(100, "/a")) == ["/a/b", "/a/b/again", "/a/b/itself"]
+
+
+def test_paths_of_any_length_go_through_messages() -> None:
+    paths = [f"/{letter * (LONGEST_PATH - 1)}" for letter in "a\U0001f600\ud800" for _ in range(10)]
+    told = [Change("added", path) for path in paths]
+    messages = list(files_job.of_changes(told))
+    assert max(map(len, messages)) <= files_job.LARGEST
+    header = files_job.HEADER.size
+    assert [change for one in messages for change in files_job.changes_in(one[header:])] == told
+
+
+def test_more_than_the_daemon_has_room_for_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files_job, "MOST_PATHS", 9)
+    assert list(files_job.of_changes([Change("added", "/a/b/c/d")]))
+    with pytest.raises(Unavailable, match="more of the container's files changed than can be told"):
+        list(files_job.of_changes([Change("added", "/a/b/c/d"), Change("added", "/a")]))
 
 
 def test_folders_above_are_listed_once() -> None:

@@ -223,3 +223,15 @@ async def test_close_is_idempotent(tmp_path: Path) -> None:
     await state.open()
     await state.close()
     await state.close()
+
+
+async def test_a_name_that_is_damaged_costs_no_other_container(database: Database, tmp_path: Path) -> None:
+    await database.add(container("aa", "web"))
+    await database.add(container("bb", "sound"))
+    with closing(sqlite3.connect(tmp_path / "state.db")) as raw, raw:
+        raw.execute("UPDATE containers SET name = CAST(x'ff6562' AS TEXT) WHERE name = 'web'")
+    found = {one.name: one.unreadable for one in await database.list()}
+    assert found == {"\ufffdeb": True, "sound": False}
+    await database.advance(container("aa", "web").id, "removing")
+    await database.delete(container("aa", "web").id)
+    assert [one.name for one in await database.list()] == ["sound"]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from linwin.errors import Conflict, Internal
+from linwin.errors import Conflict
 from linwin.model.network import Attachment, EndpointSpec, Network, PortBinding, PortRequest, Subnet
 from linwin.paths import Paths
 from linwin.state import Database
@@ -88,11 +89,36 @@ async def test_a_database_without_networks_gets_its_table(tmp_path: Path) -> Non
     await state.close()
 
 
-async def test_a_row_that_is_not_ours_is_an_error(database: Database, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "record",
+    [
+        "'{\"id\":1}'",
+        "'5'",
+        "'['",
+        "'[[]]'",
+        "CAST(x'ff' AS TEXT)",
+        "replace(record, 'mine', 'other')",
+        "replace(record, '10.1.0.0/24', 'everywhere')",
+        "replace(record, '\"10.1.0.1\"', '7')",
+        "replace(record, '10.1.0.9', 'the router')",
+        "replace(record, '\"ipv6\":true', '\"ipv6\":1')",
+        "replace(record, '\"ipv6\"', '\"later\"')",
+    ],
+)
+async def test_a_row_that_cannot_be_read_costs_no_other_network(
+    database: Database, tmp_path: Path, caplog: pytest.LogCaptureFixture, record: str
+) -> None:
+    other = network("b", "sound")
     await database.networks.add(network("a", "mine"))
-    raw = sqlite3.connect(tmp_path / "state.db")
-    raw.execute("UPDATE networks SET record = '{\"id\":1}'")
-    raw.commit()
-    raw.close()
-    with pytest.raises(Internal, match="holds a network row that cannot be read"):
-        await database.networks.list()
+    await database.networks.add(other)
+    with closing(sqlite3.connect(tmp_path / "state.db")) as raw, raw:
+        raw.execute(f"UPDATE networks SET record = {record} WHERE name = 'mine'")
+    for _ in range(2):
+        assert await database.networks.list() == [other]
+    assert [one.message.partition(":")[0] for one in caplog.records] == [
+        "the record of the network mine cannot be read"
+    ]
+    # As the check tells whoever has containers in it.
+    again = network("c", "mine", 2)
+    await database.networks.add(again)
+    assert await database.networks.list() == [other, again]
