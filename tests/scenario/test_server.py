@@ -10,6 +10,8 @@ import pytest
 from linwin.api import serve
 from linwin.client import Client
 from linwin.engine.engine import Engine
+from linwin.errors import Conflict, Unavailable
+from linwin.host.sockets import listen
 from linwin.paths import Paths
 from tests.scenario.fakes import Fakes
 from tests.scenario.harness import IMAGE, make_root
@@ -30,10 +32,29 @@ async def test_a_path_too_long_for_an_address_and_a_stale_socket(paths: Paths) -
     engine = Engine(Fakes().rooms, paths)
     await engine.open()
     for _ in range(2):
-        paths.socket.touch()
+        with listen(paths.socket):
+            pass  # closed, and not removed, as by a daemon that was killed
         async with serve(engine, paths.socket):
             await asyncio.to_thread(Client(f"unix://{paths.socket}").ping)
         assert not paths.socket.exists()
+
+
+async def test_what_another_program_has_at_the_path_is_left_alone(short_folder: Path) -> None:
+    paths = make_root(short_folder)
+    engine = Engine(Fakes().rooms, paths)
+    paths.socket.write_text("a file of somebody's")
+    with pytest.raises(Unavailable, match="something that is no socket has this name"):
+        await serve(engine, paths.socket).__aenter__()
+    assert paths.socket.read_text() == "a file of somebody's"
+    paths.socket.unlink()
+    async with serve(engine, paths.socket):
+        with pytest.raises(Conflict, match="another program already listens on"):
+            await serve(engine, paths.socket).__aenter__()
+        await asyncio.to_thread(Client(f"unix://{paths.socket}").ping)
+        paths.socket.unlink()
+        with listen(paths.socket) as successor:
+            assert successor.getsockname() == str(paths.socket)
+    assert paths.socket.is_socket(), "it is not ours any more"
 
 
 async def test_an_end_completes_changes_and_cuts_streams(short_folder: Path) -> None:
