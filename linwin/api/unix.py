@@ -25,9 +25,8 @@ def unix_socket(path: Path) -> Iterator[socket.socket]:
     """A socket to listen on, gone again when the context ends.
 
     One that was passed stays its service manager's. Of our own only root and, where
-    it exists, the group ``linwin`` may connect; a stale one is replaced. Raises Conflict
-    for one on which somebody listens, as the daemon of another root, and Unavailable where
-    something else has the name.
+    it exists, the group ``linwin`` may connect; what is at the path is replaced: see
+    :func:`check_unused`.
     """
     if (passed := _passed()) is not None:
         yield passed
@@ -63,22 +62,29 @@ def _passed() -> socket.socket | None:
     return sock
 
 
-def _clear(path: Path) -> None:
-    """Remove what a daemon that was killed left behind, and nothing else."""
+def check_unused(path: Path) -> None:
+    """To be asked before anything is done that a daemon without a socket would have to undo.
+
+    Raises Conflict where somebody listens, as the daemon of another root, and Unavailable where
+    something that is no socket has the name. What a killed daemon left is neither, nor is the
+    socket that a service manager passed.
+    """
+    if os.environ.get("LISTEN_PID") == str(os.getpid()):
+        return
     try:
         if not stat.S_ISSOCK(path.lstat().st_mode):
             raise Unavailable(
                 f"cannot listen on {path}: something that is no socket has this name",
                 hint="Remove it, or choose another place: LINWIN_HOST, or hosts in linwin.toml.",
             )
-        if _is_served(path):
-            raise Conflict(
-                f"another program already listens on {path}",
-                hint="The daemon of another LINWIN_ROOT needs a socket of its own: LINWIN_HOST=unix:///PATH.",
-            )
-        path.unlink()
+        served = _is_served(path)
     except FileNotFoundError:
         return
+    if served:
+        raise Conflict(
+            f"another program already listens on {path}",
+            hint="The daemon of another LINWIN_ROOT needs a socket of its own: LINWIN_HOST=unix:///PATH.",
+        )
 
 
 def _is_served(path: Path) -> bool:
@@ -111,7 +117,7 @@ def _bind(path: Path) -> socket.socket:
     """A bound socket that nobody can connect to before its mode is right, since it does not listen yet."""
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        _clear(path)
+        path.unlink(missing_ok=True)
         with _within_reach(path) as address:
             sock.bind(address)
         if (group := _socket_group()) is not None:

@@ -257,7 +257,7 @@ async def test_a_listener_of_its_own(short_folder: Path, port: int) -> None:
         for path in ("/", "/info", "/containers/json", "/v1.41/metrics"):
             assert (await asyncio.to_thread(ask, path))[0] == 404
         with pytest.raises(Unavailable) as taken:
-            async with served(Fakes(), make_root(short_folder / "other"), metrics_at=at):
+            async with served(Fakes(), paths, metrics_at=at):
                 raise AssertionError("two listen on one port")
         assert taken.value.message.startswith(f"cannot serve metrics on 127.0.0.1:{port}: ")
         assert taken.value.hint == "Choose an address of this host and a port that is free."
