@@ -198,6 +198,16 @@ VARIABLES = {
 }
 """Environment variables that stand for one setting of a table each."""
 
+ADDRESSES = (
+    (
+        "LINWIN_HOST",
+        "unix",
+        "That is a client's: a daemon listens on unix:///PATH, and on LINWIN_LISTEN over TCP.",
+    ),
+    ("LINWIN_LISTEN", "tcp", "Use tcp://HOST:PORT, as tcp://0.0.0.0:2376."),
+)
+"""Environment variables that stand for ``hosts``, the scheme of each, and what to do about others."""
+
 
 # The file
 
@@ -276,6 +286,9 @@ def override(below: Configuration, environment: Mapping[str, str]) -> Configurat
     """
     variables = {name: value for name, value in environment.items() if value}
     hosts, tls = below.hosts, below.tls
+    for variable, scheme, use in ADDRESSES:
+        if not _is_of(variables.get(variable, ""), scheme):
+            raise InvalidRequest(f"{variable} is {variables[variable]!r}", hint=use)
     if listen := variables.get("LINWIN_LISTEN"):
         hosts = (*(host for host in hosts if host.startswith("unix://")), listen)
     if "LINWIN_TLS_VERIFY" in variables:
@@ -290,6 +303,11 @@ def override(below: Configuration, environment: Mapping[str, str]) -> Configurat
         changed[table] = replace(changed.get(table, getattr(below, table)), **{name: value})
     logs = _resolve(_asked_logs(variables), below.logs, "")
     return replace(below, hosts=hosts, tls=tls, logs=logs, **changed)
+
+
+def _is_of(address: str, scheme: str) -> bool:
+    """Whether an address has this scheme, or none at all."""
+    return "://" not in address or address.startswith(f"{scheme}://")
 
 
 def _asked_logs(variables: Mapping[str, str]) -> LogConfig:

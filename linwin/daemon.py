@@ -20,7 +20,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 from linwin import config, daemon_log
-from linwin.api import TlsAddress, serve
+from linwin.api import TlsAddress, check_unused, serve
 from linwin.config import Configuration
 from linwin.disks import ChainDisks
 from linwin.engine.engine import Engine
@@ -197,6 +197,8 @@ def main() -> None:
         prepare_root(paths)
         with held_root(paths):
             purging = PURGE in sys.argv[1:]
+            if not purging:
+                check_unused(paths.socket)
             asyncio.run(purge_network(paths) if purging else run(paths, configuration))
     except LinwinError as error:
         announce(f"error: {error}")

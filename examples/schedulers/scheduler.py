@@ -87,9 +87,14 @@ def command(*words: str) -> str:
     return done.stdout
 
 
+def containers(plan: Plan) -> list[str]:
+    """The ids of all containers of the run."""
+    return command("ps", "--all", "--quiet", "--no-trunc", "--filter", f"label={plan.label}").split()
+
+
 def look(plan: Plan) -> dict[str, list[Attempt]]:
     """The attempts that exist, by job, the oldest first."""
-    names = command("ps", "--all", "--quiet", "--no-trunc", "--filter", f"label={plan.label}").split()
+    names = containers(plan)
     found = [_attempt(shown) for shown in json.loads(command("inspect", *names))] if names else []
     found.sort(key=lambda attempt: attempt.number)
     return {job: [one for one in found if one.job == job] for job in plan.jobs}
@@ -179,10 +184,15 @@ def await_event(following: subprocess.Popen[bytes], timeout: float) -> bool:
 
 
 def clean_up(plan: Plan) -> None:
-    """Remove every container of the run."""
-    names = command("ps", "--all", "--quiet", "--no-trunc", "--filter", f"label={plan.label}").split()
-    if names:
-        command("rm", "--force", *names)
+    """Remove every container of the run, and ask again where the daemon went away meanwhile."""
+    while True:
+        try:
+            if names := containers(plan):
+                command("rm", "--force", *names)
+            return
+        except CommandFailed as error:
+            print(f"removing again: {error}", file=sys.stderr)
+        time.sleep(1.0)
 
 
 def main() -> int:

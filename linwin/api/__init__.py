@@ -9,5 +9,6 @@ renders (:mod:`render`).
 
 from linwin.api.server import make_app, serve
 from linwin.api.tls import TlsAddress
+from linwin.api.unix import check_unused
 
-__all__ = ["TlsAddress", "make_app", "serve"]
+__all__ = ["TlsAddress", "check_unused", "make_app", "serve"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,7 +21,7 @@ async def body_of(request: web.Request) -> Fields:
     if not body.strip():
         raise InvalidRequest("the request has no body", hint="Send a JSON object.")
     try:
-        value = json.loads(body, parse_constant=_refuse_constant)
+        value = json.loads(body, parse_constant=_refuse_constant, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise InvalidRequest(f"invalid JSON: {error}", hint="Send a JSON object.") from error
     _check_depth(value)
@@ -29,6 +30,14 @@ async def body_of(request: web.Request) -> Fields:
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is no number of JSON's")
+
+
+def _finite(text: str) -> float:
+    """What is too large for a float would become a word that JSON does not have when it is told again."""
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is too large a number")
+    return number
 
 
 def _check_depth(value: object) -> None:

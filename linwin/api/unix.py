@@ -5,12 +5,13 @@ from __future__ import annotations
 import grp
 import os
 import socket
+import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from linwin.errors import InvalidRequest
+from linwin.errors import Conflict, InvalidRequest, Unavailable
 
 SOCKET_GROUP = "linwin"
 SOCKET_MODE = 0o660
@@ -24,17 +25,20 @@ def unix_socket(path: Path) -> Iterator[socket.socket]:
     """A socket to listen on, gone again when the context ends.
 
     One that was passed stays its service manager's. Of our own only root and, where
-    it exists, the group ``linwin`` may connect; a stale one is replaced: the caller
-    holds the root's lock, so a socket that exists has no owner.
+    it exists, the group ``linwin`` may connect; what is at the path is replaced: see
+    :func:`check_unused`.
     """
     if (passed := _passed()) is not None:
         yield passed
         return
     sock = _bind(path)
+    ours = path.lstat().st_ino
     try:
         yield sock
     finally:
-        _unbind(path)
+        with suppress(FileNotFoundError):
+            if path.lstat().st_ino == ours:
+                path.unlink()
 
 
 def _passed() -> socket.socket | None:
@@ -58,23 +62,64 @@ def _passed() -> socket.socket | None:
     return sock
 
 
-def _unbind(path: Path) -> None:
-    path.unlink(missing_ok=True)
+def check_unused(path: Path) -> None:
+    """To be asked before anything is done that a daemon without a socket would have to undo.
+
+    Raises Conflict where somebody listens, as the daemon of another root, and Unavailable where
+    something that is no socket has the name. What a killed daemon left is neither, nor is the
+    socket that a service manager passed.
+    """
+    if os.environ.get("LISTEN_PID") == str(os.getpid()):
+        return
+    try:
+        if not stat.S_ISSOCK(path.lstat().st_mode):
+            raise Unavailable(
+                f"cannot listen on {path}: something that is no socket has this name",
+                hint="Remove it, or choose another place: LINWIN_HOST, or hosts in linwin.toml.",
+            )
+        served = _is_served(path)
+    except FileNotFoundError:
+        return
+    if served:
+        raise Conflict(
+            f"another program already listens on {path}",
+            hint="The daemon of another LINWIN_ROOT needs a socket of its own: LINWIN_HOST=unix:///PATH.",
+        )
+
+
+def _is_served(path: Path) -> bool:
+    """Whether somebody listens there; a full queue refuses too, and has somebody who should take from it."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client, _within_reach(path) as address:
+        client.setblocking(False)
+        try:
+            client.connect(address)
+        except BlockingIOError:
+            return True
+        except ConnectionRefusedError:
+            return False
+    return True
+
+
+@contextmanager
+def _within_reach(path: Path) -> Iterator[str]:
+    """The path, or where it does not fit into an address, one through its folder."""
+    if len(os.fsencode(path)) <= MAX_SOCKET_PATH:
+        yield os.fspath(path)
+        return
+    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{folder}/{path.name}"
+    finally:
+        os.close(folder)
 
 
 def _bind(path: Path) -> socket.socket:
     """A bound socket that nobody can connect to before its mode is right, since it does not listen yet."""
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        _unbind(path)
-        if len(os.fsencode(path)) <= MAX_SOCKET_PATH:
-            sock.bind(os.fspath(path))
-        else:  # reach a path that does not fit into an address through its folder
-            folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                sock.bind(f"/proc/self/fd/{folder}/{path.name}")
-            finally:
-                os.close(folder)
+        path.unlink(missing_ok=True)
+        with _within_reach(path) as address:
+            sock.bind(address)
         if (group := _socket_group()) is not None:
             os.chown(path, -1, group)
         path.chmod(SOCKET_MODE)

@@ -39,6 +39,8 @@ _TOKEN = re.compile(
     r'(?P<blank>\s*)(?P<text>"(?:[^"\\]|\\.)*"|`[^`]*`|\$\w*(?:\.\w+)*|\.[\w.]*|-?\d+(?:\.\d+)?|\w+|[()|])'
 )
 _CONSTANTS: dict[str, Any] = {"true": True, "false": False, "nil": None}
+LONGEST_INTEGER = 19
+"""Digits of a whole number of 64 bits."""
 _CHAINED = "\0"
 """Before the token of a field that belongs to the parenthesis before it."""
 
@@ -100,7 +102,9 @@ class Parser:
             operands.append(self._operand(tokens))
         if piped is not None:
             operands.append(piped)
-        if name in _LAZY and operands:
+        if name in _LAZY:
+            if not operands:
+                raise invalid(f"bad arguments: {name} has none")
             return lambda scope: _LAZY[name](scope, operands)
         if name:
             function = self._functions[name]
@@ -155,12 +159,20 @@ def _constant(token: str) -> Expression:
     elif token[0] in '"`':
         constant = _text(token)
     elif re.fullmatch(r"-?\d+", token):
-        constant = int(token)
+        constant = _integer(token)
     elif re.fullmatch(r"-?\d+\.\d+", token):
         constant = float(token)
     else:
         raise invalid(f'function "{token}" needs parentheses here')
     return lambda scope: constant
+
+
+def _integer(token: str) -> int:
+    """As wide as Go's, which bounds what it takes to read and to print one."""
+    digits = token.lstrip("-").lstrip("0")
+    if len(digits) > LONGEST_INTEGER or not -(2**63) <= (value := int(token)) < 2**63:
+        raise invalid(f"integer overflow: {token[:LONGEST_INTEGER]}")
+    return value
 
 
 def _text(token: str) -> str:
@@ -209,7 +221,7 @@ def _call(function: Any, arguments: list[Any]) -> Any:
         raise invalid("can't give argument to non-function")
     try:
         return function(*arguments)
-    except (TypeError, LookupError, AttributeError, ValueError) as error:
+    except (TypeError, LookupError, AttributeError, ValueError, OverflowError) as error:
         raise invalid(f"bad arguments: {error}") from error
 
 

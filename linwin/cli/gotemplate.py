@@ -37,13 +37,19 @@ def compile_template(
     the returned function for a field that the value does not have.
     """
     parser = _Blocks(text, Parser(functions), escapes=escapes)
-    body, end = parser.block()
+    try:
+        body, end = parser.block()
+    except RecursionError as error:
+        raise invalid("it is nested too deeply") from error
     if end:
         raise invalid(f"unexpected {{{{{end}}}}}")
 
     def render(value: Any) -> str:
         out: list[str] = []
-        body(Scope(value, ChainMap({"$": value})), out)
+        try:
+            body(Scope(value, ChainMap({"$": value})), out)
+        except RecursionError as error:
+            raise invalid("it is nested too deeply") from error
         return "".join(out)
 
     return render

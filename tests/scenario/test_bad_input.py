@@ -104,6 +104,7 @@ MALFORMED = (
     b'{"Image": "x",}',
     b'{"Image": NaN}',
     b'{"HostConfig": {"Annotations": Infinity}}',
+    b'{"Image": "microsoft/nanoserver", "HostConfig": {"BlkioWeightDevice": [{"Weight": 1e999}]}}',
     b"\xff\xfe",
     b"\xef\xbb\xbf",
     b'{"\xff": 1}',

@@ -7,13 +7,13 @@ import re
 import socket
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
+from linwin.api import metrics
 from linwin.errors import Unavailable
 from linwin.model.address import TcpAddress
 from linwin.model.container import ContainerSpec
@@ -233,7 +233,7 @@ async def test_two_engines_do_not_meet(daemon: Daemon, docker: Docker, tmp_path:
 
 
 @pytest.fixture
-def port() -> Iterator[int]:
+def port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as free:
         number: int = free.getsockname()[1]
     return number
@@ -264,3 +264,20 @@ async def test_a_listener_of_its_own(short_folder: Path, port: int) -> None:
         assert await daemon.engine.list() == []
     with pytest.raises(urllib.error.URLError):
         await asyncio.to_thread(ask, "/metrics")
+
+
+async def test_strangers_do_not_take_the_daemons_descriptors(
+    short_folder: Path, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(metrics, "MOST_CONNECTIONS", 3)
+    async with served(Fakes(), make_root(short_folder), metrics_at=TcpAddress("127.0.0.1", port)) as daemon:
+        idle = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        try:
+            assert await asyncio.wait_for(reader.read(), 10) == b""
+            assert await daemon.engine.list() == []
+            idle[0][1].write(b"GET /metrics HTTP/1.0\r\n\r\n")
+            assert (await asyncio.wait_for(idle[0][0].readline(), 10)).startswith(b"HTTP/1.0 200")
+        finally:
+            for each in (writer, *(kept for _, kept in idle)):
+                each.transport.abort()

@@ -90,6 +90,23 @@ def socket_of_a_service_manager(paths: Paths, monkeypatch: pytest.MonkeyPatch) -
         yield
 
 
+def failing_once(folder: Path, verb: str) -> str:
+    """A ``linwin`` to which the daemon is lost the first time that it is to do this."""
+    program, done = folder / "linwin", folder / "failed"
+    program.write_text(
+        f"""#!/bin/bash
+if [ "$1" = {verb} ] && [ ! -e {done} ]; then
+  touch {done}
+  echo 'the daemon went away' >&2
+  exit 1
+fi
+exec {BIN}/linwin "$@"
+"""
+    )
+    program.chmod(0o755)
+    return str(program)
+
+
 # The contract: docs/schedulers.md
 
 
@@ -302,6 +319,14 @@ async def test_a_scheduler_that_was_killed_goes_on(daemon: Daemon, tmp_path: Pat
     assert await daemon.nothing_left()
 
 
+async def test_a_scheduler_cleans_up_though_a_daemon_goes_away(daemon: Daemon, tmp_path: Path) -> None:
+    program = failing_once(tmp_path, "rm")
+    done = await run(daemon, *scheduler(tmp_path, {"good": ["exit", "0"]}), CONTAINER_CLI=program)
+    assert (done.code, json.loads(done.out)) == (0, {"good": 0}), done.err
+    assert b"removing again: the daemon went away" in done.err
+    assert await daemon.nothing_left()
+
+
 async def test_a_scheduler_that_is_told_to_end_takes_its_children_along(
     daemon: Daemon, tmp_path: Path
 ) -> None:
@@ -368,6 +393,26 @@ async def test_a_unit_is_ready_when_its_container_runs_and_ends_with_it(
     assert (await daemon.engine.inspect("web")).id != first.id, "its words have changed"
 
 
+@pytest.mark.parametrize("verb", ["inspect", "ps"])
+async def test_a_unit_keeps_its_container_when_the_daemon_cannot_be_asked(
+    daemon: Daemon, manager: ServiceManager, tmp_path: Path, verb: str
+) -> None:
+    script = EXAMPLES / "systemd/linwin-container"
+    assert (await run(daemon, script, "web", IMAGE, "exit", "0")).code == 0
+    before = await daemon.engine.inspect("web")
+    path = f"{Path(failing_once(tmp_path, verb)).parent}:{BIN}:{os.environ['PATH']}"
+    await run(daemon, script, "web", IMAGE, "exit", "0", PATH=path)
+    assert (await daemon.engine.inspect("web")).id == before.id
+
+
+async def test_a_unit_leaves_a_container_alone_that_is_not_its_own(daemon: Daemon) -> None:
+    await run(daemon, "linwin", "create", "--name", "web", IMAGE, "exit", "0")
+    before = await daemon.engine.inspect("web")
+    done = await run(daemon, EXAMPLES / "systemd/linwin-container", "web", IMAGE, "exit", "0")
+    assert (done.code, b'The container name "/web" is already in use' in done.err) == (1, True), done.err
+    assert (await daemon.engine.inspect("web")).id == before.id
+
+
 async def test_a_unit_that_cannot_start_fails(daemon: Daemon, manager: ServiceManager) -> None:
     async with unit(daemon, manager, IMAGE, "nothing") as process:
         done = await finish(process)
@@ -398,7 +443,7 @@ def test_the_unit_files_are_what_systemd_reads(tmp_path: Path) -> None:
         pytest.skip("systemd-analyze is not installed")
     units = (EXAMPLES / "systemd", EXAMPLES.parent / "packaging/systemd")
     for file in (file for folder in units for file in folder.glob("linwin*.s*")):
-        installed = re.sub(r"/usr/(?:local/)?bin/[-a-z]+", "/bin/true", file.read_text())
+        installed = re.sub(r"/usr/(?:local/)?bin/[-a-z]+|(?<=ExecStop=)linwin", "/bin/true", file.read_text())
         (tmp_path / file.name).write_text(installed)
     done = subprocess.run(
         [analyze, "verify", "--man=no", tmp_path / "linwin-container@.service"],

@@ -132,3 +132,27 @@ def test_headings_stay_as_they_are() -> None:
     headings = {"ID": "CONTAINER ID", "Ports": "PORTS", "Names": "NAMES", "Image": "IMAGE"}
     rendered = compile_template(form, functions=HEADING_FUNCTIONS)(headings)
     assert rendered == "CONTAINER ID PORTS NAMES IMAGE"
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{if .Up}}" * 5000 + "{{end}}" * 5000,
+        "{{" + "(" * 5000 + ".ID" + ")" * 5000 + "}}",
+        "{{.ID" + " | json" * 5000 + "}}",
+        '{{printf "%c" 1114112}}',
+        "{{" + "9" * 5000 + "}}",
+        "{{9223372036854775808}}",
+        "{{and}}",
+        "{{or}}",
+    ],
+    ids=["blocks", "parentheses", "pipes", "character", "digits", "overflow", "and", "or"],
+)
+def test_what_breaks_a_naive_reader_is_refused(template: str) -> None:
+    with pytest.raises(InvalidRequest, match="template: "):
+        compile_template(template)(VALUE)
+
+
+def test_integers_are_as_wide_as_those_of_go() -> None:
+    text = "{{-9223372036854775808}} {{9223372036854775807}} {{007}}"
+    assert compile_template(text)({}) == "-9223372036854775808 9223372036854775807 7"

@@ -169,6 +169,19 @@ def test_a_variable_that_is_refused(variable: str, value: str, said: str) -> Non
     assert str(refused.value) == said
 
 
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("LINWIN_HOST", "ssh://builder@ci.example"),
+        ("LINWIN_HOST", "tcp://ci.example:2376"),
+        ("LINWIN_LISTEN", "unix:///run/linwin.sock"),
+    ],
+)
+def test_an_address_of_the_wrong_kind_in_the_environment(variable: str, value: str) -> None:
+    with pytest.raises(InvalidRequest, match=f"^{variable} is '{value}'"):
+        override(Configuration(), {variable: value})
+
+
 def test_an_invalid_address_in_the_environment() -> None:
     with pytest.raises(InvalidRequest) as refused:
         _ = override(Configuration(), {"LINWIN_LISTEN": "tcp://x", "LINWIN_TLS_VERIFY": "1"}).tcp
