@@ -265,3 +265,54 @@ func TestALinkThatDoesNotComeIsTold(t *testing.T) {
 		t.Errorf("resolv.conf is %q", got)
 	}
 }
+
+func TestAChangeThatFailsLeavesNothingOfTheFormer(t *testing.T) {
+	n := alone(t)
+	pair(t, "nic", "peer", mac, true)
+	if err := n.Connect(first); err != nil {
+		t.Fatal(err)
+	}
+	n.carrier = 50 * time.Millisecond
+	tell(t, down(index(t, "peer")))
+	if err := n.Connect(first); err == nil {
+		t.Error("it is up without a link")
+	}
+	if got := read(t, n, "resolv.conf"); got != "options ndots:0\n" {
+		t.Errorf("resolv.conf is %q", got)
+	}
+	if got := read(t, n, "hosts"); strings.Contains(got, "172.30.7.2") {
+		t.Errorf("hosts is %q", got)
+	}
+}
+
+// TestWhatWaitsForANICIsGivenUp has a NIC come after the host has forgotten it, or has
+// said something else of it.
+func TestWhatWaitsForANICIsGivenUp(t *testing.T) {
+	n := alone(t)
+	pair(t, "nic", "peer", mac, true)
+	early, err := parse(first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed := first
+	changed.Addresses = []string{"172.30.7.3/24", "fd00:7::3/64"}
+	for _, c := range []struct {
+		meanwhile func() error
+		left      []string
+	}{
+		{func() error { return n.Forget(mac) }, nil},
+		{func() error { return n.Connect(changed) }, changed.Addresses},
+	} {
+		n.wanted.Store(mac, &early)
+		if err := c.meanwhile(); err != nil {
+			t.Fatal(err)
+		}
+		err := n.connect("nic", &early)
+		if err == nil || err.Error() != "the NIC "+mac+" was forgotten or changed before it came" {
+			t.Errorf("got %v", err)
+		}
+		if got := has(t, "nic"); !slices.Equal(got, c.left) {
+			t.Errorf("its addresses are %v, want %v", got, c.left)
+		}
+	}
+}
