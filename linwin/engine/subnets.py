@@ -15,6 +15,7 @@ Range = IPv4Network | IPv6Network
 NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}")
 MTU = "com.docker.network.driver.mtu"
 _MTUS = range(576, 65536)
+_LEAST_V6_MTU = 1280  # RFC 8200; with less a kernel has no IPv6
 _ISOLATION = ("com.docker.network.bridge.enable_icc", "com.docker.network.bridge.enable_ip_masquerade")
 _FALSE = frozenset({"0", "f", "false"})
 
@@ -42,7 +43,10 @@ def check_options(spec: NetworkSpec) -> Iterator[str]:
                 hint="To keep containers from the world make the network --internal.",
             )
         if name == MTU:
-            mtu(spec.options)
+            if mtu(spec.options) < _LEAST_V6_MTU and spec.ipv6:
+                raise InvalidRequest(
+                    f"invalid value {value!r} for {MTU}", hint=f"IPv6 needs {_LEAST_V6_MTU} at least."
+                )
         elif name not in _ISOLATION:
             yield f"the network option {name} is ignored"
 

@@ -135,6 +135,7 @@ async def test_the_life_of_a_network(docker: Docker, daemon: Daemon) -> None:
         (["-d", "macvlan"], 'plugin "macvlan" not found'),
         (["-o", "com.docker.network.bridge.enable_icc=false"], "linwin does not support the network option"),
         (["-o", "com.docker.network.driver.mtu=9"], "invalid value '9' for com.docker.network.driver.mtu"),
+        (["--ipv6", "-o", "com.docker.network.driver.mtu=1279"], "invalid value '1279' for"),
         (["--config-only"], "linwin does not support ConfigOnly networks"),
         (["--scope", "swarm"], "linwin does not support networks across hosts"),
     ],
