@@ -160,8 +160,8 @@ func (n *Interfaces) ask() ([]netip.Addr, error) {
 	return []netip.Addr{namesAt.Addr()}, nil
 }
 
-// configure brings an interface up. Its addresses come first, so that the others
-// on its network are told of them as it comes up, and routes last, which need it up.
+// configure brings an interface up. Its addresses come first, then routes, which need
+// it up, and once it has its link the others on its network are told of them.
 func configure(name string, p plan, metric uint32, carrier time.Duration) error {
 	nic, err := net.InterfaceByName(name)
 	if err != nil {
@@ -190,6 +190,9 @@ func configure(name string, p plan, metric uint32, carrier time.Duration) error 
 	}
 	if err := awaitCarrier(nic.Index, carrier); err != nil {
 		return fmt.Errorf("wait for its link: %w", err)
+	}
+	if err := kernel.do(announce(nic.Index, p.mac)); err != nil {
+		log.Printf("%s: its neighbours are not told of it, they will have to ask: %v", name, err)
 	}
 	return nil
 }

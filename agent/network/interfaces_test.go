@@ -316,3 +316,55 @@ func TestWhatWaitsForANICIsGivenUp(t *testing.T) {
 		}
 	}
 }
+
+// TestNeighboursAreToldThoughTheLinkComesLate listens at the other end for what the kernel says
+// by itself only to those who hear it as the interface comes up.
+func TestNeighboursAreToldThoughTheLinkComesLate(t *testing.T) {
+	n := alone(t)
+	n.carrier = 10 * time.Second
+	pair(t, "nic", "peer", mac, false)
+	const everything = 0x0300 // ETH_P_ALL as the network has it
+	ear, err := syscall.Socket(syscall.AF_PACKET, syscall.SOCK_RAW, everything)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Close(ear)
+	peer := index(t, "peer")
+	if err := syscall.Bind(ear, &syscall.SockaddrLinklayer{Protocol: everything, Ifindex: peer}); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.SetsockoptTimeval(ear, syscall.SOL_SOCKET, syscall.SO_RCVTIMEO, &syscall.Timeval{Sec: 10}); err != nil {
+		t.Fatal(err)
+	}
+	events, err := dial(linkEvents)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer events.close()
+	kernel, err := dial(0) // of this namespace, also for another thread
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer kernel.close()
+	linked := make(chan error, 1)
+	go func() {
+		_, err := events.receive() // the NIC is up, and has no link
+		linked <- errors.Join(err, kernel.do(up(peer, 1500)))
+	}()
+	if err := errors.Join(n.Connect(first), <-linked); err != nil {
+		t.Fatal(err)
+	}
+	const arp, advertisement = "\x08\x06", 136
+	frame := make([]byte, 2000)
+	for toldV4, toldV6 := false, false; !toldV4 || !toldV6; {
+		length, _, err := syscall.Recvfrom(ear, frame, 0)
+		if err == syscall.ENETDOWN {
+			continue // said once: it was, as the ear was bound to it
+		}
+		if err != nil {
+			t.Fatalf("told by ARP %v, by ICMPv6 %v: %v", toldV4, toldV6, err)
+		}
+		toldV4 = toldV4 || string(frame[12:14]) == arp
+		toldV6 = toldV6 || length > 54 && string(frame[12:14]) == "\x86\xdd" && frame[54] == advertisement
+	}
+}
