@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import shutil
 import subprocess
@@ -21,8 +22,11 @@ def unpacked_program(package: str, program: str) -> str:
     """The path of a Debian package's ``program``, unpacked into a cache whatever is on PATH."""
     cache = _cache()
     unpacked = cache / package
-    if not unpacked.exists():
-        cache.mkdir(parents=True, exist_ok=True)
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / f"{package}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # campaigns run side by side
+        if unpacked.exists():
+            return str(unpacked / "usr/bin" / program)
         with tempfile.TemporaryDirectory(dir=cache) as folder:
             subprocess.run(["apt-get", "-q", "download", package], cwd=folder, check=True)
             (archive,) = Path(folder).glob("*.deb")

@@ -41,6 +41,9 @@ type Interfaces struct {
 	carrier time.Duration
 
 	names *names
+	// wanted is, by MAC, the plan that the host said last: one that waits for its NIC is
+	// given up when the host forgets the NIC or says another.
+	wanted sync.Map
 
 	mu        sync.Mutex
 	plans     []plan
@@ -64,23 +67,37 @@ func (n *Interfaces) Connect(i wire.Interface) error {
 		return err
 	}
 	began := time.Now()
+	n.wanted.Store(p.mac.String(), &p)
+	defer n.wanted.CompareAndDelete(p.mac.String(), &p)
 	name, err := device.NIC(p.mac, n.nic)
 	if err != nil {
 		return wire.Errorf(wire.Unavailable, "find the NIC %s: %v", p.mac, err)
 	}
 	found := time.Since(began)
+	if err := n.connect(name, &p); err != nil {
+		return err
+	}
+	log.Printf("%s (%s) is %v, found after %v, up after %v", name, p.mac, p.addresses,
+		found.Round(time.Millisecond), time.Since(began).Round(time.Millisecond))
+	return nil
+}
+
+// connect configures a NIC that is there, unless the host has thought better of it.
+func (n *Interfaces) connect(name string, p *plan) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if last, _ := n.wanted.Load(p.mac.String()); last != p {
+		return wire.Errorf(wire.Unavailable, "the NIC %s was forgotten or changed before it came", p.mac)
+	}
 	if err := n.forget(p.mac); err != nil {
 		return err
 	}
 	n.connected++
-	if err := configure(name, p, leastMetric+n.connected, n.carrier); err != nil {
-		return wire.Errorf(wire.Unavailable, "configure %s (%s): %v", name, p.mac, errors.Join(err, unconfigure(p)))
+	if err := configure(name, *p, leastMetric+n.connected, n.carrier); err != nil {
+		err = errors.Join(err, unconfigure(*p), n.tell())
+		return wire.Errorf(wire.Unavailable, "configure %s (%s): %v", name, p.mac, err)
 	}
-	n.plans = append(n.plans, p)
-	log.Printf("%s (%s) is %v, found after %v, up after %v", name, p.mac, p.addresses,
-		found.Round(time.Millisecond), time.Since(began).Round(time.Millisecond))
+	n.plans = append(n.plans, *p)
 	return n.tell()
 }
 
@@ -91,6 +108,7 @@ func (n *Interfaces) Forget(mac string) error {
 	if err != nil {
 		return err
 	}
+	n.wanted.Delete(address.String())
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if err := n.forget(address); err != nil {
@@ -142,8 +160,8 @@ func (n *Interfaces) ask() ([]netip.Addr, error) {
 	return []netip.Addr{namesAt.Addr()}, nil
 }
 
-// configure brings an interface up. Its addresses come first, so that the others
-// on its network are told of them as it comes up, and routes last, which need it up.
+// configure brings an interface up. Its addresses come first, then routes, which need
+// it up, and once it has its link the others on its network are told of them.
 func configure(name string, p plan, metric uint32, carrier time.Duration) error {
 	nic, err := net.InterfaceByName(name)
 	if err != nil {
@@ -172,6 +190,9 @@ func configure(name string, p plan, metric uint32, carrier time.Duration) error 
 	}
 	if err := awaitCarrier(nic.Index, carrier); err != nil {
 		return fmt.Errorf("wait for its link: %w", err)
+	}
+	if err := kernel.do(announce(nic.Index, p.mac)); err != nil {
+		log.Printf("%s: its neighbours are not told of it, they will have to ask: %v", name, err)
 	}
 	return nil
 }

@@ -265,3 +265,106 @@ func TestALinkThatDoesNotComeIsTold(t *testing.T) {
 		t.Errorf("resolv.conf is %q", got)
 	}
 }
+
+func TestAChangeThatFailsLeavesNothingOfTheFormer(t *testing.T) {
+	n := alone(t)
+	pair(t, "nic", "peer", mac, true)
+	if err := n.Connect(first); err != nil {
+		t.Fatal(err)
+	}
+	n.carrier = 50 * time.Millisecond
+	tell(t, down(index(t, "peer")))
+	if err := n.Connect(first); err == nil {
+		t.Error("it is up without a link")
+	}
+	if got := read(t, n, "resolv.conf"); got != "options ndots:0\n" {
+		t.Errorf("resolv.conf is %q", got)
+	}
+	if got := read(t, n, "hosts"); strings.Contains(got, "172.30.7.2") {
+		t.Errorf("hosts is %q", got)
+	}
+}
+
+// TestWhatWaitsForANICIsGivenUp has a NIC come after the host has forgotten it, or has
+// said something else of it.
+func TestWhatWaitsForANICIsGivenUp(t *testing.T) {
+	n := alone(t)
+	pair(t, "nic", "peer", mac, true)
+	early, err := parse(first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed := first
+	changed.Addresses = []string{"172.30.7.3/24", "fd00:7::3/64"}
+	for _, c := range []struct {
+		meanwhile func() error
+		left      []string
+	}{
+		{func() error { return n.Forget(mac) }, nil},
+		{func() error { return n.Connect(changed) }, changed.Addresses},
+	} {
+		n.wanted.Store(mac, &early)
+		if err := c.meanwhile(); err != nil {
+			t.Fatal(err)
+		}
+		err := n.connect("nic", &early)
+		if err == nil || err.Error() != "the NIC "+mac+" was forgotten or changed before it came" {
+			t.Errorf("got %v", err)
+		}
+		if got := has(t, "nic"); !slices.Equal(got, c.left) {
+			t.Errorf("its addresses are %v, want %v", got, c.left)
+		}
+	}
+}
+
+// TestNeighboursAreToldThoughTheLinkComesLate listens at the other end for what the kernel says
+// by itself only to those who hear it as the interface comes up.
+func TestNeighboursAreToldThoughTheLinkComesLate(t *testing.T) {
+	n := alone(t)
+	n.carrier = 10 * time.Second
+	pair(t, "nic", "peer", mac, false)
+	const everything = 0x0300 // ETH_P_ALL as the network has it
+	ear, err := syscall.Socket(syscall.AF_PACKET, syscall.SOCK_RAW, everything)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Close(ear)
+	peer := index(t, "peer")
+	if err := syscall.Bind(ear, &syscall.SockaddrLinklayer{Protocol: everything, Ifindex: peer}); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.SetsockoptTimeval(ear, syscall.SOL_SOCKET, syscall.SO_RCVTIMEO, &syscall.Timeval{Sec: 10}); err != nil {
+		t.Fatal(err)
+	}
+	events, err := dial(linkEvents)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer events.close()
+	kernel, err := dial(0) // of this namespace, also for another thread
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer kernel.close()
+	linked := make(chan error, 1)
+	go func() {
+		_, err := events.receive() // the NIC is up, and has no link
+		linked <- errors.Join(err, kernel.do(up(peer, 1500)))
+	}()
+	if err := errors.Join(n.Connect(first), <-linked); err != nil {
+		t.Fatal(err)
+	}
+	const arp, advertisement = "\x08\x06", 136
+	frame := make([]byte, 2000)
+	for toldV4, toldV6 := false, false; !toldV4 || !toldV6; {
+		length, _, err := syscall.Recvfrom(ear, frame, 0)
+		if err == syscall.ENETDOWN {
+			continue // said once: it was, as the ear was bound to it
+		}
+		if err != nil {
+			t.Fatalf("told by ARP %v, by ICMPv6 %v: %v", toldV4, toldV6, err)
+		}
+		toldV4 = toldV4 || string(frame[12:14]) == arp
+		toldV6 = toldV6 || length > 54 && string(frame[12:14]) == "\x86\xdd" && frame[54] == advertisement
+	}
+}

@@ -64,6 +64,15 @@ func up(index int, mtu uint32) message {
 // down is the message that takes an interface down, and its routes with it.
 func down(index int) message { return link(syscall.RTM_NEWLINK, index, 0, syscall.IFF_UP) }
 
+// announce is the message that sets an interface's own MAC once more: the kernel then
+// tells the neighbours of its addresses. What it said as the interface came up is lost
+// where the link comes later.
+func announce(index int, mac []byte) message {
+	m := link(syscall.RTM_NEWLINK, index, 0, 0)
+	m.add(syscall.IFLA_ADDRESS, mac)
+	return m
+}
+
 // addAddress is the message that gives an interface an address, or lets it keep it.
 func addAddress(index int, address netip.Prefix) message {
 	m := onAddress(syscall.RTM_NEWADDR, index, address)

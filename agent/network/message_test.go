@@ -28,6 +28,12 @@ func TestMessagesAreThoseOfTheirFormat(t *testing.T) {
 				"00000000" + "03000000" + "00000000" + "01000000",
 		},
 		{
+			"announcement", announce(3, []byte{2, 0x42, 0xac, 0x1e, 7, 2}),
+			"2c000000" + "1000" + "0500" + "07000000" + "00000000" +
+				"00000000" + "03000000" + "00000000" + "00000000" +
+				"0a00" + "0100" + "0242ac1e0702" + "0000", // IFLA_ADDRESS
+		},
+		{
 			"IPv4 address", addAddress(3, netip.MustParsePrefix("172.30.7.2/20")),
 			"30000000" + "1400" + "0505" + "07000000" + "00000000" + // RTM_NEWADDR, create | replace
 				"02" + "14" + "00" + "00" + "03000000" + // AF_INET, /20

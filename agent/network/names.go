@@ -16,7 +16,7 @@ import (
 
 const (
 	nameHeader   = 12 // bytes of RFC 1035, 4.1.1
-	longestUDP   = 4096
+	longestUDP   = 1<<16 - 1
 	mostQueries  = 64 // at once; who is dropped asks again
 	serverLimit  = 3 * time.Second
 	clientLimit  = 30 * time.Second
@@ -78,14 +78,15 @@ func (n *names) rest() error {
 }
 
 func (n *names) serveUDP(conn *net.UDPConn) {
+	buffer := make([]byte, longestUDP)
 	for {
-		query := make([]byte, longestUDP)
-		length, client, err := conn.ReadFromUDPAddrPort(query)
+		length, client, err := conn.ReadFromUDPAddrPort(buffer)
 		if err != nil {
 			return // closed
 		}
+		query := bytes.Clone(buffer[:length])
 		n.side(func() {
-			if answer := n.ask("udp", query[:length]); answer != nil {
+			if answer := n.ask("udp", query); answer != nil {
 				conn.WriteToUDPAddrPort(answer, client) // who does not get it asks again
 			}
 		})
@@ -190,8 +191,8 @@ func exchange(protocol string, server netip.AddrPort, query []byte) ([]byte, err
 	if _, err := conn.Write(query); err != nil {
 		return nil, err
 	}
+	answer := make([]byte, longestUDP)
 	for {
-		answer := make([]byte, longestUDP)
 		length, err := conn.Read(answer)
 		if err != nil {
 			return nil, err

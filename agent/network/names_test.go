@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 )
@@ -196,5 +197,14 @@ func TestAFreedPortIsAContainersOwn(t *testing.T) {
 	n.at = taken.AddrPort()
 	if err := n.serve([][]netip.Addr{{at.Addr()}}); err == nil {
 		t.Error("it listens where a program does")
+	}
+}
+
+func TestAnAnswerIsPassedOnWhole(t *testing.T) {
+	long := strings.Repeat("x", 6000)
+	at := server(t, "127.0.0.2", 0, 0, long)
+	n := start(t, at.Port(), []netip.Addr{at.Addr()})
+	if got := told(t, client(t, n), 1); got != long {
+		t.Errorf("told %d bytes of %d", len(got), len(long))
 	}
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from ipaddress import IPv6Address
 
 from linwin.api.fields import Fields
 from linwin.engine.network_names import DEFAULT_NAMES
@@ -13,6 +14,11 @@ from linwin.errors import InvalidRequest, Unsupported
 from linwin.model.network import DEFAULT_NETWORK, NO_NETWORK, EndpointSpec, PortRequest
 
 _HOST_PORT = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?")
+_DOMAIN = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*\.?")
+_NO_DOMAIN = "."
+"""What docker's clients send for not to search."""
+_MOST_NAMES = 32
+"""Servers, and domains, that a guest's agent takes."""
 _REFUSED = {
     "Links": "links between containers",
     "DriverOpts": "options of a network's driver for one container",
@@ -38,7 +44,7 @@ def parse(body: Fields) -> Networking:
         _bindings(host.object("PortBindings")),
         host.flag("PublishAllPorts"),
         _servers(host),
-        host.texts("DnsSearch") or (),
+        _domains(host),
     )
 
 
@@ -101,15 +107,36 @@ def _plain(network: str) -> str:
 
 
 def _servers(host: Fields) -> tuple[str, ...]:
-    servers = host.texts("Dns") or ()
+    servers = _few(host, "Dns")
     for server in servers:
         try:
-            address_of(server)
+            found = address_of(server)
         except ValueError as error:
             raise InvalidRequest(
                 f"invalid IP address: {server}", hint="Name DNS servers by address."
             ) from error
+        local = found.is_loopback or found.is_unspecified or found.is_multicast
+        if local or (isinstance(found, IPv6Address) and found.ipv4_mapped):
+            raise InvalidRequest(
+                f"a container cannot ask a DNS server at {server}",
+                hint="Name one by an address that is the same for every container.",
+            )
     return servers
+
+
+def _domains(host: Fields) -> tuple[str, ...]:
+    domains = tuple(name for name in _few(host, "DnsSearch") if name != _NO_DOMAIN)
+    for name in domains:
+        if not _DOMAIN.fullmatch(name):
+            raise InvalidRequest(f"{name} is not a valid domain")
+    return domains
+
+
+def _few(host: Fields, name: str) -> tuple[str, ...]:
+    texts = host.texts(name) or ()
+    if len(texts) > _MOST_NAMES:
+        raise InvalidRequest(f"{name} has {len(texts)} entries", hint=f"Leave it at {_MOST_NAMES}.")
+    return texts
 
 
 # Ports

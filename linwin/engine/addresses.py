@@ -103,7 +103,7 @@ def interface(
         gateway6=gateways.get(6, "") if leads_out and attachment.ipv6 else "",
         dns=spec.dns or (gateways[4],),
         search=spec.dns_search,
-        mtu=subnets.mtu(network.options),
+        mtu=network.mtu,
     )
 
 

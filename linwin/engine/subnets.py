@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import (
     IPv4Address,
     IPv4Network,
@@ -16,14 +16,14 @@ from ipaddress import (
 )
 
 from linwin.errors import Forbidden, InvalidRequest, Unsupported
-from linwin.model.network import NetworkSpec, Subnet
+from linwin.model.network import MTU_OPTION, NetworkSpec, Subnet
 
 Range = IPv4Network | IPv6Network
 Address = IPv4Address | IPv6Address
 
 NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}")
-MTU = "com.docker.network.driver.mtu"
-_MTUS = range(576, 65536)
+_MTUS = range(576, 65522)  # to what a tap carries beside its frame's header
+_LEAST_V6_MTU = 1280  # RFC 8200; with less a kernel has no IPv6
 _ISOLATION = ("com.docker.network.bridge.enable_icc", "com.docker.network.bridge.enable_ip_masquerade")
 _NOBODYS = tuple(map(ip_network, ("127.0.0.0/8", "224.0.0.0/4", "::1/128", "fe80::/10", "ff00::/8")))
 """Ranges of no container's: a host's own, of many at once, and what every NIC gives itself."""
@@ -52,18 +52,19 @@ def check_options(spec: NetworkSpec) -> Iterator[str]:
                 f"linwin does not support the network option {name}={value}",
                 hint="To keep containers from the world make the network --internal.",
             )
-        if name == MTU:
-            mtu(spec.options)
+        if name == MTU_OPTION:
+            if _mtu(value) < _LEAST_V6_MTU and spec.ipv6:
+                raise InvalidRequest(
+                    f"invalid value {value!r} for {MTU_OPTION}", hint=f"IPv6 needs {_LEAST_V6_MTU} at least."
+                )
         elif name not in _ISOLATION:
             yield f"the network option {name} is ignored"
 
 
-def mtu(options: Mapping[str, str]) -> int:
-    """Bytes of the largest packet of a network with these options. Raises InvalidRequest."""
-    text = options.get(MTU, "1500")
+def _mtu(text: str) -> int:
     if not text.isdecimal() or len(text) > 5 or int(text) not in _MTUS:
         raise InvalidRequest(
-            f"invalid value {text!r} for {MTU}", hint=f"Use {_MTUS.start} to {_MTUS.stop - 1}."
+            f"invalid value {text!r} for {MTU_OPTION}", hint=f"Use {_MTUS.start} to {_MTUS.stop - 1}."
         )
     return int(text)
 

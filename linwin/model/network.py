@@ -14,6 +14,11 @@ DEFAULT_NETWORK = "nat"
 NETWORK_DRIVER = "nat"
 """What docker on Windows calls the driver of such networks."""
 
+MTU_OPTION = "com.docker.network.driver.mtu"
+"""What docker calls the option that says how many bytes a network's largest packet has."""
+
+USUAL_MTU = 1500
+
 NO_NETWORK = "none"
 """What docker calls having no network."""
 
@@ -58,6 +63,11 @@ class Network:
     def short_id(self) -> str:
         """The first twelve digits, as every listing shows them."""
         return self.id[:12]
+
+    @property
+    def mtu(self) -> int:
+        """Bytes of the largest packet, on the guests' side and the host's."""
+        return int(self.options.get(MTU_OPTION, USUAL_MTU))
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,4 +173,4 @@ class Interface:
     gateway6: str = ""
     dns: tuple[str, ...] = ()
     search: tuple[str, ...] = ()
-    mtu: int = 1500
+    mtu: int = USUAL_MTU

@@ -28,13 +28,16 @@ from linwin.network.plan import (
     DeleteLink,
     Enslave,
     Link,
+    SetMtu,
     SetSysctl,
     SetUp,
 )
 
 SETTINGS = Path("/proc/sys")
 
-LinkOperation = AddAddress | AddBridge | AddTap | DeleteAddress | DeleteLink | Enslave | SetSysctl | SetUp
+LinkOperation = (
+    AddAddress | AddBridge | AddTap | DeleteAddress | DeleteLink | Enslave | SetMtu | SetSysctl | SetUp
+)
 
 _IFF_UP = 1
 _IFF_LOWER_UP = 1 << 16
@@ -104,6 +107,8 @@ class HostLinks:
                 self._change_address("del", link, address)
             case Enslave(tap, bridge):
                 self._route.link("set", index=self._index(tap), master=self._index(bridge))
+            case SetMtu(link, mtu):
+                self._route.link("set", index=self._index(link), mtu=mtu)
             case SetUp(link):
                 self._route.link("set", index=self._index(link), state="up")
             case DeleteLink(name):
@@ -187,6 +192,7 @@ def _link(message: Any, called: dict[int, str], have: set[str]) -> Link:
         mac=message.get_attr("IFLA_ADDRESS") or "",
         up=bool(message["flags"] & _IFF_UP),
         owner=(data.get_attr("IFLA_TUN_OWNER") or 0) if data and kind == "tun" else 0,
+        mtu=message.get_attr("IFLA_MTU") or 0,
         bridge=called.get(message.get_attr("IFLA_MASTER"), ""),
         addresses=frozenset(have),
         carrier=bool(message["flags"] & _IFF_LOWER_UP),

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from linwin.errors import Conflict
-from linwin.model.network import Attachment, HostNetworks, Network
+from linwin.model.network import USUAL_MTU, Attachment, HostNetworks, Network
 from linwin.network import addresses, rules
 from linwin.network.name_service import Service, service
 from linwin.network.names import HostNames
@@ -32,6 +32,7 @@ class Link:
     up: bool = False
     owner: int = 0
     bridge: str = ""
+    mtu: int = USUAL_MTU
     addresses: frozenset[str] = frozenset()
     carrier: bool = False
 
@@ -112,6 +113,14 @@ class Enslave:
 
 
 @dataclass(frozen=True, slots=True)
+class SetMtu:
+    """Let a tap carry packets of so many bytes. A bridge follows its ports by itself."""
+
+    link: str
+    mtu: int
+
+
+@dataclass(frozen=True, slots=True)
 class SetUp:
     link: str
 
@@ -140,6 +149,7 @@ Operation = (
     | DeleteAddress
     | AddTap
     | Enslave
+    | SetMtu
     | SetUp
     | StartService
     | ReloadService
@@ -158,6 +168,7 @@ def plan(names: HostNames, desired: HostNetworks, state: HostState, folder: Path
         network.id: service(names, network, desired.attachments, folder / network.id)
         for network in desired.networks
     }
+    mtus = {network.id: network.mtu for network in desired.networks}
     kept = {name: link for name, link in state.links.items() if _can_stay(names, wanted.get(name), link)}
     return (
         *(StopService(network_id) for network_id in state.services if network_id not in services),
@@ -171,7 +182,7 @@ def plan(names: HostNames, desired: HostNetworks, state: HostState, folder: Path
         *(
             operation
             for one in desired.attachments
-            for operation in _tap(names.tap(one.id), names.bridge(one.network_id), one, kept, state)
+            for operation in _tap(names, one, mtus.get(one.network_id, USUAL_MTU), kept, state)
         ),
         *_served(names, services, kept, state),
     )
@@ -271,11 +282,14 @@ def _bridge(
 
 
 def _tap(
-    name: str, bridge: str, attachment: Attachment, kept: Mapping[str, Link], state: HostState
+    names: HostNames, attachment: Attachment, mtu: int, kept: Mapping[str, Link], state: HostState
 ) -> Iterator[Operation]:
+    name, bridge = names.tap(attachment.id), names.bridge(attachment.network_id)
     found = kept.get(name)
     if found is None:
         yield AddTap(name, attachment.uid)
+    if (found or Link("tun")).mtu != mtu:
+        yield SetMtu(name, mtu)
     # The host itself has nothing to say to a guest on its tap, only on the bridge.
     yield from _setting(f"net/ipv6/conf/{name}/disable_ipv6", "1", state if found else HostState())
     if found is None or found.bridge != bridge or bridge not in kept:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import zlib
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,7 +17,7 @@ from linwin.client import Client
 from linwin.engine.engine import Engine
 from linwin.model.address import TcpAddress
 from linwin.model.pool import PoolPlan
-from linwin.paths import Paths
+from linwin.paths import DEFAULT_ROOT, Paths
 from tests.scenario.fakes import Fakes
 
 IMAGE = "microsoft/nanoserver"
@@ -84,6 +85,13 @@ async def served(
     async with serve(engine, paths.socket, tls, metrics_at):
         yield Daemon(engine, paths, fakes)
     await engine.close()
+
+
+def told_of_wine(state_home: Path) -> None:
+    """Make it a user's ``XDG_STATE_HOME`` who was told that the default root's template is no Windows."""
+    told = state_home / "linwin"
+    told.mkdir(parents=True)
+    (told / f"told-wine-{zlib.crc32(os.fsencode(DEFAULT_ROOT)):08x}").touch()
 
 
 @asynccontextmanager

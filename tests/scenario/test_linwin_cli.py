@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import sys
-import zlib
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,10 +16,9 @@ import pytest
 
 from linwin.model.files import Change
 from linwin.model.template import Unusable
-from linwin.paths import DEFAULT_ROOT
 from tests.scenario.fakes.images import archive
 from tests.scenario.fakes.programs import flood_bytes
-from tests.scenario.harness import IMAGE, Daemon, Finished
+from tests.scenario.harness import IMAGE, Daemon, Finished, told_of_wine
 
 
 @dataclass(frozen=True)
@@ -54,9 +52,7 @@ class Linwin:
 @pytest.fixture
 async def linwin(daemon: Daemon, short_folder: Path) -> Linwin:
     """A command line that has said already which template it runs on, as it does once."""
-    told = short_folder / ".local" / "state" / "linwin"
-    told.mkdir(parents=True)
-    (told / f"told-wine-{zlib.crc32(os.fsencode(DEFAULT_ROOT)):08x}").touch()
+    told_of_wine(short_folder / ".local" / "state")
     return Linwin(daemon.host, short_folder)
 
 

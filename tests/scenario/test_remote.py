@@ -23,7 +23,7 @@ from linwin.errors import InvalidRequest
 from linwin.tls import TlsStream
 from tests.scenario.certificates import encrypt, issue, make_authority
 from tests.scenario.fakes import Fakes
-from tests.scenario.harness import IMAGE, Docker, Finished, make_root, served
+from tests.scenario.harness import IMAGE, Docker, Finished, make_root, served, told_of_wine
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,11 @@ class Remote:
         return Docker(self.docker, self.host, self.folder, tls=certificates)
 
     async def linwin(self, *words: str, stdin: bytes = b"") -> Finished:
-        environment = {**os.environ, "LINWIN_CERT_PATH": str(self.folder / "client")}
+        environment = {
+            **os.environ,
+            "LINWIN_CERT_PATH": str(self.folder / "client"),
+            "XDG_STATE_HOME": str(self.folder / "state"),
+        }
         process = await asyncio.create_subprocess_exec(
             *("linwin", "--tlsverify", "--host", self.host, *words),
             stdin=PIPE,
@@ -64,6 +68,7 @@ async def remote(short_folder: Path, docker_client: str) -> AsyncIterator[Remote
         port = free.getsockname()[1]
     files = (short_folder / "server" / name for name in ("ca.pem", "cert.pem", "key.pem"))
     address = TlsAddress("127.0.0.1", port, *files)
+    told_of_wine(short_folder / "state")
     async with served(Fakes(), make_root(short_folder), address):
         yield Remote(address, short_folder, docker_client)
 

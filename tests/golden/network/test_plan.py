@@ -24,6 +24,7 @@ from linwin.network.plan import (
     LoadRules,
     Operation,
     ReloadService,
+    SetMtu,
     SetSysctl,
     StartService,
     StopService,
@@ -176,6 +177,20 @@ def test_a_tap_of_another_user_is_made_again() -> None:
     done = list(plan(NAMES, changed, from_nothing(BOTH), FOLDER))
     tap = NAMES.tap(WEB.id)
     assert done[:2] == [DeleteLink(tap), AddTap(tap, 1_000_000_009)]
+
+
+def test_a_tap_carries_what_its_network_does() -> None:
+    """Also one that a daemon made and died before it said so."""
+    jumbo = replace(NAT, options={"com.docker.network.driver.mtu": "9000"})
+    wanted = replace(BOTH, networks=(jumbo, BACKEND))
+    tap = NAMES.tap(WEB.id)
+    done = list(plan(NAMES, wanted, HostState(), FOLDER))
+    assert [each for each in done if isinstance(each, SetMtu)] == [SetMtu(tap, 9000)]
+    assert done.index(AddTap(tap, WEB.uid)) < done.index(SetMtu(tap, 9000))
+    there = from_nothing(BOTH)
+    assert plan(NAMES, wanted, there, FOLDER) == (SetMtu(tap, 9000),)
+    large = {**there.links, tap: replace(there.links[tap], mtu=9000)}
+    assert plan(NAMES, wanted, replace(there, links=large), FOLDER) == ()
 
 
 def test_every_cut_short_plan_leads_to_the_same_end() -> None:

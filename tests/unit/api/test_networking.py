@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +12,8 @@ from linwin.api import networking
 from linwin.api.fields import Fields
 from linwin.errors import InvalidRequest, LinwinError, Unsupported
 from linwin.model.network import EndpointSpec, PortRequest
+
+INTERFACES = Path(__file__).parents[3] / "protocol/vectors/interfaces.json"
 
 
 def parsed(**body: Any) -> networking.Networking:
@@ -73,6 +77,40 @@ def test_a_mac_address_of_the_whole_container_is_its_first_networks() -> None:
 def test_dns() -> None:
     found = parsed(HostConfig={"Dns": ["10.0.0.1", "fd00::1"], "DnsSearch": ["example.com"]})
     assert (found.dns, found.dns_search) == (("10.0.0.1", "fd00::1"), ("example.com",))
+    assert parsed(HostConfig={"DnsSearch": ["."]}).dns_search == ()
+
+
+def test_dns_that_an_agent_would_refuse_at_the_start_is_refused_before() -> None:
+    """The agent's own list of what it takes and refuses decides."""
+    taken = 0
+    for vector in json.loads(INTERFACES.read_text())["vectors"]:
+        interface = vector["interface"]
+        body = {"Dns": interface.get("dns", []), "DnsSearch": interface.get("search", [])}
+        try:
+            parsed(HostConfig=body)
+            taken += 1
+        except InvalidRequest:
+            assert "name server" in vector["message"] or "domain" in vector["message"], vector
+        else:
+            about = vector["message"] or ""
+            assert "name server" not in about, vector
+            assert "domain to search" not in about, vector
+    assert taken
+
+
+@pytest.mark.parametrize(
+    "server", ["127.0.0.1", "0.0.0.0", "224.0.0.1", "::1", "fe80::1%eth0", "::ffff:10.0.0.1"]
+)
+def test_dns_servers_that_no_container_can_ask(server: str) -> None:
+    with pytest.raises(InvalidRequest, match="a container cannot ask a DNS server at"):
+        parsed(HostConfig={"Dns": [server]})
+
+
+def test_dns_has_bounds() -> None:
+    parsed(HostConfig={"Dns": ["10.0.0.1"] * 32, "DnsSearch": ["example.com"] * 32})
+    for many in ({"Dns": ["10.0.0.1"] * 33}, {"DnsSearch": ["example.com"] * 33}):
+        with pytest.raises(InvalidRequest, match="has 33 entries"):
+            parsed(HostConfig=many)
 
 
 PAIR = {"HostIp": "", "HostPort": ""}

@@ -56,6 +56,14 @@ async def works(world: World) -> None:
         assert await ask(world.host, "127.0.0.1", 8080) == "web 172.20.0.1"
 
 
+async def test_links_carry_packets_as_large_as_their_network_says(world: World) -> None:
+    jumbo = replace(NAT, options={"com.docker.network.driver.mtu": "9000"})
+    await world.apply((jumbo,), (WEB, SHELL))
+    for name in (names(world).bridge(NAT.id), names(world).tap(WEB.id), names(world).tap(SHELL.id)):
+        assert "mtu 9000 " in world.host.run(f"ip link show {name}")
+    await is_so(world)
+
+
 async def test_links_are_as_they_are_wanted(world: World) -> None:
     await world.apply(ALL.networks, ALL.attachments)
     bridge, tap = names(world).bridge(NAT.id), names(world).tap(WEB.id)
@@ -73,6 +81,7 @@ async def test_links_are_as_they_are_wanted(world: World) -> None:
     shown = world.host.run(f"ip -d link show {tap}")
     for wanted in (f"user {WEB.uid}", f"master {bridge}", "persist on", "vnet_hdr on", "UP"):
         assert wanted in shown
+    assert "mtu 1500 " in shown
     assert setting(f"net/ipv6/conf/{tap}/disable_ipv6") == "1"
     assert setting("net/ipv4/ip_forward") == setting("net/ipv6/conf/all/forwarding") == "1"
     for name, mode in ((".", 0o711), ("dnsmasq.conf", 0o644), ("hosts", 0o644)):
