@@ -12,8 +12,11 @@ import pytest
 
 from tests.vm.conftest import REPOSITORY, Linwin
 
-NOT_REACHED = {"restored start to spawn, against cold"}
-"""Asked for and not met yet; what is met one day has to leave this list (docs/decisions/0016)."""
+NOT_REACHED = {
+    "restored start to spawn, against cold": 0.2,
+    "pooled start to spawn, against cold": 0.12,
+}
+"""Asked for and not met yet (docs/decisions/0016 and 0021): what they must not become worse than."""
 
 FIELDS = {"figure", "ours", "peer", "unit", "ratio", "target", "met", "note"}
 
@@ -31,8 +34,8 @@ def test_a_bench_meets_its_target(linwin: Linwin, bench: str) -> None:
         assert figure.keys() == FIELDS
         if figure["peer"] is not None:
             assert figure["ratio"] == pytest.approx(figure["ours"] / figure["peer"], rel=0.01)
-        assert figure["met"] != (figure["figure"] in NOT_REACHED), figure
-    assert done.returncode == (0 if NOT_REACHED.isdisjoint(figure["figure"] for figure in figures) else 1)
+        assert figure["met"] or figure["ratio"] <= NOT_REACHED.get(figure["figure"], 0), figure
+    assert done.returncode == (not all(figure["met"] for figure in figures))
 
 
 def test_a_guest_that_waits_starts_at_once(pooled: Linwin) -> None:
