@@ -64,7 +64,7 @@ def witness(
     yield witness
     assert not witness.complaints, "\n\n".join(witness.complaints)
     proof_recorder.saw(request.node.nodeid, witness.seen)
-    if not proofs.WRITING:
+    if witness.seen and not proofs.WRITING:  # a test that was skipped has seen nothing
         promised = {route for route, test in proofs.load().items() if test == request.node.nodeid}
         assert promised <= proofs.proved(witness.seen)
 
