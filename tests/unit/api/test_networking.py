@@ -98,12 +98,15 @@ def test_dns_that_an_agent_would_refuse_at_the_start_is_refused_before() -> None
     assert taken
 
 
-@pytest.mark.parametrize(
-    "server", ["127.0.0.1", "0.0.0.0", "224.0.0.1", "::1", "fe80::1%eth0", "::ffff:10.0.0.1"]
-)
+@pytest.mark.parametrize("server", ["127.0.0.1", "0.0.0.0", "224.0.0.1", "::1", "::ffff:10.0.0.1"])
 def test_dns_servers_that_no_container_can_ask(server: str) -> None:
     with pytest.raises(InvalidRequest, match="a container cannot ask a DNS server at"):
         parsed(HostConfig={"Dns": [server]})
+
+
+def test_a_dns_server_with_a_zone_is_no_address() -> None:
+    with pytest.raises(InvalidRequest, match="invalid IP address: fe80::1%eth0"):
+        parsed(HostConfig={"Dns": ["fe80::1%eth0"]})
 
 
 def test_dns_has_bounds() -> None:
