@@ -9,19 +9,29 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from linwin.model.container import ContainerSpec
+from linwin.model.network import Subnet
 from linwin.state import Database
 from tests.scenario.fakes import Fakes, programs
 from tests.scenario.fakes.guest import FakeProcess
+from tests.scenario.fakes.network import FakeNetworks
 from tests.scenario.harness import IMAGE, make_root, served
 
 LINE = b"a line of output as programs print them, with a number 0123456789 and an end\r\n"
 PIECE = LINE * ((64 << 10) // len(LINE))
 """About what a real guest's agent sends at once."""
+
+
+class RoomyNetworks(FakeNetworks):
+    """Whose networks have addresses for all containers."""
+
+    async def free_subnet(self, taken: Sequence[Subnet], *, ipv6: bool) -> Subnet:
+        return Subnet("fd00::/64", "fd00::1") if ipv6 else Subnet("10.0.0.0/8", "10.0.0.1")
 
 
 async def pour(process: FakeProcess) -> int:
@@ -39,7 +49,7 @@ async def main() -> None:
     state = Database(paths)
     await state.open()
     programs.PROGRAMS["pour"] = pour
-    async with served(Fakes(state=state), paths) as daemon:
+    async with served(Fakes(state=state, networks=RoomyNetworks()), paths) as daemon:
         for number in range(count):
             spec = ContainerSpec(
                 image=IMAGE,
