@@ -32,7 +32,7 @@ from .targets import AGENTS, ROOT, UNDER_NEWER_WINE, HostMachine, Target
 IMAGE = "example/conformance"
 FOLDER = "C:\\conformance\\"
 SECOND_PORT = "org.linwin.agent.1"
-SECOND_NODE = "\\\\?\\unix\\dev\\vport3p1"
+SECOND_NODE = "\\\\?\\unix\\dev\\vport4p1"
 """The port's device of the Linux side, as Wine names it, which knows no virtio-serial ports.
 
 A port is numbered by its controller's place among all virtio devices: this one is
