@@ -4,23 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from ipaddress import (
-    IPv4Address,
-    IPv4Interface,
-    IPv4Network,
-    IPv6Address,
-    IPv6Interface,
-    IPv6Network,
-    ip_address,
-    ip_interface,
-    ip_network,
-)
+from ipaddress import IPv4Interface, IPv6Address, IPv6Interface, ip_interface, ip_network
 
 from linwin.errors import InvalidRequest
+from linwin.model import ip
+from linwin.model.ip import Address, Range
 from linwin.model.network import Network, Subnet
-
-Range = IPv4Network | IPv6Network
-Address = IPv4Address | IPv6Address
 
 _MAC = re.compile(r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}")
 
@@ -33,10 +22,8 @@ def subnet_range(subnet: Subnet) -> Range:
 
 
 def address(text: str) -> Address:
-    if "%" in text:  # what follows, the zone, may be any text, nft's own words too
-        raise InvalidRequest(f"invalid address {text}")
     try:
-        return ip_address(text)
+        return ip.address_of(text)
     except ValueError as error:
         raise InvalidRequest(f"invalid address {text}") from error
 
@@ -65,9 +52,4 @@ def link_local(mac_address: str) -> IPv6Address:
 
 def overlapping(wanted: Range, others: Iterable[Range]) -> Range | None:
     """The first of ``others`` that shares an address with ``wanted``."""
-    for other in others:
-        if isinstance(wanted, IPv4Network) and isinstance(other, IPv4Network) and wanted.overlaps(other):
-            return other
-        if isinstance(wanted, IPv6Network) and isinstance(other, IPv6Network) and wanted.overlaps(other):
-            return other
-    return None
+    return next((other for other in others if ip.overlapping(wanted, other)), None)

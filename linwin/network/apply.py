@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import logging
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -21,7 +20,6 @@ from linwin.network.names import HostNames
 from linwin.network.plan import (
     IPV4_FORWARDING,
     IPV6_FORWARDING,
-    DeleteLink,
     HostState,
     LoadRules,
     Operation,
@@ -78,11 +76,12 @@ class Host:
     def _observe(self) -> HostState:
         with host_links.opened() as host:
             links = host.links(self._names)
+        services = self._servers.services()
         return HostState(
             links=links,
             settings=host_links.settings(self._names, links),
-            services=self._servers.services(),
-            running=self._servers.running(),
+            services=services,
+            running=self._servers.running(services),
         )
 
 
@@ -109,12 +108,7 @@ def _runs_a_program(operation: Operation) -> bool:
 def _change_links(operations: Iterable[LinkOperation]) -> None:
     with host_links.opened() as host:
         for operation in operations:
-            try:
-                host.carry_out(operation)
-            except NetlinkError as error:
-                # Somebody else deleted it between our look and now.
-                if not (isinstance(operation, DeleteLink) and error.code == errno.ENODEV):
-                    raise
+            host.carry_out(operation)
             if isinstance(operation, SetSysctl) and operation.path in (IPV4_FORWARDING, IPV6_FORWARDING):
                 logger.warning(
                     "turned on %s: networks of containers need this host to forward", operation.path

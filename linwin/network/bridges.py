@@ -11,9 +11,9 @@ from functools import partial
 
 from linwin.errors import Unavailable
 from linwin.host import process
+from linwin.model.ip import Range
 from linwin.model.network import Attachment, HostNetworks, PortBinding, Subnet
 from linwin.network import firewall, flows, host_links, rules, subnets, taps
-from linwin.network.addresses import Range
 from linwin.network.apply import Host, in_thread, load_rules
 from linwin.network.names import HostNames
 from linwin.network.plan import plan, removal
@@ -108,8 +108,7 @@ class BridgeNetworks:
         await self._published.become(_published(desired))
         if not self._looked_for_trouble and any(not network.internal for network in desired.networks):
             self._looked_for_trouble = True
-            if found := await firewall.trouble():
-                logger.warning(found)
+            await _tell_of_trouble()
 
     async def _purge(self) -> None:
         await self._published.become(())
@@ -134,6 +133,16 @@ class BridgeNetworks:
                 return host.ranges(besides)
 
         return await in_thread(look)
+
+
+async def _tell_of_trouble() -> None:
+    """Warn of others' rules that are in the way; not to know of them fails nothing."""
+    try:
+        found = await firewall.trouble()
+    except Unavailable as error:
+        found = f"this host's firewall was not looked at: {error.message}"
+    if found:
+        logger.warning(found)
 
 
 def _published(desired: HostNetworks) -> Iterable[Attachment]:

@@ -6,17 +6,19 @@ OSError's do, for the room to translate.
 
 from __future__ import annotations
 
+import errno
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from ipaddress import ip_interface
 from pathlib import Path
 from typing import Any
 
 from pyroute2 import IPRoute
+from pyroute2.netlink.exceptions import NetlinkError
 
+from linwin.model.ip import Range
 from linwin.network import taps
-from linwin.network.addresses import Range
 from linwin.network.names import HostNames
 from linwin.network.plan import (
     IPV4_FORWARDING,
@@ -44,7 +46,6 @@ _IFF_LOWER_UP = 1 << 16
 _IFA_F_NODAD = 0x02
 _RTN_UNICAST = 1
 _MAIN_TABLE = 254
-_OURS = ("disable_ipv6", "accept_ra", "accept_dad")
 
 
 class HostLinks:
@@ -57,7 +58,6 @@ class HostLinks:
     def links(self, names: HostNames) -> dict[str, Link]:
         """This root's links by name."""
         found = {message.get_attr("IFLA_IFNAME"): message for message in self._route.get_links()}
-        self._indexes = {name: message["index"] for name, message in found.items()}
         called = {message["index"]: name for name, message in found.items()}
         have = self._addresses()
         return {
@@ -112,10 +112,19 @@ class HostLinks:
             case SetUp(link):
                 self._route.link("set", index=self._index(link), state="up")
             case DeleteLink(name):
-                self._route.link("del", index=self._index(name))
-                del self._indexes[name]
+                self._delete(name)
             case SetSysctl(path, value):
                 self._set(path, value)
+
+    def _delete(self, name: str) -> None:
+        """Delete a link, unless somebody else has done it since it was seen."""
+        for index in self._route.link_lookup(ifname=name):
+            try:
+                self._route.link("del", index=index)
+            except NetlinkError as error:
+                if error.code != errno.ENODEV:
+                    raise
+        self._indexes.pop(name, None)
 
     def _set(self, path: str, value: str) -> None:
         if path.endswith("/disable_ipv6") and value == "1" and not (SETTINGS / "net/ipv6").is_dir():
@@ -159,12 +168,14 @@ def opened() -> Iterator[HostLinks]:
         yield HostLinks(route)
 
 
-def settings(names: HostNames, links: Iterable[str]) -> dict[str, str]:
+def settings(names: HostNames, links: Mapping[str, Link]) -> dict[str, str]:
     """The kernel settings that plans look at; those that this kernel lacks are left out."""
     paths = [IPV4_FORWARDING, IPV6_FORWARDING]
-    for link in links:
-        paths += [f"net/ipv6/conf/{link}/{name}" for name in _OURS]
-        paths.append(f"net/ipv4/conf/{link}/route_localnet")
+    for name, link in links.items():
+        paths.append(f"net/ipv6/conf/{name}/disable_ipv6")
+        if link.kind == "bridge":
+            paths += [f"net/ipv6/conf/{name}/{setting}" for setting in ("accept_ra", "accept_dad")]
+            paths.append(f"net/ipv4/conf/{name}/route_localnet")
     others = SETTINGS / "net/ipv6/conf"
     if others.is_dir():
         paths += [

@@ -247,7 +247,7 @@ def _forwarding(desired: HostNetworks, state: HostState) -> Iterator[Operation]:
     open_networks = [network for network in desired.networks if not network.internal]
     if open_networks:
         yield from _setting(IPV4_FORWARDING, "1", state)
-    if any(_has_ipv6(network) for network in open_networks):
+    if any(network.ipv6 for network in open_networks):
         if state.settings.get(IPV6_FORWARDING) == "0":
             # A router ignores the announcements of others unless told so, and the host may live by them.
             for path, value in state.settings.items():
@@ -264,9 +264,8 @@ def _bridge(
     if found is None:
         yield AddBridge(name, mac)
     present = state if found else HostState()
-    ipv6 = _has_ipv6(network)
-    yield from _setting(f"net/ipv6/conf/{name}/disable_ipv6", "0" if ipv6 else "1", present)
-    if ipv6:
+    yield from _setting(f"net/ipv6/conf/{name}/disable_ipv6", "0" if network.ipv6 else "1", present)
+    if network.ipv6:
         yield from _setting(f"net/ipv6/conf/{name}/accept_ra", "0", present)
         # Without guests a bridge has no carrier, and an address would stay tentative until it has.
         yield from _setting(f"net/ipv6/conf/{name}/accept_dad", "0", present)
@@ -301,7 +300,3 @@ def _tap(
 def _setting(path: str, value: str, state: HostState) -> Iterator[Operation]:
     if state.settings.get(path) != value:
         yield SetSysctl(path, value)
-
-
-def _has_ipv6(network: Network) -> bool:
-    return any(addresses.subnet_range(subnet).version == 6 for subnet in network.subnets)

@@ -16,9 +16,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from linwin.errors import Conflict
+from linwin.model.ip import Address
 from linwin.model.network import PortBinding, Protocol
 from linwin.network import addresses
-from linwin.network.addresses import Address
 
 _RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
 _ANY = (addresses.address("0.0.0.0"), addresses.address("::"))

@@ -16,6 +16,9 @@ from linwin.network.relay import TcpRelay, UdpRelay
 
 logger = logging.getLogger(__name__)
 
+_Key = tuple[HostPort, str, int]
+"""A port of the host, and the address and port of the container that it leads to."""
+
 _MOST_RELAYS = 256
 """Connections that are relayed at a time: each takes files of the daemon's, and guests can ask."""
 
@@ -25,7 +28,8 @@ class PublishedPorts:
 
     def __init__(self) -> None:
         self._told_of_limit = False
-        self._held: dict[tuple[HostPort, str, int], TcpRelay | UdpRelay] = {}
+        self._lost: set[_Key] = set()
+        self._held: dict[_Key, TcpRelay | UdpRelay] = {}
 
     async def become(self, attachments: Iterable[Attachment]) -> None:
         """Hold the ports of ``attachments`` and let go of others.
@@ -42,6 +46,7 @@ class PublishedPorts:
         }
         for key in self._held.keys() - wanted:
             await self._held.pop(key).close()
+        self._lost &= wanted
         for key in wanted - self._held.keys():
             if len(self._held) >= _most_held():
                 self._tell_of_limit()
@@ -50,13 +55,21 @@ class PublishedPorts:
             try:
                 found = hold(port)
             except OSError as error:
-                logger.warning(
-                    "port %s/%s of this host is another program's: %s", port.port, port.protocol, error
-                )
+                self._tell_of_loss(key, error)
                 continue
+            self._lost.discard(key)
             if found is not None:
                 kind = TcpRelay if found.type == socket.SOCK_STREAM else UdpRelay
                 self._held[key] = await kind.open(found, goal, number, self._has_room)
+
+    def _tell_of_loss(self, key: _Key, error: OSError) -> None:
+        """Once for each: what is published is gone through at every change of any network."""
+        if key not in self._lost:
+            self._lost.add(key)
+            port = key[0]
+            logger.warning(
+                "port %s/%s of this host is another program's: %s", port.port, port.protocol, error
+            )
 
     def _tell_of_limit(self) -> None:
         if not self._told_of_limit:

@@ -50,9 +50,10 @@ table inet {table} {{
 {masquerade}	}}
 
 	chain refuse_loopback {{
-		# Before translation, and needed because the bridges have route_localnet.
+		# Before translation: a packet that came from elsewhere for 127.0.0.1 would be translated before
+		# the kernel sees that it cannot have come, and reach what is published for the host alone.
 		type filter hook prerouting priority mangle; policy accept;
-		iifname "{bridges}*" ip daddr 127.0.0.0/8 drop
+		iifname != "lo" ip daddr 127.0.0.0/8 drop
 	}}
 
 	chain forward {{

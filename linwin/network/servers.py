@@ -10,6 +10,7 @@ import asyncio
 import os
 import shutil
 import signal
+from collections.abc import Iterable
 from pathlib import Path
 
 from linwin.errors import Unavailable
@@ -47,16 +48,15 @@ class NameServers:
         written = set(os.listdir(self._folder)) if self._folder.is_dir() else set()
         return {network_id: self._known(network_id) for network_id in written | self._earlier}
 
-    def running(self) -> frozenset[str]:
-        """The networks whose dnsmasq runs."""
-        return frozenset(network_id for network_id in self.services() if self._pid(network_id) is not None)
+    def running(self, network_ids: Iterable[str]) -> frozenset[str]:
+        """Those of some networks whose dnsmasq runs."""
+        return frozenset(network_id for network_id in network_ids if self._pid(network_id) is not None)
 
     async def start(self, service: Service) -> None:
         """Write all and start it; returns when it answers. Raises Unavailable, OSError."""
         # One that lost its pid file would answer beside the new one, from old files.
         await self.stop(service.network_id)
         await asyncio.to_thread(self._write, service)
-        self._keep_leases(service)
         argv = ["dnsmasq", self._argument(service.network_id)]
         try:
             await process.run(argv, timeout=_START_TIMEOUT, check=True)
@@ -75,8 +75,7 @@ class NameServers:
         Starts it when it has ended meanwhile, and anew when an address passes to another NIC: a
         running one gives no address to one NIC that it leased to another.
         """
-        self._write_names(service)
-        pid = None if self._passes_on(service) else self._pid(service.network_id)
+        pid = await asyncio.to_thread(self._tell, service)
         held = self._hold(service.network_id, pid) if pid is not None else None
         if held is None:
             await self.start(service)
@@ -128,6 +127,12 @@ class NameServers:
         self._write_names(service)
         configuration = service.configuration.encode()
         write_atomically(folder / CONFIGURATION, configuration, mode=0o644, durable=False)
+        self._keep_leases(service)
+
+    def _tell(self, service: Service) -> int | None:
+        """Write the names; the pid of the dnsmasq that has to read them, None where one has to start."""
+        self._write_names(service)
+        return None if self._passes_on(service) else self._pid(service.network_id)
 
     def _write_names(self, service: Service) -> None:
         """Write what dnsmasq is told to read next, and by the next daemon again if we die before.

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import IPv6Network, ip_network
 
 from linwin.errors import Conflict, Unavailable
+from linwin.model.ip import Range
 from linwin.model.network import Subnet
 from linwin.network import addresses
-from linwin.network.addresses import Range
 
 # Each pool with the prefix length of the ranges taken from it.
 _POOLS = (

@@ -18,9 +18,6 @@ from linwin.paths import Paths
 from linwin.state import migrations, networks, records, transitions
 from linwin.state.log import JsonFileLog, NoLog
 
-ROW = "id, name, created_at, CAST(record AS BLOB)"
-"""The columns of a :data:`linwin.state.records.Row`."""
-
 T = TypeVar("T")
 
 
@@ -65,7 +62,7 @@ class Database:
 
     async def list(self) -> list[Container]:
         def work(db: sqlite3.Connection) -> list[Container]:
-            rows = db.execute(f"SELECT {ROW} FROM containers ORDER BY created_at DESC, id")
+            rows = db.execute(f"SELECT {records.ROW} FROM containers ORDER BY created_at DESC, id")
             before = self._listed
             self._listed = {row: before.get(row) or records.read(row) for row in rows}
             return list(self._listed.values())
@@ -170,12 +167,13 @@ def _find(db: sqlite3.Connection, reference: str) -> Container:
     """Docker's order of look-up: full id, exact name, unique id prefix."""
     wanted = reference.removeprefix("/")
     exact = db.execute(
-        f"SELECT {ROW} FROM containers WHERE id = ?1 OR name = ?1 ORDER BY id = ?1 DESC LIMIT 1", (wanted,)
+        f"SELECT {records.ROW} FROM containers WHERE id = ?1 OR name = ?1 ORDER BY id = ?1 DESC LIMIT 1",
+        (wanted,),
     ).fetchone()
     if exact:
         return records.read(exact)
     upper = wanted + "g"  # sorts behind every hexadecimal continuation
-    matching = f"SELECT {ROW} FROM containers WHERE id >= ? AND id < ? LIMIT 2"
+    matching = f"SELECT {records.ROW} FROM containers WHERE id >= ? AND id < ? LIMIT 2"
     rows = db.execute(matching, (wanted, upper)).fetchall()
     if not wanted or not rows:
         raise NotFound(f"No such container: {reference}")

@@ -12,14 +12,13 @@ import json
 import logging
 import sqlite3
 from collections.abc import Awaitable, Callable
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_network
 from typing import Any, Protocol, TypeVar
 
 from linwin.errors import Conflict
+from linwin.model.ip import address_of
 from linwin.model.network import Network, Subnet
-from linwin.state.records import check_types
-
-ROW = "id, name, created_at, CAST(record AS BLOB)"
+from linwin.state.records import ROW, Row, check_types
 
 T = TypeVar("T")
 
@@ -60,7 +59,7 @@ class NetworkTable:
     async def delete(self, network_id: str) -> None:
         await self._transact(lambda db: db.execute("DELETE FROM networks WHERE id = ?", (network_id,)))
 
-    def _read(self, row: tuple[str, str, int, bytes]) -> Network | None:
+    def _read(self, row: Row) -> Network | None:
         """The network of a row; None for one that cannot be read, which is logged once."""
         try:
             return parse(row)
@@ -77,7 +76,7 @@ def dump(network: Network) -> str:
     return json.dumps(dataclasses.asdict(network), separators=(",", ":"), ensure_ascii=False)
 
 
-def parse(row: tuple[str, str, int, bytes]) -> Network:
+def parse(row: Row) -> Network:
     """Raises ValueError, TypeError, KeyError or RecursionError for anything but what ``dump`` wrote."""
     fields: Any = json.loads(row[3].decode())
     if not isinstance(fields, dict):
@@ -98,4 +97,4 @@ def _check_addresses(subnet: Subnet) -> None:
     for text in (subnet.subnet, *filter(None, (subnet.ip_range,))):
         ip_network(text)
     for text in (*filter(None, (subnet.gateway,)), *subnet.reserved.values()):
-        ip_address(text)
+        address_of(text)

@@ -17,6 +17,9 @@ from linwin.model.restart import RestartPolicy
 RETIRED = ("log_offset",)
 """Fields of rows that an earlier linwin wrote, which mean nothing any more."""
 
+ROW = "id, name, created_at, CAST(record AS BLOB)"
+"""The columns of a :data:`Row`."""
+
 Row = tuple[str, str, int, bytes]
 """``id``, ``name``, ``created_at`` and ``record``, the latter as bytes since it may be no text at all."""
 

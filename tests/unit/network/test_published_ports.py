@@ -61,11 +61,16 @@ async def test_a_port_at_one_address_is_reached_at_no_other(world: World, elsewh
         assert await ask(elsewhere, "192.0.2.1", 8081) in NOT_REACHED
         assert await ask(elsewhere, "2001:db8::1", 8082) == "web 2001:db8::9"
         assert await ask(elsewhere, "192.0.2.1", 8082) in NOT_REACHED
-        # The way round: a packet for 127.0.0.1 that a guest sends to its gateway.
-        guest.run("ip addr del 127.0.0.1/8 dev lo")
-        guest.run("ip route add 127.0.0.0/8 via 172.20.0.1")
-        guest.do(lambda: Path("/proc/sys/net/ipv4/conf/eth0/route_localnet").write_text("1"))
-        assert await ask(guest, "127.0.0.1", 8081, patience=SILENCE) in NOT_REACHED
+        # The way round: a packet for 127.0.0.1 that a guest or another host sends to this one.
+        for other, nic, gateway in ((guest, "eth0", "172.20.0.1"), (elsewhere, "wan0", "192.0.2.1")):
+            other.run("ip addr del 127.0.0.1/8 dev lo")
+            other.run(f"ip route add 127.0.0.0/8 via {gateway}")
+            _allow_loopback_on(other, nic)
+            assert await ask(other, "127.0.0.1", 8081, patience=SILENCE) in NOT_REACHED
+
+
+def _allow_loopback_on(where: Namespace, nic: str) -> None:
+    where.do(lambda: Path(f"/proc/sys/net/ipv4/conf/{nic}/route_localnet").write_text("1"))
 
 
 async def test_ipv6_reaches_a_container_without_it(world: World, elsewhere: Namespace) -> None:
@@ -171,6 +176,22 @@ async def test_a_client_that_goes_on_sending_meets_the_next_container(
         two = await world.guest(second)
         async with answering(two, "second", 53):
             assert await _once_more(client) == "second 192.0.2.9"
+
+
+async def test_flows_that_pass_by_are_left_alone(world: World, elsewhere: Namespace) -> None:
+    """A container that asks another host at the port that is published here goes on as it was."""
+    nat = network("nat", "172.20.0.0/16")
+    shell = attachment(nat, 2)
+    await world.apply((nat,), (shell,))
+    guest = await world.guest(shell)
+    async with answering(elsewhere, "far", 53):
+        with guest.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            client.connect(("192.0.2.9", 53))
+            assert await _once_more(client) == "far 192.0.2.1"
+            before = world.host.run("cat /proc/net/nf_conntrack")
+            assert "dport=53 " in before
+            await world.add(attachment(nat, 3, "dns", ports=(PortBinding(53, "udp", "", 53),)))
+            assert "dport=53 " in world.host.run("cat /proc/net/nf_conntrack")
 
 
 async def test_no_other_program_gets_a_published_port(world: World) -> None:
