@@ -75,9 +75,23 @@ def used(system: System) -> None:
 
 
 def removed(system: System) -> None:
-    # A daemon that runs is stopped first.
+    # A daemon that runs is stopped first; it, its name server, its bridge and its two tables are gone.
     said = system.sh(
-        "linwin version >/dev/null; apt-get -qy remove linwin; ! grep -ls 'linwin[.]daemon' /proc/*/cmdline"
+        """
+        mkdir -p /dev/net
+        mknod /dev/net/tun c 10 200
+        left() {
+            grep -ls 'linwin[.]daemon\\|dnsmas[q]' /proc/[0-9]*/cmdline || true
+            ls /proc/sys/net/ipv4/conf | grep '^lwb' || true
+            nft list tables
+        }
+        linwin network create web >/dev/null
+        test "$(left | wc -l)" -ge 5
+        apt-get -qy remove linwin
+        left=$(left)
+        echo "left: $left"
+        test -z "$left"
+        """
     )
     assert "linwin: containers and images stay in /var/lib/linwin; apt purge linwin deletes them." in said
     assert not (system.root / HOME).exists()
@@ -88,7 +102,7 @@ def removed(system: System) -> None:
 
 def purged(system: System, package: Path) -> None:
     said = system.sh("mkdir -p /var/cache/linwin/templates; apt-get -qy purge linwin")
-    assert "linwin: deleted /var/lib/linwin; users' own roots and ~/.cache/linwin are theirs." in said
+    assert "linwin: deleted what was in /var/lib/linwin; users' own roots" in said
     # The file itself was mounted there while it was installed.
     assert system.named() - {package} == set()
     assert system.run("getent", "group", "linwin").returncode == 2
