@@ -76,9 +76,24 @@ def tls_address(configuration: Configuration) -> TlsAddress | None:
     )
 
 
-def prepare_root(paths: Paths) -> None:
-    """Create the folders of a root, and empty its scratch folder."""
+@contextmanager
+def _usable(paths: Paths) -> Iterator[None]:
+    """Tell in one sentence what keeps us from using a root. Raises Unavailable."""
     try:
+        yield
+    except OSError as error:
+        raise Unavailable(
+            f"cannot prepare {paths.root}: {error.strerror}: {error.filename}",
+            hint="Run as root, or set LINWIN_ROOT and LINWIN_HOST to places you may write.",
+        ) from error
+
+
+def prepare_root(paths: Paths) -> None:
+    """Create the folders of a root, and empty its scratch folder: what is there may be a daemon's uploads.
+
+    So it is for who holds the root, see :func:`held_root`.
+    """
+    with _usable(paths):
         for folder in (
             paths.root,
             paths.containers,
@@ -94,17 +109,14 @@ def prepare_root(paths: Paths) -> None:
             shutil.rmtree(paths.scratch)
         paths.scratch.mkdir(mode=0o711)
         paths.socket.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-    except OSError as error:
-        raise Unavailable(
-            f"cannot prepare {paths.root}: {error.strerror}: {error.filename}",
-            hint="Run as root, or set LINWIN_ROOT and LINWIN_HOST to places you may write.",
-        ) from error
 
 
 @contextmanager
 def held_root(paths: Paths) -> Iterator[None]:
-    """Be the one daemon of this root, and say so on disk."""
-    lock = try_lock(paths.daemon_lock)
+    """Be the one daemon of this root, and say so on disk. Only the root folder itself is created."""
+    with _usable(paths):
+        make_folders(paths.root, mode=0o711)
+        lock = try_lock(paths.daemon_lock)
     if lock is None:
         raise Conflict(
             f"another daemon already serves {paths.root}",
@@ -185,6 +197,22 @@ async def purge_network(paths: Paths) -> None:
     await networks.purge()
 
 
+def _purge(paths: Paths) -> None:
+    """Purge a root that is there: one that is not, as a mistyped one, must not come to be by it."""
+    if not paths.root.exists():
+        logger.warning("there is no %s: nothing to remove", paths.root)
+        return
+    with held_root(paths):
+        asyncio.run(purge_network(paths))
+
+
+def _serve(paths: Paths, configuration: Configuration) -> None:
+    with held_root(paths):
+        prepare_root(paths)
+        check_unused(paths.socket)
+        asyncio.run(run(paths, configuration))
+
+
 def main() -> None:
     """Entry point: one daemon a root, its pid on disk while it lives.
 
@@ -194,12 +222,10 @@ def main() -> None:
         configuration = config.read()
         daemon_log.configure(configuration.log.level, configuration.log.format)
         paths = Paths.from_environment(socket=configuration.socket)
-        prepare_root(paths)
-        with held_root(paths):
-            purging = PURGE in sys.argv[1:]
-            if not purging:
-                check_unused(paths.socket)
-            asyncio.run(purge_network(paths) if purging else run(paths, configuration))
+        if PURGE in sys.argv[1:]:
+            _purge(paths)
+        else:
+            _serve(paths, configuration)
     except LinwinError as error:
         announce(f"error: {error}")
         sys.exit(f"linwin: {error}")

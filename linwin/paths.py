@@ -8,6 +8,8 @@ meeting. ``docs/files.md`` describes the same tree for people.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +22,8 @@ MONITOR_SOCKET = "monitor.sock"
 CONSOLE_LOG = "console.log"
 QEMU_LOG = "qemu.log"
 PID_FILE = "pid"
+
+_LONGEST_SOCKET = 107  # sun_path holds 108 bytes with its terminating zero (unix(7))
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,3 +158,19 @@ class Paths:
     def machine(self, container_id: str) -> Path:
         """Run folder of the container's machine: its sockets and console log."""
         return self.container(container_id) / "machine"
+
+
+@contextmanager
+def socket_address(path: Path) -> Iterator[str]:
+    """An address for ``bind`` and ``connect``, good while the context lasts.
+
+    A path that does not fit into one is reached through its folder. Raises OSError.
+    """
+    if len(os.fsencode(path)) <= _LONGEST_SOCKET:
+        yield str(path)
+        return
+    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{folder}/{path.name}"
+    finally:
+        os.close(folder)

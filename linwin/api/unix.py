@@ -9,13 +9,12 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
 
 from linwin.errors import Conflict, InvalidRequest, Unavailable
+from linwin.paths import socket_address
 
 SOCKET_GROUP = "linwin"
 SOCKET_MODE = 0o660
-MAX_SOCKET_PATH: Final = 107  # sun_path holds 108 bytes with its terminating zero (unix(7))
 FIRST_PASSED = 3
 """The first descriptor that a service manager passes (sd_listen_fds(3))."""
 
@@ -66,7 +65,7 @@ def check_unused(path: Path) -> None:
     """To be asked before anything is done that a daemon without a socket would have to undo.
 
     Raises Conflict where somebody listens, as the daemon of another root, and Unavailable where
-    something that is no socket has the name. What a killed daemon left is neither, nor is the
+    something has the name that is no socket of this kind. What a killed daemon left is neither, nor is the
     socket that a service manager passed.
     """
     if os.environ.get("LISTEN_PID") == str(os.getpid()):
@@ -80,6 +79,11 @@ def check_unused(path: Path) -> None:
         served = _is_served(path)
     except FileNotFoundError:
         return
+    except OSError as error:  # such as EPROTOTYPE: somebody's datagram socket
+        raise Unavailable(
+            f"cannot listen on {path}: {error.strerror}",
+            hint="Choose another place: LINWIN_HOST, or hosts in linwin.toml.",
+        ) from error
     if served:
         raise Conflict(
             f"another program already listens on {path}",
@@ -89,7 +93,7 @@ def check_unused(path: Path) -> None:
 
 def _is_served(path: Path) -> bool:
     """Whether somebody listens there; a full queue refuses too, and has somebody who should take from it."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client, _within_reach(path) as address:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client, socket_address(path) as address:
         client.setblocking(False)
         try:
             client.connect(address)
@@ -100,25 +104,12 @@ def _is_served(path: Path) -> bool:
     return True
 
 
-@contextmanager
-def _within_reach(path: Path) -> Iterator[str]:
-    """The path, or where it does not fit into an address, one through its folder."""
-    if len(os.fsencode(path)) <= MAX_SOCKET_PATH:
-        yield os.fspath(path)
-        return
-    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        yield f"/proc/self/fd/{folder}/{path.name}"
-    finally:
-        os.close(folder)
-
-
 def _bind(path: Path) -> socket.socket:
     """A bound socket that nobody can connect to before its mode is right, since it does not listen yet."""
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         path.unlink(missing_ok=True)
-        with _within_reach(path) as address:
+        with socket_address(path) as address:
             sock.bind(address)
         if (group := _socket_group()) is not None:
             os.chown(path, -1, group)

@@ -115,7 +115,9 @@ def stop(purge_network: bool) -> None:
     paths = Paths.from_environment()
     if daemon_process.stop_daemon(paths) is None:
         failures.say(f"no daemon runs in {paths.root}")
-    if purge_network:
+    if purge_network and not paths.root.exists():
+        failures.say(f"there is no {paths.root}: no networks were removed")
+    elif purge_network:
         daemon_process.purge_network(paths)
 
 

@@ -1,31 +1,12 @@
-"""Unix sockets whose path may be longer than the kernel lets one name.
-
-``sun_path`` holds 107 bytes and a terminator (unix(7)). A longer path is
-reached through a descriptor of its folder: ``/proc/self/fd/N/name``.
-"""
+"""Unix sockets whose path may be longer than the kernel lets one name."""
 
 from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-_LONGEST = 107
-
-
-@contextmanager
-def socket_address(path: Path) -> Iterator[str]:
-    """An address for ``bind`` and ``connect``, good while the context lasts."""
-    if len(os.fsencode(path)) <= _LONGEST:
-        yield str(path)
-        return
-    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        yield f"/proc/self/fd/{folder}/{path.name}"
-    finally:
-        os.close(folder)
+from linwin.paths import socket_address
 
 
 def listen(path: Path, *, mode: int = 0o600) -> socket.socket:

@@ -106,6 +106,13 @@ def test_stop_can_take_the_networks_off_the_host(launch: Launch, paths: Paths) -
     )
 
 
+def test_there_is_nothing_to_purge_where_there_is_no_root(launch: Launch, paths: Paths) -> None:
+    code, out, err = finish(launch("daemon", "stop", "--purge-network"))
+    assert (code, out) == (0, "")
+    assert err.endswith(f"\nlinwin: there is no {paths.root}: no networks were removed\n")
+    assert not paths.root.exists()
+
+
 def test_commands_start_one_daemon_between_them(launch: Launch, paths: Paths) -> None:
     processes = [launch("ps") for _ in range(4)]
     assert [finish(process) for process in processes] == [(0, EMPTY_PS, "")] * 4
