@@ -10,11 +10,10 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from linwin.engine import names, subnets
 from linwin.errors import Forbidden, InvalidRequest, Unavailable
 from linwin.model.container import Container
+from linwin.model.ip import Address, address_of
 from linwin.model.network import Attachment, EndpointSpec, Interface, Network, Subnet
 
 MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
-MOST_NICS = 4
-"""Spare ports of a guest (:class:`linwin.model.machine.MachineSpec`)."""
 
 
 def check(wanted: EndpointSpec, network: Network | None) -> None:
@@ -31,7 +30,7 @@ def check(wanted: EndpointSpec, network: Network | None) -> None:
         errors += [
             f"no configured subnet or ip-range contain the IP address {text}"
             for text in (wanted.ipv4, wanted.ipv6)
-            if text and not any(subnets.address_of(text) in subnets.range_of(one) for one in network.subnets)
+            if text and not any(address_of(text) in subnets.range_of(one) for one in network.subnets)
         ]
     if errors:
         raise InvalidRequest(f"invalid endpoint settings:\n{subnets.joined(errors)}")
@@ -69,7 +68,7 @@ def allot(
 
 def chosen(wanted: EndpointSpec) -> Iterator[str]:
     """The addresses that a user chose, as they are compared; they were checked."""
-    yield from (str(subnets.address_of(text)) for text in (wanted.ipv4, wanted.ipv6) if text)
+    yield from (str(address_of(text)) for text in (wanted.ipv4, wanted.ipv6) if text)
 
 
 def dns_names(container: Container, wanted: EndpointSpec) -> tuple[str, ...]:
@@ -111,7 +110,7 @@ def _address(
     version: int, chosen: str, network: Network, taken: Collection[str], reserved: Collection[str]
 ) -> str:
     if chosen:
-        address = str(subnets.address_of(chosen))
+        address = str(address_of(chosen))
         if address in taken or address in _own(network):
             raise Forbidden("Address already in use")
         return address
@@ -132,11 +131,11 @@ def _own(network: Network) -> set[str]:
     return {
         *unusable,
         *(subnet.gateway for subnet in network.subnets),
-        *(str(subnets.address_of(text)) for text in reserved),
+        *(str(address_of(text)) for text in reserved),
     }
 
 
-def _unusable(subnet: Subnet) -> set[subnets.Address]:
+def _unusable(subnet: Subnet) -> set[Address]:
     """That of the network itself, and IPv4's of everybody in it."""
     whole = subnets.range_of(subnet)
     return {whole.network_address} | ({whole.broadcast_address} if whole.version == 4 else set())
@@ -144,10 +143,9 @@ def _unusable(subnet: Subnet) -> set[subnets.Address]:
 
 def _free(subnet: Subnet, taken: Collection[str]) -> str:
     """The lowest free address, as docker's; empty where there is none."""
-    pool, unusable = subnets.pool_of(subnet), _unusable(subnet)
     # No more than these can be in the way, however large the range.
-    candidates = itertools.islice(pool, len(taken) + len(unusable) + 1)
-    return next((str(one) for one in candidates if one not in unusable and str(one) not in taken), "")
+    candidates = map(str, itertools.islice(subnets.pool_of(subnet), len(taken) + 1))
+    return next((one for one in candidates if one not in taken), "")
 
 
 def _mac(ipv4: str) -> str:
@@ -157,6 +155,6 @@ def _mac(ipv4: str) -> str:
 
 def _is_address(text: str, version: int) -> bool:
     try:
-        return subnets.address_of(text).version == version
+        return address_of(text).version == version
     except ValueError:
         return False

@@ -12,7 +12,6 @@ import logging
 import os
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from functools import partial
 from typing import TYPE_CHECKING
 
 from linwin.engine import addresses, network_names, pause, publish
@@ -20,6 +19,7 @@ from linwin.engine.interfaces import Machine
 from linwin.engine.live import Run
 from linwin.errors import Conflict, Forbidden, InvalidRequest, LinwinError, NotFound, Unavailable
 from linwin.model.container import Container, ContainerSpec
+from linwin.model.machine import SPARE_PORTS
 from linwin.model.network import (
     DEFAULT_NETWORK,
     NO_NETWORK,
@@ -90,9 +90,9 @@ def _check_number(wanted: Sequence[EndpointSpec]) -> None:
         raise InvalidRequest("a container can be in each network once")
     if NO_NETWORK in names:
         raise InvalidRequest(NO_OTHERS)
-    if len(names) > addresses.MOST_NICS:
+    if len(names) > SPARE_PORTS:
         raise Conflict(
-            f"a container can be in {addresses.MOST_NICS} networks at most",
+            f"a container can be in {SPARE_PORTS} networks at most",
             hint="A guest has that many ports for NICs: disconnect it from another network first.",
         )
 
@@ -121,7 +121,11 @@ async def reserve(engine: Engine, container: Container) -> Container:
             held = await engine.networks.unapplied_ports()
             ports = await publish.bindings(engine.rooms.network, publish.requests(container), held)
             attachments[attachments.index(main)] = dataclasses.replace(main, ports=ports)
-        return await engine.rooms.state.advance(container.id, "starting", attachments=tuple(attachments))
+        container = await engine.rooms.state.advance(container.id, "starting", attachments=tuple(attachments))
+    # Told as soon as it is recorded: whatever the start comes to, release tells that it was left.
+    for attachment in attachments:
+        engine.events.connection(_network(known, attachment), container, "connect")
+    return container
 
 
 async def _allotted(engine: Engine, container: Container, wanted: EndpointSpec) -> Attachment:
@@ -163,10 +167,8 @@ async def attach(engine: Engine, container: Container, machine: Machine) -> None
     if attachments != container.attachments:
         container = await engine.rooms.state.advance(container.id, "starting", attachments=attachments)
     await engine.networks.apply()
-    known = await engine.networks.list()
     for attachment in attachments:
         await _plug(engine, attachment, machine)
-        engine.events.connection(_network(known, attachment), container, "connect")
 
 
 async def release(engine: Engine, container: Container) -> None:
@@ -236,7 +238,8 @@ async def connect(engine: Engine, reference: str, to: str, wanted: EndpointSpec)
 async def disconnect(engine: Engine, reference: str, from_: str, *, force: bool) -> None:
     """Take a container out of the network ``from_``, now where it runs.
 
-    Raises Conflict for one that is not in it. ``force`` does without its guest's consent.
+    Raises Conflict for one that is not in it, and what a guest says that does not consent; ``force``
+    does without its consent.
     """
     container = await engine.rooms.state.get(reference)
     network = await _left(engine, container, from_)
@@ -251,10 +254,11 @@ async def disconnect(engine: Engine, reference: str, from_: str, *, force: bool)
         for attachment in container.attachments:
             if run is not None and attachment.network_id == network.id:
                 try:
-                    await _take_out(engine, container.id, run, attachment, force=force)
+                    await _let_go(run, attachment, force=force)
                 except LinwinError:
                     await engine.rooms.state.amend(container.id, spec=before)
                     raise
+                await _take_out(engine, container.id, run, attachment)
         if network.id:
             engine.events.connection(network, container, "disconnect")
 
@@ -269,12 +273,13 @@ async def _left(engine: Engine, container: Container, reference: str) -> Network
 
 
 async def mend(engine: Engine, container: Container, run: Run) -> None:
-    """Finish what a daemon that died had begun to connect or disconnect."""
+    """Finish what a daemon that died had begun to connect or disconnect. Called with the lock held."""
     known = {network.id: network.name for network in await engine.networks.list()}
     wanted = {one.network for one in endpoints(container.spec)}
     for attachment in container.attachments:
         if known.get(attachment.network_id) not in wanted:
-            await _take_out(engine, container.id, run, attachment, force=True)
+            await _let_go(run, attachment, force=True)
+            await _take_out(engine, container.id, run, attachment)
 
 
 async def _changeable(engine: Engine, container_id: str) -> Container:
@@ -305,27 +310,33 @@ async def _plug_in(
         container = await engine.rooms.state.amend(
             container.id, attachments=(*container.attachments, attachment)
         )
-    undo.push_async_callback(partial(_take_out, engine, container.id, run, attachment, force=True))
+    undo.push_async_callback(_take_out, engine, container.id, run, attachment)
+    undo.push_async_callback(_let_go, run, attachment, force=True)
     await engine.networks.apply()
     await _plug(engine, attachment, run.machine)
     await run.guest.connect_interface(_interfaces(container, known)[-1])
     return attachment
 
 
-async def _take_out(
-    engine: Engine, container_id: str, run: Run, attachment: Attachment, *, force: bool
-) -> None:
-    """Unplug a NIC and forget its attachment; its ports go to the NIC that leads out from now on."""
-    for let_go in (
-        partial(run.guest.forget_interface, attachment.mac),
-        partial(run.machine.unplug_nic, nic_id(attachment)),
-    ):
-        try:
-            await let_go()
-        except LinwinError as error:
-            if not force:
-                raise
-            logger.warning("container %s: %s", container_id[:12], error)
+async def _let_go(run: Run, attachment: Attachment, *, force: bool) -> None:
+    """Have the guest do without a NIC."""
+    try:
+        await run.guest.forget_interface(attachment.mac)
+    except LinwinError as error:
+        if not force:
+            raise
+        _log(attachment.container_id, error)
+
+
+async def _take_out(engine: Engine, container_id: str, run: Run, attachment: Attachment) -> None:
+    """Unplug a NIC and forget its attachment; its ports go to the NIC that leads out from now on.
+
+    The guest does without it already: what machine and guest refuse is logged, and undoes nothing.
+    """
+    try:
+        await run.machine.unplug_nic(nic_id(attachment))
+    except LinwinError as error:
+        _log(container_id, error)
     known = await engine.networks.list()
     container = await engine.rooms.state.get(container_id)
     left = [one for one in container.attachments if one.id != attachment.id]
@@ -341,9 +352,16 @@ async def _take_out(
 
 async def _lead_out(container: Container, run: Run, known: Sequence[Network]) -> None:
     """Tell the guest by which of its NICs it now reaches the world."""
-    for interface in _interfaces(container, known):
-        if interface.gateway4:
-            await run.guest.connect_interface(interface)
+    try:
+        for interface in _interfaces(container, known):
+            if interface.gateway4:
+                await run.guest.connect_interface(interface)
+    except LinwinError as error:  # the attachment that led out is gone in any case
+        _log(container.id, error)
+
+
+def _log(container_id: str, error: LinwinError) -> None:
+    logger.warning("container %s: %s", container_id[:12], error)
 
 
 async def _plug(engine: Engine, attachment: Attachment, machine: Machine) -> None:

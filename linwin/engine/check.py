@@ -192,7 +192,10 @@ async def _networks(engine: Engine) -> list[Finding]:
 
 def _templates(unusable: Collection[Unusable]) -> list[Finding]:
     return [
-        Finding(f"template {template.name}", template.reason, template.remedy.capitalize())
+        # Not capitalize(): it would lower the letters of the template's name.
+        Finding(
+            f"template {template.name}", template.reason, template.remedy[:1].upper() + template.remedy[1:]
+        )
         for template in unusable
     ]
 

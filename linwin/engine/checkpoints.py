@@ -101,14 +101,11 @@ class Checkpoints:
 
     async def recover(self) -> None:
         """End a machine that an earlier daemon was about to freeze."""
-        run_dir, nothing = self._engine.paths.freezing, Path()
-        spec = MachineSpec(MAKER, nothing, nothing, "", nothing, memory=0, cpus=0, run_dir=run_dir)
-        machine = await self._engine.rooms.machine.adopt(spec, 0)
+        run_dir = self._engine.paths.freezing
+        machine = await self._engine.rooms.machine.adopt(MachineSpec.of_running(MAKER, run_dir), 0)
         if machine is not None:
             await machine.quit()
-        if run_dir.exists():
-            await asyncio.to_thread(shutil.rmtree, run_dir)
-        scratch_disk(run_dir).unlink(missing_ok=True)
+        await asyncio.to_thread(delete_files, run_dir)
 
     async def close(self) -> None:
         """Give up what is under way."""
@@ -148,10 +145,8 @@ class Checkpoints:
         report(Progress("Booting a guest to be frozen", id="checkpoint"))
         await asyncio.to_thread(_make_folder, spec.run_dir)
         async with self._engine.admission.admitted(spec), AsyncExitStack() as undo:
-            undo.callback(shutil.rmtree, spec.run_dir)
-            scratch = scratch_disk(spec.run_dir)
-            undo.callback(scratch.unlink, missing_ok=True)
-            await rooms.disks.overlay(template.c_disk, scratch, uid=spec.uid)
+            undo.callback(delete_files, spec.run_dir)
+            await rooms.disks.overlay(template.c_disk, scratch_disk(spec.run_dir), uid=spec.uid)
             mold = await rooms.machine.mold(spec)
             undo.push_async_callback(mold.quit)
             guest = await rooms.guest.connect(mold, timeout=HELLO_TIMEOUT[await rooms.machine.accelerator()])
@@ -180,6 +175,14 @@ def scratch_disk(run_dir: Path) -> Path:
     It lies beside the run folder, which the host user of its machine may not enter.
     """
     return run_dir.with_suffix(".qcow2")
+
+
+def delete_files(run_dir: Path) -> None:
+    """Delete a run folder and the disk beside it, whole or half made. Idempotent."""
+    if run_dir.exists():
+        shutil.rmtree(run_dir)
+    for disk in run_dir.parent.glob(f"{run_dir.name}.*"):
+        disk.unlink(missing_ok=True)
 
 
 def _make_folder(run_dir: Path) -> None:

@@ -17,7 +17,7 @@ from linwin.model.chain import chain_ids
 from linwin.model.container import Container, ContainerSpec
 from linwin.model.image import Image
 from linwin.model.log_config import LogConfig
-from linwin.model.template import Template
+from linwin.model.template import Template, Unusable
 
 if TYPE_CHECKING:
     from linwin.engine.engine import Engine
@@ -89,9 +89,14 @@ async def template_for(engine: Engine, image: Image) -> Template:
         return chosen
     name = next(iter(image.references), image.id)
     error = no_template(name, image.platform.os_version, [template.name for template in templates])
-    for unusable in await engine.rooms.templates.unusable():
+    if unusable := await unusable_template(engine):
         error.hint = f"{unusable.reason}; {unusable.remedy}"
     raise error
+
+
+async def unusable_template(engine: Engine) -> Unusable | None:
+    """The first of those that are installed and cannot be used: why no other serves."""
+    return next(iter(await engine.rooms.templates.unusable()), None)
 
 
 def choose_template(image: Image, templates: Iterable[Template]) -> Template | None:

@@ -12,6 +12,11 @@ DEFAULT_NAMES = frozenset({"", "default", "bridge", DEFAULT_NETWORK})
 PREDEFINED = (DEFAULT_NAMES - {""}) | {NO_NETWORK, "host"}
 
 
+def plain(name: str) -> str:
+    """A network's name or id, the default network by its own name whatever a client calls it."""
+    return DEFAULT_NETWORK if name in DEFAULT_NAMES else name
+
+
 def named(networks: Sequence[Network], name: str) -> Network:
     """By its name alone: one that a container is in by name may be gone, and begin as another's id does."""
     for network in networks:
@@ -22,7 +27,7 @@ def named(networks: Sequence[Network], name: str) -> Network:
 
 def find(networks: Sequence[Network], reference: str) -> Network:
     """Docker's order of look-up: full id, exact name, unique id prefix."""
-    wanted = DEFAULT_NETWORK if reference in DEFAULT_NAMES else reference
+    wanted = plain(reference)
     for network in networks:
         if network.id == wanted:
             return network

@@ -12,7 +12,6 @@ import asyncio
 import logging
 import os
 import secrets
-import shutil
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from linwin.daemon_log import context_about
 from linwin.engine import unreadable
-from linwin.engine.checkpoints import guest_spec, scratch_disk
+from linwin.engine.checkpoints import delete_files, guest_spec, scratch_disk
 from linwin.engine.create import free_uid
 from linwin.engine.interfaces import Guest, Machine
 from linwin.engine.power import RESTORED_TIMEOUT
@@ -86,7 +85,7 @@ class Pool:
             if machine is not None:
                 await machine.quit()
             try:
-                await asyncio.to_thread(_remove, run_dir)
+                await asyncio.to_thread(delete_files, run_dir)
             except OSError as error:  # what lies there by mistake must not keep the daemon from starting
                 logger.warning("the pool of an earlier daemon left %s: %s", run_dir, error)
 
@@ -157,7 +156,7 @@ class Pool:
         )
         await asyncio.to_thread(own, overlay, uid)
         await pooled.machine.insert_disk(overlay)
-        await asyncio.to_thread(_remove, pooled.spec.run_dir)
+        await asyncio.to_thread(delete_files, pooled.spec.run_dir)
 
     async def _take_back(self, container: Container) -> None:
         """Give a container back what it had before a guest that came to nothing: user, disk, empty folder.
@@ -197,7 +196,7 @@ class Pool:
             name = f"pool-{secrets.token_hex(4)}"
             run_dir = paths.pool / name
             _make(run_dir)  # in no thread: one whose waiter is cancelled would make it all the same
-            undo.push_async_callback(asyncio.to_thread, _remove, run_dir)
+            undo.push_async_callback(asyncio.to_thread, delete_files, run_dir)
             spec = guest_spec(
                 template,
                 id=name,
@@ -235,7 +234,7 @@ class Pool:
         """End a guest with all that is its own. Idempotent."""
         await pooled.guest.close()
         await pooled.machine.quit()
-        await asyncio.to_thread(_remove, pooled.spec.run_dir)
+        await asyncio.to_thread(delete_files, pooled.spec.run_dir)
         self._uids.discard(pooled.spec.uid)
 
 
@@ -264,13 +263,5 @@ def _make(run_dir: Path) -> None:
 
 
 def _empty(run_dir: Path) -> None:
-    _remove(run_dir)
+    delete_files(run_dir)
     _make(run_dir)
-
-
-def _remove(run_dir: Path) -> None:
-    """Delete what a machine of the pool has on disk. Idempotent."""
-    if run_dir.exists():
-        shutil.rmtree(run_dir)
-    for disk in run_dir.parent.glob(f"{run_dir.name}.*"):
-        disk.unlink(missing_ok=True)

@@ -39,19 +39,24 @@ def _exposed(container: Container) -> Iterator[PortRequest]:
 def exposed(texts: Iterable[str]) -> tuple[str, ...]:
     """Every single port of what a user and an image expose, as ``80/tcp``; what is no port is left out.
 
-    Raises InvalidRequest for more than a container can have.
+    Raises InvalidRequest for more than a container can have, where ranges that overlap count each.
     """
-    found: dict[str, None] = {}
+    ranges = dict.fromkeys(_ranges(texts))
+    count = sum(last - first + 1 for first, last, _ in ranges)
+    if count > MOST_PORTS:  # before they are made: a body may name millions
+        raise InvalidRequest(
+            f"{count} exposed ports are too many",
+            hint=f"At most {MOST_PORTS}: publish those that are needed.",
+        )
+    ports = (f"{n}/{protocol}" for first, last, protocol in ranges for n in range(first, last + 1))
+    return tuple(dict.fromkeys(ports))
+
+
+def _ranges(texts: Iterable[str]) -> Iterator[tuple[int, int, str]]:
     for match in filter(None, map(PORT.fullmatch, texts)):
         first, last, protocol = int(match[1]), int(match[2] or match[1]), (match[3] or "tcp").lower()
         if 0 < first <= last < 1 << 16:
-            found |= dict.fromkeys(f"{number}/{protocol}" for number in range(first, last + 1))
-    if len(found) > MOST_PORTS:
-        raise InvalidRequest(
-            f"{len(found)} exposed ports are too many",
-            hint=f"At most {MOST_PORTS}: publish those that are needed.",
-        )
-    return tuple(found)
+            yield first, last, protocol
 
 
 async def bindings(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from linwin.engine.create import unusable_template
 from linwin.engine.load import take_in
 from linwin.errors import NotFound, Unavailable
 from linwin.model.image import Image
@@ -42,7 +43,7 @@ async def pull(
 
 async def _nothing_to_run_on(engine: Engine) -> Unavailable:
     """Why no image can be of use here."""
-    for spoilt in await engine.rooms.templates.unusable():
+    if spoilt := await unusable_template(engine):
         return Unavailable(
             f"the template {spoilt.name} cannot be used: {spoilt.reason}",
             hint=f"To run images, {spoilt.remedy}",

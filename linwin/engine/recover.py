@@ -66,19 +66,28 @@ async def _take_over(engine: Engine, container: Container) -> None:
     if run is None:
         await _lay_to_rest(engine, container)
         return
-    if container.status == "starting":
-        await engine.rooms.state.advance(
-            container.id, "running", started_at=time.time_ns(), health=health.at_start(container)
-        )
-    await pause.set_clock(container, run)
-    await attach.mend(engine, container, run)
-    watch.begin(engine, container, run)
+    async with engine.live(container.id).lock:  # or an end might be recorded, and be taken back, meanwhile
+        watch.begin(engine, container, run)  # first: whatever else fails, a guest that runs is watched
+        if container.status == "starting":
+            await engine.rooms.state.advance(
+                container.id, "running", started_at=time.time_ns(), health=health.at_start(container)
+            )
+        await pause.set_clock(container, run)
+        await _mend(engine, container, run)
     if container.status == "paused":
         await pause.halt(run)
     health.begin(engine, await engine.rooms.state.get(container.id), run)
     logger.info("container %s: its running guest was adopted", container.short_id)
     if container.status == "stopping":
         await stop.force(run)
+
+
+async def _mend(engine: Engine, container: Container, run: Run) -> None:
+    try:
+        await attach.mend(engine, container, run)
+    except LinwinError as error:  # the next daemon finds it again
+        logger.error("container %s: its networks were not put right: %s", container.short_id, error)
+        engine.metrics.failed("recover", error)
 
 
 async def _adopt(engine: Engine, container: Container) -> Run | None:

@@ -5,21 +5,12 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from ipaddress import (
-    IPv4Address,
-    IPv4Network,
-    IPv6Address,
-    IPv6Network,
-    ip_address,
-    ip_interface,
-    ip_network,
-)
+from ipaddress import ip_interface, ip_network
 
 from linwin.errors import Forbidden, InvalidRequest, Unsupported
+from linwin.model import ip
+from linwin.model.ip import Range, address_of
 from linwin.model.network import MTU_OPTION, NetworkSpec, Subnet
-
-Range = IPv4Network | IPv6Network
-Address = IPv4Address | IPv6Address
 
 NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}")
 _MTUS = range(576, 65522)  # to what a tap carries beside its frame's header
@@ -88,17 +79,6 @@ def joined(errors: Sequence[str]) -> str:
     return errors[0] if len(errors) == 1 else "\n".join(f"* {error}" for error in errors)
 
 
-def address_of(text: str) -> Address:
-    """An address that a user wrote. Raises ValueError, for one with a zone too.
-
-    A zone (``fe80::1%eth0``) may be any text whatever, is no part of an address that a container can
-    have, and would make two of one.
-    """
-    if "%" in text:
-        raise ValueError(f"{text!r} has a zone")
-    return ip_address(text)
-
-
 def range_of(subnet: Subnet) -> Range:
     """The addresses of a subnet that was checked."""
     return ip_network(subnet.subnet)
@@ -112,7 +92,7 @@ def pool_of(subnet: Subnet) -> Range:
 def overlapping(subnet: Subnet, others: Iterable[Subnet]) -> bool:
     """Whether a range has addresses in common with any of others."""
     mine = range_of(subnet)
-    return any(mine.version == other.version and mine.overlaps(other) for other in map(range_of, others))
+    return any(ip.overlapping(mine, other) for other in map(range_of, others))
 
 
 def _whole(subnet: Subnet) -> Subnet:
@@ -134,7 +114,7 @@ def _errors(subnet: Subnet) -> Iterator[str]:
         yield f"invalid subnet {subnet.subnet}: it should be {whole}"
     if whole.num_addresses < 4:
         yield f"invalid subnet {subnet.subnet}: it has no room for a gateway and a container"
-    if any(one.version == whole.version and one.overlaps(whole) for one in _NOBODYS):
+    if any(ip.overlapping(one, whole) for one in _NOBODYS):
         yield f"invalid subnet {subnet.subnet}: it has loopback, multicast or link-local addresses"
     yield from _range_errors(subnet.ip_range, whole)
     if why := _outside(subnet.gateway, whole):

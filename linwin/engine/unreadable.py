@@ -2,7 +2,9 @@
 
 Another version of linwin wrote the record, or a disk damaged it. Such a container is
 listed as dead with the reason, is not started, and is left alone by every prune. What
-its record would tell is asked of its disk.
+its record would tell is asked of its disk. A guest that still runs for it runs on, but
+without networks: of a record that cannot be read no attachments are known, so this daemon
+takes its addresses, ports and taps off the host, and gives them to others.
 """
 
 from __future__ import annotations
@@ -46,7 +48,11 @@ def host_users(engine: Engine, containers: Iterable[Container]) -> set[int]:
 
 
 def tell(container: Container) -> None:
-    """Log what a new daemon finds; a guest that still runs may be adopted by a daemon that can read it."""
+    """Log what a new daemon finds.
+
+    A guest that still runs may be adopted by a daemon that can read it, with its disk and its
+    program; its networks are lost by then, until the container is started again.
+    """
     logger.error("container %s (%s) is left alone: %s", container.short_id, container.name, container.error)
 
 

@@ -164,8 +164,8 @@ async def _record(engine: Engine, container: Container, run: Run, exit_: Exit) -
         health=health.at_end(container),
         attachments=(),
     )
-    ran = (ended.finished_at - ended.started_at) // 10**9
-    engine.events.container(ended, "die", exitCode=str(exit_.code), execDuration=str(ran))
-    await attach.release(engine, container)
     run.ended, run.again = ended, again
     engine.metrics.restarts.inc(again)
+    ran = (ended.finished_at - ended.started_at) // 10**9
+    engine.events.container(ended, "die", exitCode=str(exit_.code), execDuration=str(ran))
+    await attach.release(engine, container)  # last: should it fail, the end is what it is

@@ -7,6 +7,8 @@ from pathlib import Path
 
 C_SERIAL = "linwin-c"
 """The serial number of the disk that is C:, by which a guest knows it."""
+SPARE_PORTS = 4
+"""The NICs that a guest can be given while it runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,7 @@ class MachineSpec:
     cpus: int
     run_dir: Path
     uid: int = 0
-    spare_ports: int = 4
+    spare_ports: int = SPARE_PORTS
     template: str = ""
     c_disk: Path | None = None
 
