@@ -122,12 +122,10 @@ async def inspect(request: web.Request) -> web.Response:
     sizes = await _sizes(request, container) if query.flag(request, "size") else {}
     engine = engine_of(request)
     log = str(request.app[PATHS].log(container.id))
-    networks = endpoints.settings(
-        container, await engine.networks.list(), short_aliases=version_of(request) < (1, 45)
-    )
+    networks = endpoints.settings(container, await engine.networks.list())
     execs = engine.execs.of(container.id)
     shown = render.inspection(container, execs, log, engine.health(container), networks)
-    return answer({**shown, **sizes})
+    return answer(versions.container({**shown, **sizes}, version_of(request)))
 
 
 async def list_some(request: web.Request) -> web.Response:

@@ -9,40 +9,28 @@ from typing import Any
 from linwin.engine import attach, network_names
 from linwin.engine.addresses import dns_names
 from linwin.model.container import Container
-from linwin.model.network import (
-    DEFAULT_NETWORK,
-    NO_NETWORK,
-    Attachment,
-    EndpointSpec,
-    Network,
-    PortBinding,
-)
+from linwin.model.network import NO_NETWORK, Attachment, EndpointSpec, Network, PortBinding
 
 ANYWHERE = "0.0.0.0"
 
 
 def mode(container: Container) -> str:
     """``NetworkMode``; ``nat`` is what docker on Windows calls the default."""
-    asked = str(container.spec.host_config.get("NetworkMode") or "")
-    return DEFAULT_NETWORK if asked in network_names.DEFAULT_NAMES else asked
+    return network_names.plain(str(container.spec.host_config.get("NetworkMode") or ""))
 
 
-def settings(
-    container: Container, known: Sequence[Network], *, short_aliases: bool = False
-) -> dict[str, Any]:
-    """``NetworkSettings``; with ``short_aliases``, as before API 1.45, the short id is an alias."""
+def settings(container: Container, known: Sequence[Network]) -> dict[str, Any]:
+    """``NetworkSettings``. ``known`` are all networks that exist."""
     return {
         "Bridge": "",
         "SandboxID": "",
         "SandboxKey": "",
         "Ports": ports(container),
-        "Networks": networks(container, known, short_aliases=short_aliases),
+        "Networks": networks(container, known),
     }
 
 
-def networks(
-    container: Container, known: Sequence[Network], *, short_aliases: bool = False
-) -> dict[str, Any]:
+def networks(container: Container, known: Sequence[Network]) -> dict[str, Any]:
     """The networks that a container is in, by name, with what it was allotted there while it runs."""
     by_name = {network.name: network for network in known}
     attached = {one.network_id: one for one in container.attachments}
@@ -50,11 +38,10 @@ def networks(
     for endpoint in attach.endpoints(container.spec) or (EndpointSpec(NO_NETWORK),):
         network = by_name.get(endpoint.network)
         attachment = attached.get(network.id) if network else None
-        extra = [container.short_id] if short_aliases and endpoint.network not in _PREDEFINED else []
         shown[endpoint.network] = {
             "IPAMConfig": _ipam_config(endpoint),
             "Links": None,
-            "Aliases": [*endpoint.aliases, *extra] or None,
+            "Aliases": list(endpoint.aliases) or None,
             "MacAddress": attachment.mac if attachment else "",
             "DriverOpts": None,
             "GwPriority": endpoint.gateway_priority,
@@ -64,9 +51,6 @@ def networks(
             "DNSNames": list(dns_names(container, endpoint)) if attachment else None,
         }
     return shown
-
-
-_PREDEFINED = (DEFAULT_NETWORK, NO_NETWORK)
 
 
 def _ipam_config(endpoint: EndpointSpec) -> dict[str, str] | None:

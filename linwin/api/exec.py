@@ -13,7 +13,7 @@ from linwin.api.context import LIFETIME, answer, engine_of, identity, version_of
 from linwin.api.fields import Fields, body_of
 from linwin.api.hijack import Connection, Hijacked, hijack
 from linwin.api.measure import failed
-from linwin.api.relay import detach_keys, exchange, feed
+from linwin.api.relay import cutting_off, detach_keys, exchange, feed
 from linwin.engine.engine import Attachment, Exec
 from linwin.errors import InvalidRequest, LinwinError
 from linwin.model.exec import ExecSpec
@@ -68,14 +68,9 @@ async def start(request: web.Request) -> web.StreamResponse:
     try:
         kind = mux.content_type(tty=exec_.spec.tty, version=version_of(request))
         connection = await hijack(request, identity(), kind)
-        try:
+        with cutting_off(connection.abort, f"exec {exec_.id[:12]}"):
             await _begin(request, exec_, size, connection)
             await _exchange(exec_, attachment, connection)
-        except ConnectionError:
-            raise
-        except Exception:  # an error response would land in the middle of the stream
-            logger.exception("the streams of exec %s were cut off", exec_.id[:12])
-            connection.abort()
     finally:
         await attachment.detach()
     return Hijacked()

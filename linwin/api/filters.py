@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from fnmatch import fnmatchcase
 
+from linwin.api.endpoints import port_list
+from linwin.api.networking import port_range
 from linwin.api.query import Filters, boolean_filter
 from linwin.api.render import STATES, UP, familiar, state_of, unix_seconds
-from linwin.engine import publish
 from linwin.engine.attach import endpoints
-from linwin.engine.publish import PORT
+from linwin.engine.network_names import plain
 from linwin.errors import InvalidRequest
 from linwin.model.container import Container
 from linwin.model.image import Image
@@ -25,6 +26,9 @@ IMAGE_FILTERS = frozenset({"reference", "label", "dangling", "before", "since"})
 _STATUSES = frozenset(STATES.values())
 _HEALTH = frozenset({"none", "starting", "healthy", "unhealthy"})
 _LONGEST_PATTERN = 1000
+
+PortRange = tuple[tuple[int, int], str]
+"""First and last number, and the protocol."""
 
 
 def containers(
@@ -95,33 +99,44 @@ def _container_test(wanted: Filters, ancestors: frozenset[str]) -> Callable[[Con
             and ("ancestor" not in wanted or container.image_id in ancestors)
             and labelled(container.labels, wanted.get("label", ()))
             and ("network" not in wanted or _is_in(container, wanted["network"]))
-            and (not published or not published.isdisjoint(_published(container)))
-            and (not exposed or not exposed.isdisjoint(container.exposed_ports))
+            and (not (published or exposed) or _has_port(container, published, exposed))
         )
 
     return test
 
 
-def _ports(wanted: Filters, key: str) -> frozenset[str]:
-    """Ports of containers: ``80``, ``80/udp`` or a range."""
-    for text in wanted.get(key, ()):
-        if not PORT.fullmatch(text):
-            raise InvalidRequest(
-                f"invalid filter '{key}={text}'", hint="Use PORT/PROTOCOL or FIRST-LAST/PROTOCOL."
-            )
-    return frozenset(publish.exposed(wanted.get(key, ())))
+def _ports(wanted: Filters, key: str) -> frozenset[PortRange]:
+    return frozenset(_range(key, text) for text in wanted.get(key, ()))
 
 
-def _published(container: Container) -> Iterator[str]:
-    for attachment in container.attachments:
-        yield from (f"{port.container_port}/{port.protocol}" for port in attachment.ports)
+def _range(key: str, text: str) -> PortRange:
+    """``80``, ``80/udp`` or a range."""
+    try:
+        return port_range(text, key)
+    except InvalidRequest as error:
+        raise InvalidRequest(
+            f"invalid filter '{key}={text}'", hint="Use PORT/PROTOCOL or FIRST-LAST/PROTOCOL."
+        ) from error
+
+
+def _has_port(container: Container, published: frozenset[PortRange], exposed: frozenset[PortRange]) -> bool:
+    """As docker's: a port of the host, or one of the container, of those that ``ps`` lists, is enough."""
+    return any(
+        _among(port.get("PublicPort", 0), port["Type"], published)
+        or _among(port["PrivatePort"], port["Type"], exposed)
+        for port in port_list(container)
+    )
+
+
+def _among(number: int, protocol: str, ranges: Iterable[PortRange]) -> bool:
+    return any(first <= number <= last and protocol == one for (first, last), one in ranges)
 
 
 def _is_in(container: Container, networks: Iterable[str]) -> bool:
     """Whether a container is in one of some networks, by name, or by id where it runs."""
     names = {endpoint.network for endpoint in endpoints(container.spec)} or {NO_NETWORK}
     ids = [attachment.network_id for attachment in container.attachments]
-    return any(text in names or any(one.startswith(text) for one in ids) for text in networks)
+    return any(text in names or any(one.startswith(text) for one in ids) for text in map(plain, networks))
 
 
 def _names(expression: re.Pattern[str], name: str) -> bool:

@@ -75,40 +75,6 @@ IGNORED = (
     "Ulimits",
 )
 
-
-HONOURED = frozenset(
-    {
-        "Annotations",
-        "AutoRemove",
-        "CgroupnsMode",
-        "ConsoleSize",
-        "ContainerIDFile",
-        "CpuCount",
-        "CpuPercent",
-        "CpuPeriod",
-        "CpuQuota",
-        "Dns",
-        "DnsSearch",
-        "IpcMode",
-        "Isolation",
-        "LogConfig",
-        "Memory",
-        "NanoCpus",
-        "NetworkMode",
-        "PidMode",
-        "PortBindings",
-        "PublishAllPorts",
-        "RestartPolicy",
-        "Runtime",
-        "UTSMode",
-        "UsernsMode",
-        "VolumeDriver",
-    }
-)
-"""What is followed, kept for whoever inspects, or accepted with the values that are true here anyway.
-
-Every field that docker describes is here, in REFUSED or in IGNORED; a test compares."""
-
 CPUS = ("NanoCpus", "CpuCount", "CpuPercent", "CpuPeriod", "CpuQuota")
 """The ways to say how many CPUs there are to be."""
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from aiohttp import web
 
 from linwin.api.context import Handler, engine_of
-from linwin.api.status import status_of
-from linwin.errors import Internal, LinwinError
 
 UNKNOWN = "(unknown)"
 """Stands for every route, and every method, that there is not."""
@@ -14,24 +12,10 @@ UNKNOWN = "(unknown)"
 
 @web.middleware
 async def measure(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Count the request under its route; a client that hung up first has no status."""
+    """Count the request under its route. Around what answers errors: a client that hung up has no status."""
     method, route = operation_of(request)
     with engine_of(request).metrics.request(method, route) as answered:
-        try:
-            response = await handler(request)
-        except LinwinError as error:
-            answered.code = str(status_of(error))
-            failed(request, error)
-            raise
-        except web.HTTPException as error:
-            answered.code = str(404 if error.status == 405 else error.status)  # as they are answered
-            raise
-        except ConnectionError:
-            raise
-        except Exception as defect:
-            answered.code = str(status_of(Internal("")))
-            failed(request, defect)
-            raise
+        response = await handler(request)
         answered.code = str(response.status)
         return response
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from linwin.api import versions
+
 MULTIPLEXED = "application/vnd.docker.multiplexed-stream"
 RAW = "application/vnd.docker.raw-stream"
 
@@ -23,5 +25,5 @@ def frame(stream: FrameName, data: bytes) -> bytes:
 
 
 def content_type(*, tty: bool, version: tuple[int, int]) -> str:
-    """The type of a stream: clients before API 1.42 know only the raw one, whatever it holds."""
-    return RAW if tty or version < (1, 42) else MULTIPLEXED
+    """The type of a stream."""
+    return RAW if tty or version < versions.MULTIPLEXED_SINCE else MULTIPLEXED

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from ipaddress import IPv6Address
 
 from linwin.api.fields import Fields
-from linwin.engine.network_names import DEFAULT_NAMES
+from linwin.engine.network_names import plain
 from linwin.engine.publish import MOST_PORTS, PORT
-from linwin.engine.subnets import address_of
 from linwin.errors import InvalidRequest, Unsupported
+from linwin.model.ip import address_of
 from linwin.model.network import DEFAULT_NETWORK, NO_NETWORK, EndpointSpec, PortRequest
 
 _HOST_PORT = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?")
@@ -76,9 +76,9 @@ def _endpoints(body: Fields, mode: str) -> tuple[EndpointSpec, ...] | None:
     settings = body.object("NetworkingConfig").object("EndpointsConfig")
     found: dict[str, EndpointSpec] = {}
     for name in settings.names():
-        network = _plain(name)
+        network = plain(name)
         found[network] = endpoint(network, settings.object(name))
-    main = _plain(mode)
+    main = plain(mode)
     if main not in found and (not found or main != DEFAULT_NETWORK):
         found = {main: EndpointSpec(main), **found}
     main = main if main in found else next(iter(found))
@@ -100,10 +100,6 @@ def _with_mac(main: EndpointSpec, mac: str) -> EndpointSpec:
             "network, or should be left empty"
         )
     return EndpointSpec(main.network, main.aliases, main.ipv4, main.ipv6, mac, main.gateway_priority)
-
-
-def _plain(network: str) -> str:
-    return DEFAULT_NETWORK if network in DEFAULT_NAMES else network
 
 
 def _servers(host: Fields) -> tuple[str, ...]:
@@ -148,12 +144,13 @@ def exposed(body: Fields) -> tuple[str, ...]:
 
 
 def _exposed(text: str) -> str:
-    numbers, protocol = _port(text, "ExposedPorts")
+    numbers, protocol = port_range(text, "ExposedPorts")
     first, last = numbers
     return f"{first}/{protocol}" if first == last else f"{first}-{last}/{protocol}"
 
 
-def _port(text: str, where: str) -> tuple[tuple[int, int], str]:
+def port_range(text: str, where: str) -> tuple[tuple[int, int], str]:
+    """``80``, ``80/udp`` or ``80-90``: first and last number, and the protocol. Raises InvalidRequest."""
     match = PORT.fullmatch(text)
     if not match or not all(0 < int(number) < 2**16 for number in match.group(1, 2) if number):
         raise InvalidRequest(f"invalid port {text!r} in {where}", hint="Use NUMBER/tcp or NUMBER/udp.")
@@ -165,17 +162,24 @@ def _port(text: str, where: str) -> tuple[tuple[int, int], str]:
 
 def _bindings(bindings: Fields) -> tuple[PortRequest, ...]:
     """``PortBindings``: container port → addresses and ports of the host."""
-    found: list[PortRequest] = []
-    for text in bindings.names():
-        (first, last), protocol = _port(text, "PortBindings")
-        if protocol == "sctp":
-            raise Unsupported("linwin does not publish sctp ports", hint="Use tcp or udp.")
-        for number in range(first, last + 1):
-            for binding in bindings.objects(text) or (Fields({}, text),):
-                found.append(_request(number, protocol, binding))
-    if len(found) > MOST_PORTS:
-        raise InvalidRequest(f"{len(found)} published ports are too many", hint=f"At most {MOST_PORTS}.")
-    return tuple(dict.fromkeys(found))
+    found = [_binding(bindings, text) for text in bindings.names()]
+    count = sum(len(numbers) * len(wanted) for numbers, _, wanted in found)
+    if count > MOST_PORTS:  # before they are made: a body may name millions
+        raise InvalidRequest(f"{count} published ports are too many", hint=f"At most {MOST_PORTS}.")
+    requests = (
+        _request(number, protocol, one)
+        for numbers, protocol, wanted in found
+        for number in numbers
+        for one in wanted
+    )
+    return tuple(dict.fromkeys(requests))
+
+
+def _binding(bindings: Fields, text: str) -> tuple[range, str, tuple[Fields, ...]]:
+    (first, last), protocol = port_range(text, "PortBindings")
+    if protocol == "sctp":
+        raise Unsupported("linwin does not publish sctp ports", hint="Use tcp or udp.")
+    return range(first, last + 1), protocol, bindings.objects(text) or (Fields({}, text),)
 
 
 def _request(number: int, protocol: str, binding: Fields) -> PortRequest:

@@ -17,6 +17,8 @@ from linwin.model.progress import Progress, Report
 
 logger = logging.getLogger(__name__)
 
+FAILED = "long work failed"
+
 Line = Mapping[str, Any]
 Work = Callable[[Report], Awaitable[Iterable[Line]]]
 """Long work: reports progress while it runs and returns the lines that end the stream."""
@@ -71,13 +73,14 @@ async def stream(request: web.Request, work: Work) -> web.StreamResponse:
         while not task.done():
             await pending.changed.wait()
             await _send(request, response, pending.take())
-        last = await _outcome(request, task, prepared=response.prepared)
-        await _send(request, response, [*pending.take(), *last])
-    finally:
+    except BaseException:  # the client went away
         if not task.done():
             task.cancel()
             await asyncio.wait([task])
         _hear(task)
+        raise
+    last = await _outcome(request, task, prepared=response.prepared)
+    await _send(request, response, [*pending.take(), *last])
     if not response.prepared:
         await response.prepare(request)
     await response.write_eof()
@@ -98,14 +101,15 @@ async def _outcome(
         if not prepared:
             raise
         failed(request, defect)
+        logger.exception(FAILED)
         return [_error_line(Internal("internal error", hint="The daemon's log says more."))]
 
 
 def _hear(task: asyncio.Future[Iterable[Line]]) -> None:
-    """Take notice of how the work ended: where its client went away meanwhile, nobody else did."""
+    """Take notice of how the work ended whose client went away: nobody else does."""
     if task.cancelled() or (error := task.exception()) is None or isinstance(error, LinwinError):
         return
-    logger.error("long work failed", exc_info=error)
+    logger.error(FAILED, exc_info=error)
 
 
 def _error_line(error: LinwinError) -> Line:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 
 from linwin.api import mux
 from linwin.api.hijack import Connection
@@ -24,6 +25,18 @@ def detach_keys(text: str) -> bytes:
         return parse_keys(text)
     except ValueError as error:
         raise InvalidRequest(f"invalid detach keys ({text}): {error}", hint=SPELLING) from error
+
+
+@contextmanager
+def cutting_off(abort: Callable[[], None], whose: str) -> Iterator[None]:
+    """Around streams that have begun: a defect ends them, since its answer would land in their middle."""
+    try:
+        yield
+    except ConnectionError:
+        raise
+    except Exception:
+        logger.exception("the streams of %s were cut off", whose)
+        abort()
 
 
 async def exchange(

@@ -13,7 +13,6 @@ from linwin.model.container import Container, Status
 from linwin.model.health import HealthCheck, HealthReport, HealthStatus
 from linwin.model.network import Network
 
-NO_HEALTH = HealthReport("")
 NEVER = "0001-01-01T00:00:00Z"  # the zero of Go's time.Time, which clients test for
 
 STATES: dict[Status, str] = {
@@ -121,7 +120,7 @@ _HEALTH: dict[HealthStatus, str] = {
 }
 
 
-def summary(container: Container, networks: Sequence[Network] = ()) -> dict[str, Any]:
+def summary(container: Container, networks: Sequence[Network]) -> dict[str, Any]:
     """One element of ``/containers/json``. ``networks`` are all that exist.
 
     ``Linwin`` is linwin's own: the template it runs on.
@@ -146,10 +145,10 @@ def summary(container: Container, networks: Sequence[Network] = ()) -> dict[str,
 
 def inspection(
     container: Container,
-    execs: Sequence[str] = (),
-    log_path: str = "",
-    health: HealthReport = NO_HEALTH,
-    network_settings: Mapping[str, Any] | None = None,
+    execs: Sequence[str],
+    log_path: str,
+    health: HealthReport,
+    network_settings: Mapping[str, Any],
 ) -> dict[str, Any]:
     """The answer of ``/containers/{id}/json``; ``execs`` are the ids of those that are not over.
 
@@ -178,7 +177,7 @@ def inspection(
         "GraphDriver": {"Name": "qcow2", "Data": {"ChainId": container.chain_id}},
         "Mounts": [],
         "Config": _config(container),
-        "NetworkSettings": network_settings or endpoints.settings(container, ()),
+        "NetworkSettings": network_settings,
         "Linwin": {
             "Template": container.template,
             "ChainId": container.chain_id,

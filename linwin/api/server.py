@@ -36,9 +36,9 @@ from linwin.api import (
 from linwin.api import exec as execs
 from linwin.api.context import ENGINE, LIFETIME, MAX_VERSION, MIN_VERSION, PATHS, VERSION, Handler, identity
 from linwin.api.lifetime import Lifetime
-from linwin.api.measure import measure
+from linwin.api.measure import failed, measure
 from linwin.api.status import error_response, failure
-from linwin.api.subject import name_container
+from linwin.api.subject import about_subject, name_container
 from linwin.api.tls import Accept, TlsAddress, listening
 from linwin.api.unix import unix_socket
 from linwin.engine.engine import Engine
@@ -84,7 +84,7 @@ _VERSION = re.compile(r"(\d{1,4})\.(\d{1,4})")
 def make_app(engine: Engine) -> web.Application:
     """The API of ``engine``; uploads are spooled in its root's scratch folder."""
     app = web.Application(
-        middlewares=[name_container, _answer_errors, measure, _check_version], client_max_size=LARGEST_JSON
+        middlewares=[measure, _answer_errors, name_container, _check_version], client_max_size=LARGEST_JSON
     )
     app[ENGINE] = engine
     app[PATHS] = engine.paths
@@ -155,6 +155,7 @@ async def _answer_errors(request: web.Request, handler: Handler) -> web.StreamRe
     try:
         return await handler(request)
     except LinwinError as error:
+        failed(request, error)
         return failure(error)
     except web.HTTPException as error:
         if error.status in (404, 405):
@@ -164,8 +165,10 @@ async def _answer_errors(request: web.Request, handler: Handler) -> web.StreamRe
         return error_response(error.status, error.text or error.reason)
     except ConnectionError:
         raise
-    except Exception:
-        logger.exception("%s %s failed", request.method, request.path)
+    except Exception as defect:
+        failed(request, defect)
+        with about_subject(request):
+            logger.exception("%s %s failed", request.method, request.path)
         return failure(Internal("internal error", hint="The daemon's log says more."))
 
 

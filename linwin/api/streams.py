@@ -15,7 +15,7 @@ from linwin.api import mux, query, versions
 from linwin.api.context import engine_of, identity, version_of
 from linwin.api.hijack import Hijacked, hijack
 from linwin.api.outbox import send_all
-from linwin.api.relay import detach_keys, exchange, feed
+from linwin.api.relay import cutting_off, detach_keys, exchange, feed
 from linwin.api.render import rfc3339
 from linwin.errors import InvalidRequest, LinwinError
 from linwin.model.container import LogQuery, LogRecord, WaitCondition
@@ -43,13 +43,8 @@ async def attach(request: web.Request) -> web.StreamResponse:
         connection = await hijack(request, identity(), kind)
         once = container.spec.stdin_once and not container.spec.tty
         feeding = feed(connection, attachment, once=once, keys=keys) if stdin else None
-        try:
+        with cutting_off(connection.abort, f"container {container.short_id}"):
             await exchange(attachment, connection, feeding, framed=not container.spec.tty)
-        except ConnectionError:
-            raise
-        except Exception:  # an error response would land in the middle of the stream
-            logger.exception("the streams of container %s were cut off", container.short_id)
-            connection.abort()
     finally:
         await attachment.detach()
     return Hijacked()

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
+
 from aiohttp import web
 
 from linwin.api.context import Handler, engine_of
 from linwin.daemon_log import about
 from linwin.errors import LinwinError
+
+_CONTAINER = web.RequestKey("container", str)
 
 FULL_ID = 64
 """Digits of a container's whole id."""
@@ -15,8 +19,14 @@ FULL_ID = 64
 @web.middleware
 async def name_container(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Let every record of the request carry its container's id."""
-    with about(await _container_id(request)):
+    request[_CONTAINER] = await _container_id(request)
+    with about_subject(request):
         return await handler(request)
+
+
+def about_subject(request: web.Request) -> AbstractContextManager[None]:
+    """What is logged of the request until the context ends carries the id, once it is known."""
+    return about(request.get(_CONTAINER, ""))
 
 
 async def _container_id(request: web.Request) -> str:

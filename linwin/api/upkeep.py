@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from aiohttp import web
@@ -14,6 +14,7 @@ from linwin.engine.usage import image_sizes
 from linwin.errors import InvalidRequest
 from linwin.model.container import Container
 from linwin.model.image import Image
+from linwin.model.network import Network
 from linwin.model.progress import Report
 from linwin.model.template import Template
 from linwin.model.upkeep import DiskUse, Finding
@@ -31,12 +32,13 @@ async def disk_use(request: web.Request) -> web.Response:
     engine = engine_of(request)
     use, templates = await engine.usage(), await engine.templates()
     found, containers = await engine.images(), await engine.list()
+    networks = await engine.networks.list()
     own = {template.digest for template in templates}
     layers = use.blobs + sum(size for chain_id, size in use.chains.items() if chain_id not in own)
     shown = {
         "LayersSize": layers if "image" in wanted else 0,
         "Images": _images(found, containers, templates, use) if "image" in wanted else None,
-        "Containers": _containers(containers, found, use) if "container" in wanted else None,
+        "Containers": _containers(containers, networks, found, use) if "container" in wanted else None,
         "Volumes": [] if "volume" in wanted else None,
         "BuildCache": [] if "build-cache" in wanted else None,
     }
@@ -69,11 +71,11 @@ def _images(
 
 
 def _containers(
-    containers: Iterable[Container], found: Iterable[Image], use: DiskUse
+    containers: Iterable[Container], networks: Sequence[Network], found: Iterable[Image], use: DiskUse
 ) -> list[dict[str, Any]]:
     below = {image.id: image.size for image in found}
     return [
-        render.summary(container)
+        render.summary(container, networks)
         | render.sizes(use.overlays.get(container.id, 0), below.get(container.image_id, 0))
         for container in containers
     ]

@@ -14,6 +14,7 @@ from typing import Any
 from aiohttp import web
 
 from linwin.api.context import version_of
+from linwin.engine.network_names import PREDEFINED
 
 Answer = dict[str, Any]
 Version = tuple[int, int]
@@ -33,6 +34,13 @@ PULL_PLATFORM_SINCE: Version = (1, 32)
 ONE_SHOT_SINCE: Version = (1, 41)
 EXEC_SIZE_SINCE: Version = (1, 42)
 DISK_USE_TYPE_SINCE: Version = (1, 42)
+SHORT_ALIASES_UNTIL: Version = (1, 45)
+MULTIPLEXED_SINCE: Version = (1, 42)
+"""Clients of older versions know only the raw type of a stream, whatever it holds."""
+WEBSOCKET_CHOICE_SINCE: Version = (1, 42)
+"""Clients of older versions got all three streams, whatever they asked for."""
+WEBSOCKET_BINARY_SINCE: Version = (1, 28)
+"""Before, messages were text."""
 
 
 def query_since(request: web.Request, name: str, since: Version) -> str:
@@ -73,6 +81,18 @@ def disk_use(shown: Answer, version: Version) -> Answer:
     older: Answer = {"BuilderSize": 0} if version < BUILDER_SIZE_UNTIL else {}
     images = shown["Images"] and [image(one, version) for one in shown["Images"]]
     return {**shown, "Images": images, **older}
+
+
+def container(shown: Answer, version: Version) -> Answer:
+    """An inspected container: until v1.45 its short id was an alias in every network of a user's."""
+    if version >= SHORT_ALIASES_UNTIL:
+        return shown
+    settings = shown["NetworkSettings"]
+    networks = {
+        name: one if name in PREDEFINED else {**one, "Aliases": [*(one["Aliases"] or ()), shown["Id"][:12]]}
+        for name, one in settings["Networks"].items()
+    }
+    return {**shown, "NetworkSettings": {**settings, "Networks": networks}}
 
 
 def create(body: dict[str, Any], version: Version) -> dict[str, Any]:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import codecs
 import logging
+from functools import partial
 
 from aiohttp import WSMsgType, web
 
-from linwin.api import query
+from linwin.api import query, versions
 from linwin.api.context import engine_of, version_of
 from linwin.api.hijack import LINGER
-from linwin.api.relay import detach_keys
+from linwin.api.relay import cutting_off, detach_keys
 from linwin.engine.streams import Attachment
 from linwin.errors import InvalidRequest, LinwinError
 from linwin.model.detach import DetachScanner
@@ -25,16 +26,10 @@ logger = logging.getLogger(__name__)
 LARGEST_MESSAGE = 4 * 1024 * 1024
 """Bytes of input that a client may send as one message."""
 
-CHOICE = (1, 42)
-"""The first version whose clients choose the streams; older ones got all three, whatever they asked for."""
-
-BINARY = (1, 28)
-"""The first version that sends binary messages; before, they were text."""
-
 
 async def attach(request: web.Request) -> web.StreamResponse:
     """``GET /containers/{id}/attach/ws``: the streams as messages; they may not have begun yet."""
-    engine, chooses = engine_of(request), version_of(request) >= CHOICE
+    engine, chooses = engine_of(request), version_of(request) >= versions.WEBSOCKET_CHOICE_SINCE
     container = await engine.inspect(request.match_info["id"])
     keys = detach_keys(request.query.get("detachKeys", ""))
     socket = web.WebSocketResponse(timeout=LINGER, compress=False, max_msg_size=LARGEST_MESSAGE)
@@ -54,11 +49,17 @@ async def attach(request: web.Request) -> web.StreamResponse:
     try:
         await socket.prepare(request)
         scanner = DetachScanner(keys) if container.spec.tty else None
-        text = version_of(request) < BINARY
-        await _converse(socket, attachment, scanner, text=text, name=container.short_id)
+        text = version_of(request) < versions.WEBSOCKET_BINARY_SINCE
+        with cutting_off(partial(_abort, request), f"container {container.short_id}"):
+            await _converse(socket, attachment, scanner, text=text, name=container.short_id)
     finally:
         await attachment.detach()
     return socket
+
+
+def _abort(request: web.Request) -> None:
+    if request.transport is not None:
+        request.transport.abort()
 
 
 async def _converse(
@@ -73,8 +74,6 @@ async def _converse(
     feeding = asyncio.create_task(_feed(socket, attachment, scanner), name=f"websocket input of {name}")
     try:
         await _send(socket, attachment, text=text)
-    except ConnectionError:
-        raise
     except LinwinError as error:  # of a log that cannot be read
         logger.warning("the websocket of container %s was cut off: %s", name, error)
     finally:
@@ -87,10 +86,13 @@ async def _send(socket: web.WebSocketResponse, attachment: Attachment, *, text: 
     """``text`` replaces what is no UTF-8; characters that come in two pieces stay whole."""
     decoders = {name: codecs.getincrementaldecoder("utf-8")("replace") for name in ("stdout", "stderr")}
     async for stream, data in attachment:
-        if text:
-            await socket.send_str(decoders[stream].decode(data))
-        else:
+        if not text:
             await socket.send_bytes(data)
+        elif characters := decoders[stream].decode(data):
+            await socket.send_str(characters)
+    for decoder in decoders.values():
+        if not socket.closed and (rest := decoder.decode(b"", final=True)):
+            await socket.send_str(rest)
 
 
 async def _feed(socket: web.WebSocketResponse, attachment: Attachment, scanner: DetachScanner | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -65,16 +66,42 @@ async def test_a_port_that_is_taken(docker: Docker, daemon: Daemon) -> None:
 async def test_a_filter_finds_containers_by_port(docker: Docker) -> None:
     await ok(docker, "run", "-d", "--name", "web", "-p", "8080:80", IMAGE, "hang")
     await ok(docker, "run", "-d", "--name", "dns", "-p", "53:53/udp", "--expose", "90", IMAGE, "hang")
-    for text, names in (
-        ("publish=80", ["web"]),
-        ("publish=8080", []),  # it is the container's port that counts
-        ("publish=50-60/udp", ["dns"]),
-        ("publish=90", []),
-        ("expose=80-90/tcp", ["dns", "web"]),
+    for texts, names in (
+        (["publish=8080"], ["web"]),
+        (["publish=80"], []),  # it is the host's port that counts
+        (["publish=50-60/udp"], ["dns"]),
+        (["publish=50-60/tcp"], []),
+        (["publish=90"], []),
+        (["publish=1-65535"], ["web"]),
+        (["expose=80"], ["web"]),
+        (["expose=80-90/tcp"], ["dns", "web"]),
+        (["publish=8080", "publish=53/udp"], ["dns", "web"]),
+        (["publish=8080", "expose=90"], ["dns", "web"]),  # either is enough
+        (["publish=1", "expose=1"], []),
     ):
-        listed = await ok(docker, "ps", "--filter", text, "--format", "{{.Names}}")
-        assert listed.split() == names, text
+        options = [word for text in texts for word in ("--filter", text)]
+        listed = await ok(docker, "ps", *options, "--format", "{{.Names}}")
+        assert listed.split() == names, texts
     assert "invalid filter 'publish=http'" in complaint(await docker("ps", "--filter", "publish=http"))
+    await ok(docker, "stop", "web")
+    for text in ("publish=8080", "expose=80"):  # as it lists no ports any more
+        assert await ok(docker, "ps", "-aq", "--filter", text) == ""
+
+
+async def test_disk_use_tells_a_containers_network_as_the_list_does(docker: Docker, daemon: Daemon) -> None:
+    await ok(docker, "run", "-d", "--name", "box", IMAGE, "hang")
+    use = await asyncio.to_thread(daemon.client.get, "/system/df")
+    listed = await asyncio.to_thread(daemon.client.get, "/containers/json")
+    assert use["Containers"][0]["NetworkSettings"] == listed[0]["NetworkSettings"]
+    assert listed[0]["NetworkSettings"]["Networks"]["nat"]["NetworkID"]
+
+
+@pytest.mark.parametrize("name", ["nat", "bridge", "default"])
+async def test_a_filter_knows_the_default_network_by_all_its_names(docker: Docker, name: str) -> None:
+    await ok(docker, "run", "-d", "--name", "box", IMAGE, "hang")
+    await ok(docker, "run", "-d", "--name", "lone", "--network", "none", IMAGE, "hang")
+    listed = await ok(docker, "ps", "--filter", f"network={name}", "--format", "{{.Names}}")
+    assert listed == "box"
 
 
 async def test_port_asks_the_daemon(docker: Docker) -> None:

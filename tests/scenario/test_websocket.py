@@ -133,6 +133,43 @@ async def test_clients_before_1_28_get_text_and_all_streams(
         assert received == "ë\N{REPLACEMENT CHARACTER}"
 
 
+async def test_text_that_breaks_off_is_told_at_the_end(
+    daemon: Daemon, browser: aiohttp.ClientSession
+) -> None:
+    container = await create(daemon, "cat", OpenStdin=True, StdinOnce=True)
+    await start(daemon, container)
+    path = f"/v1.24/containers/{container}/attach/ws?stream=1"
+    async with browser.ws_connect(path) as socket:
+        await socket.send_bytes(b"a")
+        assert await socket.receive_str(timeout=10) == "a"
+        await socket.send_bytes("ë".encode()[:1])
+        await socket.send_bytes("ë".encode()[1:] + "ë".encode()[:1])
+        assert await socket.receive_str(timeout=10) == "ë"  # and nothing before
+        await daemon.engine.kill(container, "KILL")
+        assert await socket.receive_str(timeout=10) == "\N{REPLACEMENT CHARACTER}"
+        assert (await socket.receive(timeout=10)).type is WSMsgType.CLOSE
+
+
+async def test_a_defect_cuts_the_socket_and_writes_no_answer_into_it(
+    daemon: Daemon,
+    browser: aiohttp.ClientSession,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def defect(*_: object, **__: object) -> None:
+        raise ValueError("a defect")
+
+    monkeypatch.setattr(websocket, "_send", defect)
+    container = await create(daemon, "hang")
+    await start(daemon, container)
+    async with browser.ws_connect(f"/containers/{container}/attach/ws?{ALL}") as socket:
+        message = await socket.receive(timeout=10)
+        assert message.type in (WSMsgType.CLOSED, WSMsgType.ERROR)
+        assert socket.close_code == aiohttp.WSCloseCode.ABNORMAL_CLOSURE
+    assert caplog.messages == [f"the streams of container {container[:12]} were cut off"]
+    await nobody_attached(daemon, container)
+
+
 async def test_refusals_are_statuses(
     daemon: Daemon, browser: aiohttp.ClientSession, connection: RawConnection
 ) -> None:

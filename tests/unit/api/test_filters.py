@@ -108,6 +108,10 @@ def test_before_and_since() -> None:
         ({"exited": ("x",)}, "invalid filter 'exited=x'"),
         ({"name": ("(",)}, "invalid filter 'name=('"),
         ({"id": ("a" * 2000,)}, "invalid filter 'id'"),
+        ({"publish": ("90-80",)}, "invalid filter 'publish=90-80'"),
+        ({"publish": ("80", "70000")}, "invalid filter 'publish=70000'"),
+        ({"expose": ("0",)}, "invalid filter 'expose=0'"),
+        ({"expose": ("http",)}, "invalid filter 'expose=http'"),
     ],
 )
 def test_malformed_filters(wanted: dict[str, tuple[str, ...]], message: str) -> None:

@@ -230,6 +230,11 @@ def test_exposed_ports() -> None:
             InvalidRequest,
             "5000 published ports are too many",
         ),
+        (
+            {"HostConfig": {"PortBindings": {"1-60000/tcp": [{}] * 60000}}},  # none of them is made
+            InvalidRequest,
+            "3600000000 published ports are too many",
+        ),
     ],
 )
 def test_refusals(body: dict[str, Any], kind: type[LinwinError], message: str) -> None:

@@ -13,7 +13,7 @@ from aiohttp.test_utils import make_mocked_request
 
 from linwin.api import progress
 from linwin.errors import NotFound
-from linwin.model.progress import Report
+from linwin.model.progress import Progress, Report
 
 
 @pytest.mark.parametrize(
@@ -43,3 +43,31 @@ async def test_a_failure_that_nobody_waits_for_is_no_lost_exception(
         gc.collect()
     assert lost == []
     assert [record.message for record in caplog.records] == logged
+
+
+async def test_a_defect_before_the_first_line_is_left_to_who_answers_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def work(report: Report) -> Iterable[progress.Line]:
+        raise KeyError("x")
+
+    with pytest.raises(KeyError):
+        await progress.stream(make_mocked_request("POST", "/images/create"), work)
+    assert caplog.messages == []
+
+
+async def test_a_defect_after_the_first_line_is_logged_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    counted: list[BaseException] = []
+    monkeypatch.setattr(progress, "failed", lambda _, error: counted.append(error))
+    defect = KeyError("x")
+
+    async def work(report: Report) -> Iterable[progress.Line]:
+        report(Progress("begun"))
+        await asyncio.sleep(0.01)
+        raise defect
+
+    await progress.stream(make_mocked_request("POST", "/images/create"), work)
+    assert caplog.messages == ["long work failed"]
+    assert counted == [defect]

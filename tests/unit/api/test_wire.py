@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from linwin.api.fields import Fields
-from linwin.api.hostconfig import HONOURED, IGNORED, REFUSED
+from linwin.api.hostconfig import IGNORED, REFUSED
 from linwin.api.shapes import CONTAINER_CONFIG, HOST_CONFIG, Kind
 from linwin.api.wire import container_spec
 from linwin.errors import InvalidRequest, LinwinError, Unsupported
@@ -169,6 +169,40 @@ def test_what_is_harmless_is_warned_about(name: str) -> None:
     assert parsed(HostConfig={name: EXAMPLES[HOST_CONFIG[name]]})[1] == (
         f"{name} has no meaning for a Windows container and is ignored",
     )
+
+
+HONOURED = frozenset(
+    {
+        "Annotations",
+        "AutoRemove",
+        "CgroupnsMode",
+        "ConsoleSize",
+        "ContainerIDFile",
+        "CpuCount",
+        "CpuPercent",
+        "CpuPeriod",
+        "CpuQuota",
+        "Dns",
+        "DnsSearch",
+        "IpcMode",
+        "Isolation",
+        "LogConfig",
+        "Memory",
+        "NanoCpus",
+        "NetworkMode",
+        "PidMode",
+        "PortBindings",
+        "PublishAllPorts",
+        "RestartPolicy",
+        "Runtime",
+        "UTSMode",
+        "UsernsMode",
+        "VolumeDriver",
+    }
+)
+"""What is followed, kept for whoever inspects, or accepted with the values that are true here anyway.
+
+Every field that docker describes is here, in REFUSED or in IGNORED."""
 
 
 def test_every_field_of_a_host_config_is_classified() -> None:
