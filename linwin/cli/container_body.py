@@ -23,6 +23,7 @@ def creation(options: Mapping[str, Any], *, attach: frozenset[str]) -> dict[str,
     """The body of ``POST /containers/create`` (Docker Engine API, "ContainerCreate")."""
     image, *command = options["words"]
     entrypoint = options["entrypoint"]
+    networks, host_networks = network_options.networking(options)
     body: dict[str, Any] = {
         "Image": image,
         "Cmd": command or None,
@@ -46,9 +47,9 @@ def creation(options: Mapping[str, Any], *, attach: frozenset[str]) -> dict[str,
             "NanoCpus": round(options["cpus"] * 1e9),
             **log_config(options),
             **console_size(options),
-            **network_options.host_config(options),
+            **host_networks,
         },
-        **network_options.networking(options),
+        **networks,
     }
     if options["volumes"]:
         body["HostConfig"]["Binds"] = list(options["volumes"])

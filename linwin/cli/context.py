@@ -6,12 +6,12 @@ from typing import Any
 
 import click
 
-from linwin.cli import docker_contexts, failures
+from linwin.cli import docker_contexts
 from linwin.cli.docker_contexts import IN_MEMORY, Context
 from linwin.cli.groups import Group
+from linwin.cli.inspect import show_each
 from linwin.cli.options import arguments, listing_format, object_format
-from linwin.cli.output import Listing, one_line, show_objects
-from linwin.errors import NotFound
+from linwin.cli.output import Listing, one_line
 
 HEADERS = {
     "Name": "NAME",
@@ -51,18 +51,7 @@ def show(names: tuple[str, ...]) -> None:
 @arguments(0, None, "[CONTEXT...]")
 def inspect(form: str | None, names: tuple[str, ...]) -> int:
     """Show everything about contexts, the one that commands use by default."""
-    found: list[Any] = []
-    missing: list[NotFound] = []
-    for name in names or (_current(),):
-        try:
-            found.append(_described(docker_contexts.find(name)))
-        except NotFound as error:
-            missing.append(error)
-    if found or not form:
-        show_objects(found, form)
-    for absent in missing:
-        failures.show(absent)
-    return failures.FAILED if missing else 0
+    return show_each(names or (_current(),), lambda name: _described(docker_contexts.find(name)), form)
 
 
 def _current() -> str:
@@ -77,7 +66,7 @@ def _row(one: Context, current: str) -> dict[str, Any]:
         "Description": one_line(one.description),
         "DockerEndpoint": one_line(one.host),
         "Current": one.name == current,
-        "Error": "",
+        "Error": one_line(one.error),
     }
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from linwin.cli.docker_config import config_path, read_config, section
 from linwin.client.http import default_host
-from linwin.errors import InvalidRequest, NotFound
+from linwin.errors import InvalidRequest, LinwinError, NotFound
 
 DEFAULT = "default"
 """The name of what is no context: the daemon that linwin talks to when nobody names one."""
@@ -24,13 +24,17 @@ IN_MEMORY = "<IN MEMORY>"
 
 @dataclass(frozen=True)
 class Context:
-    """A named daemon. ``folder`` is where its certificates are, None for the default."""
+    """A named daemon. ``folder`` is where its certificates are, None for the default.
+
+    One with an ``error`` cannot be talked to: it is only listed.
+    """
 
     name: str
     host: str
     description: str = ""
     meta: Path | None = None
     folder: Path | None = None
+    error: str = ""
 
     @property
     def tls_files(self) -> dict[str, Path]:
@@ -55,8 +59,8 @@ def find(name: str) -> Context:
 
 
 def all_contexts() -> list[Context]:
-    """The default, and then docker's by name."""
-    kept = sorted(map(_read, _root("meta").glob("*/meta.json")), key=lambda context: context.name)
+    """The default, and then docker's by name, also those that :func:`find` would refuse."""
+    kept = sorted(map(_listed, _root("meta").glob("*/meta.json")), key=lambda context: context.name)
     return [find(DEFAULT), *kept]
 
 
@@ -85,15 +89,38 @@ def _meta_of(name: str) -> Path:
     return _root("meta") / _digest(name) / "meta.json"
 
 
+def _listed(path: Path) -> Context:
+    """What ``path`` holds, or what is wrong with it: one that is broken must not hide the others."""
+    name = path.parent.name  # which is known of each
+    try:
+        content = read_config(path)
+        name = _name(content, path)
+        return _context(name, content, path)
+    except LinwinError as error:
+        return Context(name, "", error=error.message)
+
+
 def _read(path: Path) -> Context:
     content = read_config(path)
-    name, endpoint = content.get("Name"), section(section(content, path, "Endpoints"), path, "docker")
-    host = endpoint.get("Host")
-    if not isinstance(name, str) or not isinstance(host, str) or _digest(name) != path.parent.name:
-        raise InvalidRequest(
-            f"{path} is not a docker context", hint="Make it again with docker context create."
-        )
+    return _context(_name(content, path), content, path)
+
+
+def _name(content: Mapping[str, Any], path: Path) -> str:
+    name = content.get("Name")
+    if not isinstance(name, str) or _digest(name) != path.parent.name:
+        raise _no_context(path)
+    return name
+
+
+def _context(name: str, content: dict[str, Any], path: Path) -> Context:
+    host = section(section(content, path, "Endpoints"), path, "docker").get("Host")
+    if not isinstance(host, str):
+        raise _no_context(path)
     return Context(name, host, _description(content, path), path.parent, _root("tls") / path.parent.name)
+
+
+def _no_context(path: Path) -> InvalidRequest:
+    return InvalidRequest(f"{path} is not a docker context", hint="Make it again with docker context create.")
 
 
 def _description(content: Mapping[str, Any], path: Path) -> str:

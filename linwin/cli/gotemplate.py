@@ -23,6 +23,7 @@ Node = Callable[[Scope, list[str]], None]
 _ACTION = re.compile(r"\{\{(-\s)?(.*?)(\s-)?\}\}", re.DOTALL)
 _COMMENT = re.compile(r"/\*.*\*/", re.DOTALL)
 _DECLARATION = re.compile(r"\s*(\$\w+)(?:\s*,\s*(\$\w+))?\s*(:?=)(?!=)\s*(.*)", re.DOTALL)
+_QUOTED = r'"(?:[^"\\]|\\.)*"|`[^`]*`'
 _ESCAPES = {"\\t": "\t", "\\n": "\n"}
 _BLOCKS = ("if", "range", "with")
 
@@ -53,6 +54,12 @@ def compile_template(
         return "".join(out)
 
     return render
+
+
+def may_show(text: str, field: str) -> bool:
+    """Whether a template names ``field``, or all that it is given: a dot or ``$`` that no name follows."""
+    shown = re.compile(rf"{_QUOTED}|(\.{field}(?![\w.])|(?<![\w.])\.(?![\w.])|\$(?![\w.]))", re.DOTALL)
+    return any(match[1] for is_action, piece in _split(text) if is_action for match in shown.finditer(piece))
 
 
 class _Blocks:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import click
@@ -57,11 +58,16 @@ def network_inspect(form: str | None, names: tuple[str, ...]) -> int:
 
 def _show(names: tuple[str, ...], kinds: list[str], form: str | None, *, size: bool = False) -> int:
     client = connect()
+    return show_each(names, lambda name: _look_up(client, name, kinds, size=size), form)
+
+
+def show_each(names: Iterable[str], look_up: Callable[[str], Any], form: str | None) -> int:
+    """Show what is found, then what is missing; the exit code."""
     found: list[Any] = []
     missing: list[NotFound] = []
     for name in names:
         try:
-            found.append(_look_up(client, name, kinds, size=size))
+            found.append(look_up(name))
         except NotFound as error:
             missing.append(error)
     if found or not form:

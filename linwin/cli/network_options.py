@@ -9,7 +9,6 @@ from typing import Any
 from linwin.cli import ports
 from linwin.errors import InvalidRequest
 
-_LONG_FORM = re.compile(r"\w+=\w+(,\w+=\w+)*")
 _OPTIONS = (
     ("ip", "--ip", "IPv4 address"),
     ("ip6", "--ip6", "IPv6 address"),
@@ -18,26 +17,23 @@ _OPTIONS = (
 )
 
 
-def networking(options: Mapping[str, Any]) -> dict[str, Any]:
-    """``NetworkingConfig`` and ``ExposedPorts``, where there is something to say. Raises InvalidRequest."""
+def networking(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Fields of the body, and of its HostConfig, where there is something to say. Raises InvalidRequest."""
     endpoints = _endpoints(options)
-    inside = [*ports.exposed(options["expose"]), *ports.published(options["publish"])]
-    return {
+    published = ports.published(options["publish"])
+    inside = [*ports.exposed(options["expose"]), *published]
+    body = {
         **({"NetworkingConfig": {"EndpointsConfig": endpoints}} if endpoints else {}),
         **({"ExposedPorts": {port: {} for port in inside}} if inside else {}),
     }
-
-
-def host_config(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of HostConfig that are about networks, where there is something to say."""
     fields = {
-        "NetworkMode": next(iter(_endpoints(options)), ""),
-        "PortBindings": ports.published(options["publish"]),
+        "NetworkMode": next(iter(endpoints), ""),
+        "PortBindings": published,
         "PublishAllPorts": options["publish_all"],
         "Dns": list(options["dns"]),
         "DnsSearch": list(options["dns_search"]),
     }
-    return {name: value for name, value in fields.items() if value}
+    return body, {name: value for name, value in fields.items() if value}
 
 
 def endpoint(
@@ -91,7 +87,7 @@ def _settings(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 def _network(text: str) -> tuple[str, dict[str, Any]]:
     """A name, or ``name=NAME,alias=ALIAS,ip=ADDRESS,…``, as a name and fields named as the options are."""
-    if not _LONG_FORM.match(text):
+    if not ports.LONG_FORM.match(text):
         return text, {}
     name, fields = "", dict[str, Any]()
     for field in text.split(","):

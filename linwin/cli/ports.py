@@ -9,7 +9,8 @@ from typing import Any
 from linwin.errors import InvalidRequest
 
 _LARGEST = 65535
-_LONG_FORM = re.compile(r"\w+=\w+(,\w+=\w+)*")
+LONG_FORM = re.compile(r"\w+=\w+(,\w+=\w+)*")
+"""How docker tells ``NAME=VALUE,…`` from the short form, of ports and of networks."""
 Bindings = dict[str, list[dict[str, str]]]
 
 
@@ -41,7 +42,7 @@ def exposed(texts: Iterable[str]) -> Iterator[str]:
 
 def _short_form(text: str) -> str:
     """``published=8080,target=80,protocol=udp`` as ``8080:80/udp``."""
-    if not _LONG_FORM.fullmatch(text):
+    if not LONG_FORM.fullmatch(text):
         return text
     fields = dict(field.split("=", 1) for field in text.split(","))
     if unknown := fields.keys() - {"published", "target", "protocol", "mode"}:

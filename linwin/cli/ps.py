@@ -74,14 +74,18 @@ def ps(
         all=everything or None,
         limit=limit if limit > 0 else None,
         filters=filters,
-        size=(size or _asks_for_size(form)) or None,
+        size=(not quiet and (size or _asks_for_size(form))) or None,
     )
     (WITH_SIZE if size else LISTING).show([_row(item, no_trunc) for item in containers], form, quiet=quiet)
 
 
 def _asks_for_size(form: str | None) -> bool:
-    """As docker's client: measured for those who show it only, since it takes time."""
-    return form is not None and (".Size" in form or "json ." in form)
+    """As docker's client: measured for those who show it only, since it takes time, and not for ``json``."""
+    if not form:
+        return False
+    from linwin.cli.gotemplate import may_show
+
+    return may_show(form, "Size")
 
 
 def _row(item: Mapping[str, Any], full: bool) -> dict[str, Any]:

@@ -38,10 +38,9 @@ It differs from docker's on purpose in this:
 - a command line that cannot be read is answered without its usage, which `--help` shows;
 - 125 is the code of every `run` that did not run;
 - `ps` has a TEMPLATE column behind docker's, because Wine is not Windows;
-- `inspect --type` has the kinds that linwin has;
-- `volume inspect` prints no empty list.
+- `inspect --type` has the kinds that linwin has.
 
-docker's `build`, `commit`, `export`, `import` and most of `volume` are known by name
+docker's `build`, `commit`, `export`, `import` and `volume create` are known by name
 only, and answered with a sentence. A hundred and more command lines are compared with
 docker's own client by a test.
 

@@ -13,8 +13,9 @@ import click
 from linwin.cli.connect import connect
 from linwin.cli.failures import WrongArguments
 from linwin.cli.groups import Group
+from linwin.cli.options import arguments
 from linwin.cli.prune import volume_prune
-from linwin.cli.volume import ls
+from linwin.cli.volume import inspect, ls, rm
 from linwin.client import quote
 from linwin.errors import Unsupported
 
@@ -23,7 +24,7 @@ _ANYTHING = {"ignore_unknown_options": True, "allow_interspersed_args": True}
 
 
 def _refused(name: str, method: str, path: str, least: int = 0, query: Query | None = None) -> click.Command:
-    """The command ``name``: its first argument stands for ``{}`` in the path."""
+    """The command ``name``, whatever its options: of its arguments only the number matters."""
 
     @click.command(name, context_settings=_ANYTHING, hidden=True, add_help_option=False)
     @click.argument("words", nargs=-1, type=click.UNPROCESSED)
@@ -32,8 +33,7 @@ def _refused(name: str, method: str, path: str, least: int = 0, query: Query | N
         plain = [word for word in words if not word.startswith("-") or word == "-"]
         if len(plain) < least:
             raise WrongArguments(f"'{ctx.command_path}' requires at least {least} argument", ctx)
-        target = path.format(quote(plain[0])) if plain else path
-        connect().request(method, target, query).close()
+        connect().request(method, path, query).close()
         raise Unsupported(f"linwin has no command {ctx.command_path}")
 
     return command
@@ -46,15 +46,24 @@ def _group(name: str, *members: click.Command) -> click.Group:
     return group
 
 
+@click.command(hidden=True)
+@click.option("-o", "--output", metavar="FILE", help="Write to FILE instead of stdout.")
+@arguments(1, 1, "CONTAINER")
+@click.pass_context
+def export(ctx: click.Context, output: str | None, names: tuple[str, ...]) -> None:
+    """Write a container's files as a tar archive, which linwin cannot."""
+    connect().request("GET", f"/containers/{quote(names[0])}/export").close()
+    raise Unsupported(f"linwin has no command {ctx.command_path}")
+
+
 build = _refused("build", "POST", "/build")
 commit = _refused("commit", "POST", "/commit", 1)
-export = _refused("export", "GET", "/containers/{}/export", 1)
 import_ = _refused("import", "POST", "/images/create", 1, {"fromSrc": "-"})
 volume = _group(
     "volume",
     _refused("create", "POST", "/volumes/create"),
-    _refused("inspect", "GET", "/volumes/{}", 1),
+    inspect,
     ls,
     volume_prune,
-    _refused("rm", "DELETE", "/volumes/{}", 1),
+    rm,
 )

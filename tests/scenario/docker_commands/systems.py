@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.scenario.docker_commands.differences import NOTHING_FOUND, SHOWS_THE_WAY
+from tests.scenario.docker_commands.differences import SHOWS_THE_WAY
 from tests.scenario.docker_commands.line import Line, Own, refused
 
 _NONE = "Local Volumes   0         0         0B        0B\nBuild Cache     0         0         0B        0B\n"
@@ -86,5 +86,5 @@ SYSTEM = (
     Line("volume ls -q"),
     refused("volume create data", "linwin does not support volumes", hint="<any>"),
     refused("volume rm data", "get data: no such volume"),
-    refused("volume inspect data", "get data: no such volume", out="[]\n", own=Own(NOTHING_FOUND, out="")),
+    refused("volume inspect data", "get data: no such volume", out="[]\n"),
 )

@@ -129,3 +129,18 @@ def test_what_is_no_context_is_refused(
     done = linwin("--context", "far", "ps")
     assert (done.code, done.out) == (1, "")
     assert "meta.json" in done.err
+
+
+def test_one_that_is_broken_hides_no_other(linwin: Linwin, docker_folder: Path) -> None:
+    keep(docker_folder, "far", "unix:///x")
+    endless = keep(docker_folder, "endless", "unix:///x", Endpoints={})
+    cut = keep(docker_folder, "cut", "unix:///x")
+    cut.write_text('{"Name":')
+    done = linwin("context", "ls", "--format", "{{.Name}}|{{.DockerEndpoint}}|{{.Error}}")
+    assert (done.code, done.err) == (0, "")
+    rows = dict(line.split("|", 1) for line in done.out.splitlines())
+    assert rows["far"] == "unix:///x|"
+    assert rows["endless"] == f"|{endless} is not a docker context"
+    assert rows[cut.parent.name].startswith(f"|cannot use docker's configuration file {cut}: it is not JSON")
+    assert rows.keys() == {"default", "far", "endless", cut.parent.name}
+    assert linwin("context", "inspect", "endless").code == 1

@@ -117,6 +117,32 @@ def test_ps_asks_what_its_options_say(
     assert containers.asked("GET /containers/json").query == query
 
 
+@pytest.mark.parametrize(
+    ("options", "asks"),
+    [
+        (["-s"], True),
+        (["--format", "{{json .}}"], True),
+        (["--format", "{{. | json}}"], True),
+        (["--format", "{{$.Size}}"], True),
+        (["--format", "{{with $row := .}}{{$row.Size}}{{end}}"], True),
+        (["--format", r"table {{.ID}}\t{{ upper .Size }}"], True),
+        (["--format", "table"], False),
+        (["--format", "json"], False),
+        (["--format", "{{json .Names}}"], False),
+        (["--format", "{{$names := .Names}}{{$names}}. The .Size"], False),
+        (["--format", '{{join (split .Names ".") " .Size"}}'], False),
+        (["-q"], False),
+        (["-q", "-s"], False),
+        (["-q", "--format", "{{json .}}"], False),
+    ],
+)
+def test_ps_asks_for_sizes_that_it_shows(
+    containers: Any, linwin: Any, options: list[str], asks: bool
+) -> None:
+    assert linwin("ps", *options).code == 0
+    assert containers.asked("GET /containers/json").query == ({"size": "1"} if asks else {})
+
+
 def test_ps_formats(containers: Any, linwin: Any) -> None:
     assert linwin("ps", "--format", "{{.ID}} {{.Names}}").out == "a1a1a1a1a1a1 brave_gates\nc1c1c1c1c1c1 x\n"
     assert linwin("ps", "--format", r"table {{.ID}}\t{{.Names}}").out == (
