@@ -73,6 +73,11 @@ def fake_daemon(containers: int) -> Iterator[Subject]:
                 process.stdin.close()
 
 
+def environment(subject: Subject) -> dict[str, str]:
+    """That of a client of the daemon."""
+    return {**os.environ, "LINWIN_HOST": subject.host}
+
+
 def listing(subject: Subject, containers: int, runs: int) -> Figure:
     """From the request to the last byte of the answer."""
 
@@ -165,9 +170,15 @@ def main() -> None:
             waiting(subject, options.seconds),
             attaching(subject, "none", options.bytes, 3, {"min": ATTACH_RATE}),
             attaching(subject, "json-file", options.bytes // 10, 3, {}),
+            ps_beside_python(
+                environment(subject),
+                options.runs,
+                name=f"linwin ps of {options.containers} containers",
+                target=None,
+            ),
         ]
     with fake_daemon(FEW) as subject:
-        figures.append(ps_beside_python({**os.environ, "LINWIN_HOST": subject.host}, options.runs))
+        figures.append(ps_beside_python(environment(subject), options.runs))
     for figure in figures:
         print(figure.line())
     sys.exit(not all(figure.met for figure in figures))

@@ -57,9 +57,10 @@ class Daemon:
         return {task for task in asyncio.all_tasks() if "RequestHandler.start" in repr(task.get_coro())}
 
     async def nothing_left(self) -> bool:
-        """No machine, no container, no file of one, no half-done upload."""
+        """No machine, no container, no file of one, no half-done upload, no attachment to a network."""
         files = [*self.paths.containers.iterdir(), *self.paths.scratch.iterdir()]
-        return not (files or self.fakes.machines.running or await self.engine.list())
+        attachments = self.fakes.networks.applied.attachments
+        return not (files or attachments or self.fakes.machines.running or await self.engine.list())
 
 
 def make_root(folder: Path) -> Paths:

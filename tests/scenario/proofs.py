@@ -8,6 +8,7 @@ writes it anew, taking for each route the test that asks for the fewest others.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -19,7 +20,11 @@ WRITING = os.environ.get("LINWIN_PROOFS") == "write"
 Route = tuple[str, str]
 Seen = tuple[str, str, int]
 
-STATES: dict[Route, str] = {(method, path): state for path, method, state, _ in rows()}
+STATES: dict[Route, tuple[str, str]] = {(method, path): (state, what) for path, method, state, what in rows()}
+"""The state of each route, and what docs/api-coverage.md says that it answers."""
+STATUS = re.compile(r"\b[45]\d\d\b")
+NO_BUILDKIT = {("POST", "/session"): 400, ("POST", "/grpc"): 400}
+"""What the document refuses without a number."""
 
 
 def load() -> dict[Route, str]:
@@ -34,8 +39,24 @@ def proved(seen: Iterable[Seen]) -> set[Route]:
 
 
 def _is_proof(method: str, path: str, status: int) -> bool:
-    state = STATES.get((method, path))
-    return state is not None and (status < 400 or state != "served")
+    if (method, path) not in STATES:
+        return False
+    refused = refusal(method, path)
+    return status < 400 if refused is None else status == refused
+
+
+def refusal(method: str, path: str) -> int | None:
+    """The one status with which a route refuses, None where it works.
+
+    The document's own sentence has it: a handler that answers otherwise proves nothing.
+    """
+    state, what = STATES[method, path]
+    if state == "served":  # its sentence may tell what else can happen
+        return None
+    if state == "refused":
+        return 501
+    told = STATUS.search(what)
+    return int(told[0]) if told else NO_BUILDKIT.get((method, path))
 
 
 ABOUT_NO_ROUTE = frozenset({"test_bad_input", "test_daemon_log", "test_metrics", "test_protocol"})

@@ -45,11 +45,9 @@ class RawConnection:
 
     def send(self, method: str, path: str, body: Any = None, **headers: str) -> None:
         payload = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
-        fields = {"Host": "test", "Content-Length": str(len(payload)), **headers}
-        lines = [
-            f"{method} {path} HTTP/1.1",
-            *(f"{name.replace('_', '-')}: {value}" for name, value in fields.items()),
-        ]
+        given = {name.replace("_", "-"): value for name, value in headers.items()}
+        fields = {"Host": "test", "Content-Length": str(len(payload)), **given}
+        lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items())]
         self.writer.write("\r\n".join(lines).encode() + b"\r\n\r\n" + payload)
 
     async def head(self) -> Answer:

@@ -18,7 +18,6 @@ from linwin.model.container import Container
 from tests.compose import FILE, Compose, compose_program
 from tests.scenario.fakes import Fakes
 from tests.scenario.harness import Daemon, Docker, killed_at_the_end, make_root, served
-from tests.scenario.raw_http import RawConnection
 
 PROJECT = """
 version: "3.8"
@@ -251,25 +250,14 @@ async def test_what_linwin_refuses_reaches_the_user(compose: Compose, daemon: Da
     assert await daemon.nothing_left()
 
 
-@pytest.fixture
-async def networks(connection: RawConnection) -> None:
-    """The test needs the API to serve networks, which compose looks for and makes."""
-    if (await connection.request("GET", "/networks")).status == 501:
-        pytest.skip("rooms.network is not served: this version of linwin has no networks")
-
-
-async def test_a_project_is_taken_down_by_its_name_alone(
-    compose2: Compose, daemon: Daemon, networks: None
-) -> None:
+async def test_a_project_is_taken_down_by_its_name_alone(compose2: Compose, daemon: Daemon) -> None:
     await run(compose2, "up", "-d")
     (compose2.folder / FILE).unlink()
     await run(compose2, "down")
     assert await daemon.nothing_left()
 
 
-async def test_a_project_has_a_network_of_its_own(
-    compose: Compose, docker: Docker, daemon: Daemon, networks: None
-) -> None:
+async def test_a_project_has_a_network_of_its_own(compose: Compose, docker: Docker, daemon: Daemon) -> None:
     compose.write(PROJECT.replace("    network_mode: none\n", ""))
     await run(compose, "up", "-d")
     ours = ("network", "ls", "--filter", "label=com.docker.compose.project=shop", "--format", "{{.Name}}")

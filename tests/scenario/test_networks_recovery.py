@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -220,10 +221,30 @@ async def test_changes_that_meet_share_what_the_host_is_told(
     names = [f"box{number}" for number in range(8)]
     for name in names:
         await started(daemon, name)
-    told = note(daemon, monkeypatch)
-    await asyncio.gather(*(daemon.engine.stop(name, timeout=None) for name in names))
+    told, room, networks = note(daemon, monkeypatch), daemon.fakes.networks, daemon.engine.networks
+    tell, apply, gate, all_asked = room.apply, networks.apply, Gate(), asyncio.Event()
+    asked = 0
+
+    async def held(desired: HostNetworks) -> None:
+        await gate.passed()
+        await tell(desired)
+
+    async def asking() -> None:
+        nonlocal asked
+        asked += 1
+        if asked == len(names):
+            all_asked.set()
+        await apply()
+
+    monkeypatch.setattr(room, "apply", held)
+    monkeypatch.setattr(networks, "apply", asking)
+    stops = [asyncio.create_task(daemon.engine.stop(name, timeout=None)) for name in names]
+    await asyncio.wait_for(all_asked.wait(), 10)
+    gate.opened.set()
+    await asyncio.gather(*stops)
+    # Once for the one that came first, and once for all who came while the host was busy with it.
+    assert len(told) == 2
     assert told[-1].attachments == ()
-    assert len(told) <= len(names)
 
 
 async def test_a_network_is_not_removed_under_a_container_that_starts(daemon: Daemon) -> None:
@@ -289,17 +310,32 @@ async def test_a_rename_does_not_bring_back_what_has_ended(
     assert ((await daemon.engine.inspect("crate")).attachments, attached(daemon)) == ((), ())
 
 
+class NotedLock(asyncio.Lock):
+    """``asked`` is set when somebody comes for the lock, who waits where another has it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = asyncio.Event()
+
+    async def acquire(self) -> Literal[True]:
+        self.asked.set()
+        return await super().acquire()
+
+
 @pytest.mark.parametrize("order", [("start", "rename"), ("rename", "start")])
 async def test_a_container_that_is_renamed_as_it_starts_is_found_by_its_new_name(
-    daemon: Daemon, order: tuple[str, ...]
+    daemon: Daemon, order: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = await daemon.engine.create(SPEC, "box")
     verbs = {"start": daemon.engine.start(made.id), "rename": daemon.engine.rename(made.id, "crate")}
-    under_way: set[asyncio.Task[object]] = set()
-    async with daemon.engine.networks.lock:  # another's addresses are chosen just now
+    under_way: list[asyncio.Task[object]] = []
+    lock = NotedLock()
+    monkeypatch.setattr(daemon.engine.networks, "lock", lock)
+    async with lock:  # another's addresses are chosen just now
         for verb in order:
-            under_way.add(asyncio.create_task(verbs[verb]))
-            await asyncio.wait(under_way, timeout=0.1, return_when=asyncio.ALL_COMPLETED)
+            lock.asked.clear()
+            under_way.append(asyncio.create_task(verbs[verb]))
+            await asyncio.wait_for(lock.asked.wait(), 10)
     await asyncio.gather(*under_way)
     assert attached(daemon)[0].names == ("crate", made.id[:12])
 

@@ -1,4 +1,4 @@
-"""A daemon in no swarm, without plugins, by docker's own client."""
+"""A daemon in no swarm, without plugins and volumes, by docker's own client and by the bare API."""
 
 from __future__ import annotations
 
@@ -7,8 +7,20 @@ import re
 import pytest
 
 from linwin.api import swarm
+from linwin.api.context import Handler
 from tests.scenario.harness import Docker, Finished
 from tests.scenario.raw_http import RawConnection
+
+STATUS: dict[Handler, int] = {
+    swarm.managed: 503,
+    swarm.join: 501,
+    swarm.leave: 503,
+    swarm.plugins: 200,
+    swarm.plugin: 404,
+    swarm.install: 501,
+    swarm.session: 400,
+}
+"""What each handler answers, told a second time: the routes' own table is what is tested."""
 
 
 @pytest.mark.parametrize(
@@ -42,14 +54,21 @@ async def test_there_is_no_buildkit(connection: RawConnection) -> None:
     assert answer.json["message"].startswith("linwin has no BuildKit")
 
 
-@pytest.mark.parametrize(("method", "path", "_"), swarm.ROUTES)
+@pytest.mark.parametrize(("method", "path", "handler"), swarm.ROUTES)
 async def test_every_route_is_answered_in_dockers_words(
-    connection: RawConnection, method: str, path: str, _: object
+    connection: RawConnection, method: str, path: str, handler: Handler
 ) -> None:
     where = re.sub(r"\{[^}]*\}", "any", path)
     answer = await connection.request(method, f"/v1.50{where}", None if method == "GET" else {"Name": "any"})
-    if path == "/plugins":
-        assert (answer.status, answer.json) == (200, [])
-        return
-    assert answer.status in (400, 404, 501, 503)
-    assert answer.json["message"]
+    assert answer.status == STATUS[handler]
+    if answer.status == 200:
+        assert answer.json == []
+    else:
+        assert answer.json["message"]
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
+async def test_no_volume_is_there(connection: RawConnection, method: str) -> None:
+    body = {"Spec": {}} if method == "PUT" else None
+    answer = await connection.request(method, "/v1.50/volumes/data", body)
+    assert (answer.status, answer.json["message"]) == (404, "get data: no such volume")

@@ -80,6 +80,7 @@ FILES_GONE = (409, "container {short_id} is marked for removal")
 ATTACH_PAUSED = (409, "container {id} is paused, unpause the container before attach")
 CP_PAUSED = (409, "container {id} is paused, unpause the container before cp")
 TOP_PAUSED = (409, "container {id} is paused, unpause the container before top")
+ARCHIVE = (200, 200, CP_PAUSED, 200, 200, 200, FILES_GONE, FILES_GONE)
 
 VERBS = {
     # created, running, paused, restarting, stopping, exited, dead, removing
@@ -165,30 +166,12 @@ VERBS = {
     "archive GET": Verb(
         "GET",
         "/archive?path=C:%5CWindows",
-        (
-            200,
-            200,
-            CP_PAUSED,
-            200,
-            200,
-            200,
-            FILES_GONE,
-            FILES_GONE,
-        ),
+        ARCHIVE,
     ),
     "archive PUT": Verb(
         "PUT",
         "/archive?path=C:%5C",
-        (
-            200,
-            200,
-            CP_PAUSED,
-            200,
-            200,
-            200,
-            FILES_GONE,
-            FILES_GONE,
-        ),
+        ARCHIVE,
         body=tar(),
     ),
     "inspect": Verb("GET", "/json", same(200)),
