@@ -14,6 +14,8 @@ not parse raises :class:`BadImage`; callers say which file it was.
 from __future__ import annotations
 
 import struct
+import sys
+from array import array
 from dataclasses import dataclass
 
 SIGNATURE_OFFSET = 0x40
@@ -26,6 +28,7 @@ _SECTION_SIZE = 40
 _SYMBOL_SIZE = 18
 _PE32_PLUS = 0x20B
 _OPTIONAL_FIXED = 112
+_CHECKSUM = 64
 _DIRECTORY_IMPORT = 1
 _LONGEST_NAME = 256
 
@@ -77,7 +80,7 @@ def mark_builtin(image: bytes) -> bytes:
 
 
 def strip(image: bytes) -> bytes:
-    """The same module without debug sections and symbols, signature kept.
+    """The same module without debug sections and symbols, signature kept, under a checksum of its own.
 
     The result depends on ``image`` alone. Raises BadImage when a debug section
     is not behind all others, since then it cannot be cut off.
@@ -99,8 +102,24 @@ def strip(image: bytes) -> bytes:
     if alignment == 0:
         raise BadImage("the section alignment is zero")
     struct.pack_into("<I", out, headers.optional + 56, -(-top // alignment) * alignment)
-    struct.pack_into("<I", out, headers.optional + 64, 0)
+    struct.pack_into("<I", out, headers.optional + _CHECKSUM, checksum(bytes(out)))
     return bytes(out)
+
+
+def checksum(image: bytes) -> int:
+    """What the field CheckSum should say: a sum of 16-bit words with its carries, and the file's size.
+
+    Debian's modules say 0, all of them, and have no date either, which is how Wine tells
+    modules apart: of two with the same it asks wineserver whether they are one file.
+    """
+    at = _parse(image).optional + _CHECKSUM
+    words = array("H", image[:at] + bytes(4) + image[at + 4 :] + bytes(len(image) % 2))
+    if sys.byteorder == "big":
+        words.byteswap()
+    total = sum(words)
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return total + len(image)
 
 
 def imports(image: bytes) -> frozenset[str]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import struct
+import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -75,6 +77,7 @@ def test_strip_drops_debug_sections_and_symbols_and_keeps_the_signature() -> Non
     assert struct.unpack_from("<H", stripped, _PE_AT + 6) == (1,)
     assert struct.unpack_from("<II", stripped, _PE_AT + 12) == (0, 0)
     assert struct.unpack_from("<I", stripped, _PE_AT + 24 + 56) == (0x2000,)
+    assert struct.unpack_from("<I", stripped, _PE_AT + 24 + 64) == (pe.checksum(stripped),)
     assert stripped[_TABLE_AT + 40 : _TABLE_AT + 120] == bytes(80)
 
 
@@ -129,3 +132,25 @@ def test_placeholders_are_told_from_modules() -> None:
     assert pe.is_placeholder(placeholder)
     assert not pe.is_builtin(placeholder)
     assert not pe.is_placeholder(build(sections=[(".text", b"x")]))
+
+
+def test_the_checksum_is_the_linkers(tmp_path: Path) -> None:
+    source, program = tmp_path / "program.c", tmp_path / "program.exe"
+    source.write_text("int main(void) { return 3; }\n")
+    subprocess.run(["x86_64-w64-mingw32-gcc", "-o", program, source], check=True)
+    image = program.read_bytes()
+    (pe_at,) = struct.unpack_from("<I", image, 0x3C)
+    assert struct.unpack_from("<I", image, pe_at + 24 + 64) == (pe.checksum(image),)
+
+
+def test_modules_differ_in_their_checksums() -> None:
+    """By which Wine tells them apart, since they have no dates."""
+    modules = [pe.strip(build(sections=[(".text", code)])) for code in (b"one", b"two", b"tow")]
+    assert len({pe.checksum(module) for module in modules}) == 3
+
+
+def test_a_checksum_does_not_depend_on_the_one_that_was_there() -> None:
+    image = bytearray(build(sections=[(".text", b"code")]))
+    struct.pack_into("<I", image, _PE_AT + 24 + 64, 0xDEADBEEF)
+    assert pe.checksum(bytes(image)) == pe.checksum(build(sections=[(".text", b"code")]))
+    assert pe.checksum(bytes(image) + b"\1") == pe.checksum(bytes(image) + b"\1\0") - 1  # an odd size
