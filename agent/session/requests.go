@@ -3,6 +3,7 @@ package session
 import (
 	"log"
 	"maps"
+	"runtime/debug"
 	"slices"
 
 	"linwin/agent/frame"
@@ -115,7 +116,29 @@ func (s *Server) answer(c call, response wire.Response) {
 	s.send(c.session, frame.Append(nil, frame.Response, c.id, payload))
 }
 
-func warm(s *Server, _ call) (any, error) { return nil, s.Guest.Warm() }
+func warm(s *Server, _ call) (any, error) {
+	if err := s.Guest.Warm(); err != nil {
+		return nil, err
+	}
+	return nil, settle()
+}
+
+// settle does now what an agent does once or from time to time, so that none that goes on
+// from here has to: it learns to read the requests of a start, and collects its garbage.
+func settle() error {
+	size := wire.Size{}
+	for _, request := range []any{
+		&wire.Preparation{Interfaces: []wire.Interface{{DNS: []string{""}}}, Entropy: []byte{0}},
+		&wire.Exec{Argv: []string{""}, Env: map[string]string{"": ""}, Terminal: &size},
+		&wire.Wait{}, &wire.Exit{},
+	} {
+		if err := wire.Decode(encode(request), request); err != nil {
+			return err
+		}
+	}
+	debug.FreeOSMemory()
+	return nil
+}
 
 func rehearse(s *Server, c call) (any, error) {
 	var r wire.Rehearsal
