@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import re
 import socket
 import struct
@@ -17,9 +19,13 @@ class BareGuest:
 
     def __init__(self, argv: list[str], overlay: Path, folder: Path, files: tuple[int, ...] = ()) -> None:
         self.folder = folder
-        self.process = subprocess.Popen(
-            [*rewire(argv, folder, overlay)], stdin=subprocess.DEVNULL, pass_fds=files
-        )
+        taps = [open_tap() for word in argv if word.startswith("tap,")]
+        words = rewire(argv, folder, overlay)
+        for tap in taps:
+            words = [re.sub(r"^(tap,.*fd=)\d+", rf"\g<1>{tap}", word) for word in words]
+        self.process = subprocess.Popen(words, stdin=subprocess.DEVNULL, pass_fds=(*files, *taps))
+        for tap in taps:
+            os.close(tap)
         self.monitor, self.agent = (self.connect(name) for name in ("monitor", "agent"))
         self.lines = self.monitor.makefile("r")
         self.qmp("qmp_capabilities")
@@ -111,6 +117,14 @@ class BareGuest:
         self.lines.close()
         self.monitor.close()
         self.agent.close()
+
+
+def open_tap() -> int:
+    """A tap that is plugged in nowhere and goes with the guest, as linux/if_tun.h has it."""
+    set_interface, tap, no_information, virtio_header = 0x400454CA, 0x0002, 0x1000, 0x4000
+    file = os.open("/dev/net/tun", os.O_RDWR | os.O_CLOEXEC)
+    fcntl.ioctl(file, set_interface, struct.pack("16sH22x", b"", tap | no_information | virtio_header))
+    return file
 
 
 def rewire(argv: list[str], folder: Path, disk: Path) -> list[str]:

@@ -21,9 +21,10 @@ import (
 )
 
 const (
-	// nicTimeout is how long a NIC may take to appear, carrierTimeout its link.
+	// nicTimeout is how long a NIC may take to appear, carrierTimeout its link, which one
+	// has that was here before once the host has made its networks.
 	nicTimeout     = 30 * time.Second
-	carrierTimeout = 10 * time.Second
+	carrierTimeout = 30 * time.Second
 	settings       = "/proc/sys/net"
 	// The NIC that came first has the way out, and when it goes the next one takes over.
 	leastMetric = 100
@@ -69,9 +70,9 @@ func (n *Interfaces) Connect(i wire.Interface) error {
 	began := time.Now()
 	n.wanted.Store(p.mac.String(), &p)
 	defer n.wanted.CompareAndDelete(p.mac.String(), &p)
-	name, err := device.NIC(p.mac, n.nic)
+	name, err := device.NIC(p.found, n.nic)
 	if err != nil {
-		return wire.Errorf(wire.Unavailable, "find the NIC %s: %v", p.mac, err)
+		return wire.Errorf(wire.Unavailable, "find the NIC %s: %v", p.found, err)
 	}
 	found := time.Since(began)
 	if err := n.connect(name, &p); err != nil {
@@ -167,14 +168,20 @@ func configure(name string, p plan, metric uint32, carrier time.Duration) error 
 	if err != nil {
 		return err
 	}
-	if err := adjust(name, p.hasV6()); err != nil {
-		return err
-	}
 	kernel, err := dial(0)
 	if err != nil {
 		return err
 	}
 	defer kernel.close()
+	// First, since the kernel makes an address of it for itself once there is IPv6.
+	if !bytes.Equal(p.found, p.mac) {
+		if err := kernel.do(setMAC(nic.Index, p.mac)); err != nil {
+			return fmt.Errorf("give it the address %s: %w", p.mac, err)
+		}
+	}
+	if err := adjust(name, p.hasV6()); err != nil {
+		return err
+	}
 	for _, address := range p.addresses {
 		if err := kernel.do(addAddress(nic.Index, address)); err != nil {
 			return fmt.Errorf("set the address %s: %w", address, err)
@@ -191,7 +198,9 @@ func configure(name string, p plan, metric uint32, carrier time.Duration) error 
 	if err := awaitCarrier(nic.Index, carrier); err != nil {
 		return fmt.Errorf("wait for its link: %w", err)
 	}
-	if err := kernel.do(announce(nic.Index, p.mac)); err != nil {
+	// Setting the MAC once more makes the kernel tell them. What it said as the interface
+	// came up is lost where the link comes later.
+	if err := kernel.do(setMAC(nic.Index, p.mac)); err != nil {
 		log.Printf("%s: its neighbours are not told of it, they will have to ask: %v", name, err)
 	}
 	return nil
@@ -224,6 +233,32 @@ func adjust(name string, v6 bool) error {
 
 func set(name, value string) error {
 	return os.WriteFile(filepath.Join(settings, name), []byte(value), 0)
+}
+
+// Meet brings the NICs up that a guest has before it is frozen, silent: whoever goes on
+// from there has less to do.
+func (n *Interfaces) Meet() error {
+	all, err := net.Interfaces()
+	if err != nil {
+		return err
+	}
+	kernel, err := dial(0)
+	if err != nil {
+		return err
+	}
+	defer kernel.close()
+	for _, nic := range all {
+		if len(nic.HardwareAddr) == 0 || nic.Flags&net.FlagLoopback != 0 {
+			continue
+		}
+		if err := adjust(nic.Name, false); err != nil {
+			return err
+		}
+		if err := kernel.do(up(nic.Index, uint32(nic.MTU))); err != nil {
+			return fmt.Errorf("bring %s up: %w", nic.Name, err)
+		}
+	}
+	return nil
 }
 
 // unconfigure takes back what configure did, where the interface still exists.

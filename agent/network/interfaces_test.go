@@ -368,3 +368,48 @@ func TestNeighboursAreToldThoughTheLinkComesLate(t *testing.T) {
 		toldV6 = toldV6 || length > 54 && string(frame[12:14]) == "\x86\xdd" && frame[54] == advertisement
 	}
 }
+
+// As in a clone of a frozen guest: the NIC is up, under the address that all clones begin with.
+func TestANICThatWasMetBeforeGetsItsAddress(t *testing.T) {
+	const frozen, madeOfIt = "02:42:00:00:00:01", "fe80::42:ff:fe00:1"
+	n := alone(t)
+	pair(t, "nic", "peer", frozen, false)
+	if err := n.Meet(); err != nil {
+		t.Fatal(err)
+	}
+	met, err := net.InterfaceByName("nic")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if addresses, err := met.Addrs(); err != nil || met.Flags&net.FlagUp == 0 || len(addresses) != 0 {
+		t.Errorf("after it was met: %v with %v, %v", met.Flags, addresses, err)
+	}
+	tell(t, up(index(t, "peer"), 1500)) // the host has plugged the cable already
+	clone := first
+	clone.Found = frozen
+	if err := n.Connect(clone); err != nil {
+		t.Fatal(err)
+	}
+	nic, err := net.InterfaceByName("nic")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := nic.HardwareAddr.String(); got != mac {
+		t.Errorf("its address is %s", got)
+	}
+	addresses, err := nic.Addrs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range addresses {
+		if strings.HasPrefix(a.String(), madeOfIt) {
+			t.Errorf("it has %v, as every clone", a)
+		}
+	}
+	if got := has(t, "nic"); !slices.Equal(got, first.Addresses) {
+		t.Errorf("its addresses are %v", got)
+	}
+	if err := n.Forget(mac); err != nil {
+		t.Error(err)
+	}
+}

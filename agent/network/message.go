@@ -64,10 +64,9 @@ func up(index int, mtu uint32) message {
 // down is the message that takes an interface down, and its routes with it.
 func down(index int) message { return link(syscall.RTM_NEWLINK, index, 0, syscall.IFF_UP) }
 
-// announce is the message that sets an interface's own MAC once more: the kernel then
-// tells the neighbours of its addresses. What it said as the interface came up is lost
-// where the link comes later.
-func announce(index int, mac []byte) message {
+// setMAC is the message that gives an interface a MAC, of which the kernel then tells the
+// neighbours, also where it had that one before.
+func setMAC(index int, mac []byte) message {
 	m := link(syscall.RTM_NEWLINK, index, 0, 0)
 	m.add(syscall.IFLA_ADDRESS, mac)
 	return m

@@ -28,7 +28,7 @@ func TestMessagesAreThoseOfTheirFormat(t *testing.T) {
 				"00000000" + "03000000" + "00000000" + "01000000",
 		},
 		{
-			"announcement", announce(3, []byte{2, 0x42, 0xac, 0x1e, 7, 2}),
+			"a MAC", setMAC(3, []byte{2, 0x42, 0xac, 0x1e, 7, 2}),
 			"2c000000" + "1000" + "0500" + "07000000" + "00000000" +
 				"00000000" + "03000000" + "00000000" + "00000000" +
 				"0a00" + "0100" + "0242ac1e0702" + "0000", // IFLA_ADDRESS

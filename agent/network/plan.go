@@ -22,6 +22,7 @@ const (
 // plan is an interface as it was asked for, understood and found to be sound.
 type plan struct {
 	mac       net.HardwareAddr
+	found     net.HardwareAddr // the MAC that it has before
 	addresses []netip.Prefix
 	gateways  []netip.Addr // one of each family at most
 	servers   []netip.Addr
@@ -33,6 +34,12 @@ type plan struct {
 func parse(i wire.Interface) (p plan, err error) {
 	if p.mac, err = parseMAC(i.MAC); err != nil {
 		return p, err
+	}
+	p.found = p.mac
+	if i.Found != "" {
+		if p.found, err = parseMAC(i.Found); err != nil {
+			return p, err
+		}
 	}
 	if len(i.Addresses) == 0 || len(i.Addresses) > most || len(i.DNS) > most || len(i.Search) > most {
 		return p, wire.Errorf(wire.Invalid, "%s has %d addresses, %d servers and %d domains, of %d at most",

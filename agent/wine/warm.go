@@ -26,6 +26,9 @@ func (g *Guest) Warm() error {
 	if g.server != 0 {
 		return wire.Errorf(wire.Invalid, "the guest is warm already")
 	}
+	if err := g.Networks.Meet(); err != nil {
+		return fmt.Errorf("meet the NICs: %w", err)
+	}
 	if err := makeStandIn(); err != nil {
 		return fmt.Errorf("make a stand-in for C:: %w", err)
 	}

@@ -90,8 +90,9 @@ type Preparation struct {
 	Interfaces []Interface `json:"interfaces"`
 }
 
-// Interface is one NIC, found by its MAC, and how it is to be configured. Addresses
-// have a prefix length; a gateway is empty where there is no way out.
+// Interface is one NIC, and how it is to be configured. It is found by its MAC, or by
+// Found where it is to get that MAC now. Addresses have a prefix length; a gateway is
+// empty where there is no way out.
 type Interface struct {
 	MAC       string   `json:"mac"`
 	Addresses []string `json:"addresses"`
@@ -100,6 +101,7 @@ type Interface struct {
 	DNS       []string `json:"dns"`
 	Search    []string `json:"search"`
 	MTU       int      `json:"mtu"`
+	Found     string   `json:"found"`
 }
 
 // Net configures a NIC.

@@ -19,7 +19,7 @@ from linwin.engine.interfaces import Machine
 from linwin.engine.live import Run
 from linwin.errors import Conflict, Forbidden, InvalidRequest, LinwinError, NotFound, Unavailable
 from linwin.model.container import Container, ContainerSpec
-from linwin.model.machine import SPARE_PORTS
+from linwin.model.machine import FIRST_MAC, FIRST_NIC, SPARE_PORTS
 from linwin.model.network import (
     DEFAULT_NETWORK,
     NO_NETWORK,
@@ -100,8 +100,10 @@ def _check_number(wanted: Sequence[EndpointSpec]) -> None:
 # At start and end
 
 
-async def reserve(engine: Engine, container: Container) -> Container:
+async def reserve(engine: Engine, container: Container, *, nic: bool) -> Container:
     """Allot addresses and ports to a container that starts, and record them.
+
+    ``nic`` says whether its machine has a NIC from its start, which the first network gets.
 
     Raises NotFound for a network that is gone, Conflict for a port that is taken, Forbidden for
     an address that is, Unavailable where the host has no networks or no addresses are left.
@@ -116,6 +118,8 @@ async def reserve(engine: Engine, container: Container) -> Container:
     async with engine.networks.lock:
         container = await engine.rooms.state.get(container.id)  # it may have another name by now
         attachments = [await _allotted(engine, container, one) for one in wanted]
+        if nic:
+            attachments[0] = dataclasses.replace(attachments[0], nic=FIRST_NIC)
         known = await engine.networks.list()
         if (main := addresses.way_out(attachments, known)) is not None:
             held = await engine.networks.unapplied_ports()
@@ -154,20 +158,36 @@ async def _allotted(engine: Engine, container: Container, wanted: EndpointSpec) 
 
 async def interfaces(engine: Engine, container: Container) -> tuple[Interface, ...]:
     """How the guest is to configure the NICs that were allotted."""
-    return _interfaces(container, await engine.networks.list()) if container.attachments else ()
+    if not container.attachments:
+        return ()
+    found = _interfaces(container, await engine.networks.list())
+    has_nic = container.attachments[0].nic == FIRST_NIC
+    return (dataclasses.replace(found[0], found=FIRST_MAC), *found[1:]) if has_nic else found
 
 
-async def attach(engine: Engine, container: Container, machine: Machine) -> None:
-    """Make what was allotted real on the host, and plug the NICs in."""
+async def attach(engine: Engine, container: Container, machine: Machine, tap: int | None) -> None:
+    """Make what was allotted real on the host, and plug the NICs in.
+
+    ``tap`` is that of the NIC which the machine has from its start: the first network's, or of no use.
+    """
     container = await engine.rooms.state.get(container.id)
     if not container.attachments:
+        if tap is not None:
+            try:
+                await machine.unplug_nic(FIRST_NIC)
+            except Unavailable as error:  # a guest that keeps it has nothing on its other end
+                _log(container.id, error)
         return
     # A guest of the pool has brought a host user of its own.
     attachments = tuple(dataclasses.replace(one, uid=container.uid) for one in container.attachments)
     if attachments != container.attachments:
         container = await engine.rooms.state.advance(container.id, "starting", attachments=attachments)
+    if tap is not None:
+        await engine.rooms.network.name_tap(tap, attachments[0])
     await engine.networks.apply()
-    for attachment in attachments:
+    if tap is not None:
+        await machine.connect_nic(connected=True)
+    for attachment in attachments[tap is not None :]:
         await _plug(engine, attachment, machine)
 
 
@@ -374,7 +394,7 @@ async def _plug(engine: Engine, attachment: Attachment, machine: Machine) -> Non
 
 def nic_id(attachment: Attachment) -> str:
     """What a NIC is called in its machine."""
-    return f"nic-{attachment.id[:12]}"
+    return attachment.nic or f"nic-{attachment.id[:12]}"
 
 
 def _interfaces(container: Container, known: Sequence[Network]) -> tuple[Interface, ...]:

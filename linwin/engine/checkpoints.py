@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from linwin.daemon_log import context_about
 from linwin.engine.create import maker_uid
-from linwin.engine.power import HELLO_TIMEOUT
+from linwin.engine.power import HELLO_TIMEOUT, spare_tap
 from linwin.errors import LinwinError, Unavailable, Unsupported
 from linwin.model.machine import Checkpoint, MachineSpec
 from linwin.model.progress import Progress, Report
@@ -30,7 +30,15 @@ MAKER = "checkpoint"
 
 
 def guest_spec(
-    template: Template, *, id: str, memory: int, cpus: int, run_dir: Path, uid: int, c_disk: Path
+    template: Template,
+    *,
+    id: str,
+    memory: int,
+    cpus: int,
+    run_dir: Path,
+    uid: int,
+    c_disk: Path,
+    nic: bool,
 ) -> MachineSpec:
     """A machine that boots from a template. ``memory`` in MiB and ``cpus`` are 0 for the defaults."""
     return MachineSpec(
@@ -45,7 +53,17 @@ def guest_spec(
         uid=uid,
         template=template.digest,
         c_disk=c_disk,
+        nic=nic,
     )
+
+
+async def has_nic(engine: Engine, template: Template) -> bool:
+    """Whether guests of the template have a NIC from their start.
+
+    To meet one takes a guest long, so one that is frozen has met it before. Without networks there is
+    no tap for it.
+    """
+    return template.boots_before_c and not await engine.rooms.network.unavailable()
 
 
 class Checkpoints:
@@ -76,7 +94,7 @@ class Checkpoints:
                 hint="They start from C:, which differs from image to image.",
             )
         async with self._making:
-            spec = self._spec(template, memory, cpus)
+            spec = await self._spec(template, memory, cpus)
             if await self._engine.rooms.machine.has_checkpoint(spec):
                 self._engine.pool.refill()  # its template may be what was missing
                 return None
@@ -128,7 +146,7 @@ class Checkpoints:
         doomed = [c for c in await self.kept() if everything or c.template not in digests]
         return [await self.remove(checkpoint.key) for checkpoint in doomed]
 
-    def _spec(self, template: Template, memory: int, cpus: int) -> MachineSpec:
+    async def _spec(self, template: Template, memory: int, cpus: int) -> MachineSpec:
         paths = self._engine.paths
         return guest_spec(
             template,
@@ -138,6 +156,7 @@ class Checkpoints:
             run_dir=paths.freezing,
             uid=maker_uid(paths.tag),
             c_disk=scratch_disk(paths.freezing),
+            nic=await has_nic(self._engine, template),
         )
 
     async def _make(self, template: Template, spec: MachineSpec, report: Report) -> Checkpoint:
@@ -146,8 +165,9 @@ class Checkpoints:
         await asyncio.to_thread(_make_folder, spec.run_dir)
         async with self._engine.admission.admitted(spec), AsyncExitStack() as undo:
             undo.callback(delete_files, spec.run_dir)
+            tap = await spare_tap(self._engine, spec, undo)
             await rooms.disks.overlay(template.c_disk, scratch_disk(spec.run_dir), uid=spec.uid)
-            mold = await rooms.machine.mold(spec)
+            mold = await rooms.machine.mold(spec, tap)
             undo.push_async_callback(mold.quit)
             guest = await rooms.guest.connect(mold, timeout=HELLO_TIMEOUT[await rooms.machine.accelerator()])
             undo.push_async_callback(guest.close)

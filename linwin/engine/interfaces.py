@@ -243,8 +243,11 @@ class Machine(Protocol):
     async def insert_disk(self, image: Path) -> None:
         """Exchange the qcow2 behind C:, once, while the guest is halted and has not mounted it."""
 
-    async def plug_nic(self, tap: int | None, nic_id: str, mac: str) -> None:
-        """Hot-plug a NIC on an open file of a tap, which stays the caller's to close, or on nothing.
+    async def connect_nic(self, *, connected: bool) -> None:
+        """Plug the cable of the NIC that it has from its start in, or pull it. Idempotent."""
+
+    async def plug_nic(self, tap: int, nic_id: str, mac: str) -> None:
+        """Hot-plug a NIC on an open file of a tap, which stays the caller's to close.
 
         ``nic_id`` is unique in the machine, and names the NIC when it is to be unplugged.
         Raises Conflict when no port is free, Unavailable in QEMU's words.
@@ -299,17 +302,21 @@ class Machines(Protocol):
     async def room(self, spec: MachineSpec) -> Room:
         """What memory a machine may come to use, its emulator included, and what this host has."""
 
-    async def boot(self, spec: MachineSpec) -> Machine:
-        """Start a machine. Raises Unavailable with QEMU's own words when it does not start."""
+    async def boot(self, spec: MachineSpec, tap: int | None) -> Machine:
+        """Start a machine. Raises Unavailable with QEMU's own words when it does not start.
 
-    async def restore(self, spec: MachineSpec) -> Machine | None:
-        """Start a clone of the checkpoint of this description; None where there is none.
+        ``tap`` is an open file, the caller's to close, of the tap behind the NIC of ``spec``, if it has
+        one. There is no cable between them yet.
+        """
+
+    async def restore(self, spec: MachineSpec, tap: int | None) -> Machine | None:
+        """Start a clone of the checkpoint of this description, as ``boot``; None where there is none.
 
         Raises Unavailable for a checkpoint that cannot be restored, which is deleted.
         """
 
-    async def mold(self, spec: MachineSpec) -> Mold:
-        """Boot a machine that is to be frozen."""
+    async def mold(self, spec: MachineSpec, tap: int | None) -> Mold:
+        """Boot a machine that is to be frozen. ``tap`` is as for ``boot``."""
 
     async def has_checkpoint(self, spec: MachineSpec) -> bool:
         """Whether there is a checkpoint of this description."""

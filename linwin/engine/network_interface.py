@@ -43,5 +43,14 @@ class Networks(Protocol):
     async def open_tap(self, attachment: Attachment) -> int:
         """A new open file of the tap of an applied attachment, for its machine. The caller closes it."""
 
+    async def spare_tap(self) -> int:
+        """An open file of a new tap that is plugged in nowhere, and goes with its last open file.
+
+        The caller closes it. Raises Unavailable.
+        """
+
+    async def name_tap(self, tap: int, attachment: Attachment) -> None:
+        """Make a spare tap that of an attachment, which is then to be applied. Raises Unavailable."""
+
     async def purge(self) -> None:
         """Remove everything of this root from the host. Idempotent."""

@@ -12,20 +12,20 @@ import asyncio
 import logging
 import os
 import secrets
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from linwin.daemon_log import context_about
 from linwin.engine import unreadable
-from linwin.engine.checkpoints import delete_files, guest_spec, scratch_disk
+from linwin.engine.checkpoints import delete_files, guest_spec, has_nic, scratch_disk
 from linwin.engine.create import free_uid
 from linwin.engine.interfaces import Guest, Machine
-from linwin.engine.power import RESTORED_TIMEOUT
+from linwin.engine.power import RESTORED_TIMEOUT, spare_tap
 from linwin.errors import LinwinError
 from linwin.model.container import Container
-from linwin.model.machine import C_SERIAL, MachineSpec
+from linwin.model.machine import C_SERIAL, FIRST_MAC, MachineSpec
 from linwin.model.network import Interface
 from linwin.model.pool import PoolPlan
 from linwin.model.template import Template
@@ -33,25 +33,25 @@ from linwin.model.template import Template
 if TYPE_CHECKING:
     from linwin.engine.engine import Engine
 
-REHEARSAL = "rehearsal"
-NIC = Interface("02:42:00:00:00:01", ("192.0.2.1/24",), gateway4="192.0.2.2", dns=("192.0.2.2",))
-"""A NIC of nobody's, with addresses that are for examples (RFC 5737)."""
+NIC = Interface(FIRST_MAC, ("192.0.2.1/24",), gateway4="192.0.2.2", dns=("192.0.2.2",))
+"""The NIC of a guest that is nobody's yet, with addresses that are for examples (RFC 5737)."""
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Pooled:
-    """One guest that waits."""
+    """One guest that waits. ``tap`` is that of the NIC it has, if it has one, which ``files`` closes."""
 
     spec: MachineSpec
     machine: Machine
     guest: Guest
+    tap: int | None
+    files: ExitStack
 
     def suits(self, spec: MachineSpec) -> bool:
         """Whether it is what a start would restore for ``spec``."""
-        mine = self.spec
-        return (mine.template, mine.memory, mine.cpus) == (spec.template, spec.memory, spec.cpus)
+        return _kind(self.spec) == _kind(spec)
 
 
 class Pool:
@@ -97,9 +97,12 @@ class Pool:
             )
 
     async def take(
-        self, container: Container, spec: MachineSpec, undo: AsyncExitStack
-    ) -> tuple[Machine, Guest] | None:
-        """A guest that suits, as the container's own; ``undo`` ends it. None where none is ready."""
+        self, container: Container, spec: MachineSpec, undo: AsyncExitStack, files: AsyncExitStack
+    ) -> Pooled | None:
+        """A guest that suits, as the container's own; ``undo`` ends it, ``files`` closes its tap.
+
+        None where none is ready.
+        """
         self._uids.add(container.uid)  # nobody else's until it is known which user the container keeps
         try:
             while (pooled := next((one for one in self._ready if one.suits(spec)), None)) is not None:
@@ -115,7 +118,8 @@ class Pool:
                     await self._take_back(container)
                     continue
                 self._uids.discard(pooled.spec.uid)
-                return pooled.machine, pooled.guest
+                files.callback(pooled.files.close)
+                return pooled
         finally:
             self._uids.discard(container.uid)
         return None
@@ -171,6 +175,7 @@ class Pool:
     async def _fill(self) -> None:
         try:
             template = await self._template()
+            await self._end_unsuited(template)
             while template is not None and len(self._ready) < self.plan.size:
                 pooled = await self._restore(template)
                 if pooled is None:
@@ -180,6 +185,13 @@ class Pool:
         except (LinwinError, OSError) as error:
             logger.warning("the pool is not full: %s", error)
             self._engine.metrics.failed("pool", error)
+
+    async def _end_unsuited(self, template: Template | None) -> None:
+        """End those that no start can use any more, since networks have come to this host or gone."""
+        nic = template is not None and await has_nic(self._engine, template)
+        doomed = [pooled for pooled in self._ready if pooled.spec.nic != nic]
+        self._ready = [pooled for pooled in self._ready if pooled not in doomed]
+        await asyncio.gather(*(self._end(pooled) for pooled in doomed))
 
     async def _template(self) -> Template | None:
         rooms, wanted = self._engine.rooms, self._engine.checkpoints.wanted
@@ -205,10 +217,13 @@ class Pool:
                 run_dir=run_dir,
                 uid=uid,
                 c_disk=scratch_disk(run_dir),
+                nic=await has_nic(self._engine, template),
             )
             await rooms.disks.overlay(template.c_disk, scratch_disk(run_dir), uid=uid)
+            files = undo.enter_context(ExitStack())
+            tap = await spare_tap(self._engine, spec, files)
             async with self._engine.admission.admitted(spec, spared=False):
-                machine = await rooms.machine.restore(spec)
+                machine = await rooms.machine.restore(spec, tap)
                 if machine is None:
                     return None
                 undo.push_async_callback(machine.quit)
@@ -216,11 +231,11 @@ class Pool:
                     machine, timeout=RESTORED_TIMEOUT[await rooms.machine.accelerator()]
                 )
                 undo.push_async_callback(guest.close)
-                await _rehearse(machine, guest)
+                await _rehearse(spec, machine, guest)
                 guest.rest(True)
                 await machine.pause()
             undo.pop_all()
-        return Pooled(spec, machine, guest)
+        return Pooled(spec, machine, guest, tap, files)
 
     async def _new_uid(self) -> int:
         engine = self._engine
@@ -232,6 +247,7 @@ class Pool:
 
     async def _end(self, pooled: Pooled) -> None:
         """End a guest with all that is its own. Idempotent."""
+        pooled.files.close()
         await pooled.guest.close()
         await pooled.machine.quit()
         await asyncio.to_thread(delete_files, pooled.spec.run_dir)
@@ -244,12 +260,18 @@ def own(overlay: Path, uid: int) -> None:
         os.chown(overlay, uid, uid)
 
 
-async def _rehearse(machine: Machine, guest: Guest) -> None:
-    """What a start will have of the guest: a NIC, its disk, a program."""
-    await machine.plug_nic(None, REHEARSAL, NIC.mac)
-    await guest.connect_interface(NIC)
-    await guest.forget_interface(NIC.mac)
-    await machine.unplug_nic(REHEARSAL)
+def _kind(spec: MachineSpec) -> tuple[object, ...]:
+    """What two machines have in common that go on from one checkpoint."""
+    return spec.template, spec.memory, spec.cpus, spec.nic
+
+
+async def _rehearse(spec: MachineSpec, machine: Machine, guest: Guest) -> None:
+    """What a start will have of the guest: its NIC, its disk, a program."""
+    if spec.nic:
+        await machine.connect_nic(connected=True)
+        await guest.connect_interface(NIC)
+        await guest.forget_interface(NIC.mac)
+        await machine.connect_nic(connected=False)
     await guest.rehearse(C_SERIAL)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -31,11 +32,21 @@ NOTHING_YET = "there was no checkpoint for its size"
 
 @dataclass(frozen=True, slots=True)
 class Powered:
-    """A guest that said hello, and its machine."""
+    """A guest that said hello, its machine, and the tap of the NIC that this has from its start."""
 
     machine: Machine
     guest: Guest
     origin: Origin
+    tap: int | None
+
+
+async def spare_tap(engine: Engine, spec: MachineSpec, files: AsyncExitStack | ExitStack) -> int | None:
+    """The tap of a machine that starts with a NIC; ``files`` closes it, which its QEMU has open too."""
+    if not spec.nic:
+        return None
+    tap = await engine.rooms.network.spare_tap()
+    files.callback(os.close, tap)
+    return tap
 
 
 async def power_on(
@@ -44,17 +55,22 @@ async def power_on(
     template: Template,
     spec: MachineSpec,
     undo: AsyncExitStack,
+    files: AsyncExitStack,
     tell: Tell,
 ) -> Powered:
-    """A guest that said hello; ``undo`` ends both. A cold boot that was not asked for is told."""
-    if not container.spec.cold and (up := await engine.pool.take(container, spec, undo)) is not None:
-        return Powered(*up, "pooled")
+    """A guest that said hello; ``undo`` ends both. A cold boot that was not asked for is told.
+
+    ``files`` closes the tap, which the machine has open itself.
+    """
+    if not container.spec.cold and (up := await engine.pool.take(container, spec, undo, files)) is not None:
+        return Powered(up.machine, up.guest, "pooled", up.tap)
+    tap = await spare_tap(engine, spec, files)
     try:
-        return await _restored_or_cold(engine, container, template, spec, undo, tell)
+        return await _restored_or_cold(engine, container, template, spec, tap, undo, tell)
     except OutOfMemory:
         if not await engine.pool.drop():
             raise
-        return await _restored_or_cold(engine, container, template, spec, undo, tell)
+        return await _restored_or_cold(engine, container, template, spec, tap, undo, tell)
 
 
 async def _restored_or_cold(
@@ -62,14 +78,15 @@ async def _restored_or_cold(
     container: Container,
     template: Template,
     spec: MachineSpec,
+    tap: int | None,
     undo: AsyncExitStack,
     tell: Tell,
 ) -> Powered:
     if container.spec.cold or not engine.checkpoints.wanted(template):
-        return await _cold(engine, container, spec, undo)
+        return await _cold(engine, container, spec, tap, undo)
     restores = engine.metrics.restores
     try:
-        if (up := await _restored(engine, container, spec, undo)) is not None:
+        if (up := await _restored(engine, container, spec, tap, undo)) is not None:
             restores.labels("hit").inc()
             return up
         restores.labels("miss").inc()
@@ -79,36 +96,39 @@ async def _restored_or_cold(
     except LinwinError as error:
         restores.labels("failed").inc()
         why = error.message
-    cold = await _cold(engine, container, spec, undo)
+    cold = await _cold(engine, container, spec, tap, undo)
     making = engine.checkpoints.make_later(template, memory=spec.memory, cpus=spec.cpus)
     tell(f"the guest booted cold: {why}" + ("; it is being made" if making else ""))
     return cold
 
 
 async def _restored(
-    engine: Engine, container: Container, spec: MachineSpec, undo: AsyncExitStack
+    engine: Engine, container: Container, spec: MachineSpec, tap: int | None, undo: AsyncExitStack
 ) -> Powered | None:
     timeout = RESTORED_TIMEOUT[await engine.rooms.machine.accelerator()]
-    machine = await engine.rooms.machine.restore(spec)
+    machine = await engine.rooms.machine.restore(spec, tap)
     if machine is None:
         return None
     try:
-        return await _greet(engine, container, machine, timeout, undo, boot="restored")
+        return await _greet(engine, container, machine, tap, timeout, undo, boot="restored")
     except LinwinError as error:
         await engine.rooms.machine.discard_checkpoint(spec, error.message)
         raise
 
 
-async def _cold(engine: Engine, container: Container, spec: MachineSpec, undo: AsyncExitStack) -> Powered:
+async def _cold(
+    engine: Engine, container: Container, spec: MachineSpec, tap: int | None, undo: AsyncExitStack
+) -> Powered:
     timeout = HELLO_TIMEOUT[await engine.rooms.machine.accelerator()]
-    machine = await engine.rooms.machine.boot(spec)
-    return await _greet(engine, container, machine, timeout, undo, boot="cold")
+    machine = await engine.rooms.machine.boot(spec, tap)
+    return await _greet(engine, container, machine, tap, timeout, undo, boot="cold")
 
 
 async def _greet(
     engine: Engine,
     container: Container,
     machine: Machine,
+    tap: int | None,
     timeout: float,
     undo: AsyncExitStack,
     *,
@@ -121,4 +141,4 @@ async def _greet(
         guest = await engine.rooms.guest.connect(machine, timeout=timeout)
         steps.push_async_callback(guest.close)
         await undo.enter_async_context(steps.pop_all())
-    return Powered(machine, guest, boot)
+    return Powered(machine, guest, boot, tap)

@@ -13,13 +13,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from linwin.engine import attach, command, health, terminal, unserved, watch
-from linwin.engine.checkpoints import guest_spec
+from linwin.engine.checkpoints import guest_spec, has_nic
 from linwin.engine.create import MIB
-from linwin.engine.interfaces import Guest, Machine
 from linwin.engine.live import Exit, Run
 from linwin.engine.phases import Phases
 from linwin.engine.pool import own
-from linwin.engine.power import Tell, power_on
+from linwin.engine.power import Powered, Tell, power_on
 from linwin.errors import (
     CommandNotExecutable,
     CommandNotFound,
@@ -50,8 +49,8 @@ async def start(engine: Engine, container: Container, tell: Tell, *, by_hand: bo
     rooms, overlay, live = engine.rooms, engine.paths.overlay(container.id), engine.live(container.id)
     template = await rooms.templates.get(container.template)
     log, phases = rooms.state.log(container), Phases()
-    spec = machine_spec(engine, container, template)
-    async with engine.admission.admitted(spec), AsyncExitStack() as undo:
+    spec = await machine_spec(engine, container, template)
+    async with engine.admission.admitted(spec), AsyncExitStack() as files, AsyncExitStack() as undo:
         undo.push_async_exit(partial(_take_back, engine, container))
         container = await rooms.state.advance(
             container.id,
@@ -63,15 +62,15 @@ async def start(engine: Engine, container: Container, tell: Tell, *, by_hand: bo
             restart_count=0 if by_hand else container.restart_count,
         )
         unserved.refuse(template, container)
-        container = await attach.reserve(engine, container)
+        container = await attach.reserve(engine, container, nic=spec.nic)
         await asyncio.to_thread(make_folders, engine, container)
         await make_overlay(engine, container, template)
         await asyncio.to_thread(own, overlay, container.uid)
         phases.mark("overlay")
-        powered = await power_on(engine, container, template, spec, undo, tell)
+        powered = await power_on(engine, container, template, spec, undo, files, tell)
         machine, guest = powered.machine, powered.guest
         phases.mark("guest")
-        await prepare(engine, container, machine, guest)
+        await prepare(engine, container, powered)
         phases.mark("prepare")
         size = terminal.size(live.console_size, container.spec.console_size)
         process = await guest.spawn(process_id(container), process_spec(container, size))
@@ -94,7 +93,7 @@ async def start(engine: Engine, container: Container, tell: Tell, *, by_hand: bo
         await terminal.catch_up(process, size, terminal.size(live.console_size, size))
 
 
-async def prepare(engine: Engine, container: Container, machine: Machine, guest: Guest) -> None:
+async def prepare(engine: Engine, container: Container, powered: Powered) -> None:
     """Make the guest this container, while the host makes its networks.
 
     The guest mounts its disk meanwhile, and waits for the NICs that it is told of.
@@ -102,8 +101,10 @@ async def prepare(engine: Engine, container: Container, machine: Machine, guest:
     interfaces, entropy = await attach.interfaces(engine, container), secrets.token_bytes(ENTROPY)
     wanted = Preparation(hostname(container), C_SERIAL, time.time_ns(), entropy, interfaces)
     works = [
-        asyncio.create_task(attach.attach(engine, container, machine), name="attaching to networks"),
-        asyncio.create_task(guest.prepare(wanted), name="preparing a guest"),
+        asyncio.create_task(
+            attach.attach(engine, container, powered.machine, powered.tap), name="attaching to networks"
+        ),
+        asyncio.create_task(powered.guest.prepare(wanted), name="preparing a guest"),
     ]
     try:
         await asyncio.gather(*works)
@@ -205,7 +206,7 @@ def make_folder(engine: Engine, container: Container) -> None:
     engine.paths.container(container.id).mkdir(mode=0o711, parents=True, exist_ok=True)
 
 
-def machine_spec(engine: Engine, container: Container, template: Template) -> MachineSpec:
+async def machine_spec(engine: Engine, container: Container, template: Template) -> MachineSpec:
     """The machine that a container is started in."""
     return guest_spec(
         template,
@@ -215,6 +216,7 @@ def machine_spec(engine: Engine, container: Container, template: Template) -> Ma
         run_dir=engine.paths.machine(container.id),
         uid=container.uid,
         c_disk=engine.paths.overlay(container.id),
+        nic=await has_nic(engine, template),
     )
 
 

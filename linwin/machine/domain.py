@@ -11,7 +11,8 @@ pcie.0 addr  device
 0x03         virtio-blk, the template's root disk, read-only
 0x04         virtio-rng
 0x05         virtio-blk, the disk that is C:, where the machine has one
-0x10 …       ``spare_ports`` root ports; pcie.0 itself refuses hot-plug
+0x10 …       ``spare_ports`` root ports, since pcie.0 itself refuses hot-plug;
+             a NIC that is there from the start is in the first of them
 ===========  ==================================================================
 """
 
@@ -23,7 +24,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from linwin.errors import InvalidRequest
-from linwin.model.machine import C_SERIAL, MachineSpec
+from linwin.model.machine import C_SERIAL, FIRST_MAC, FIRST_NIC, MachineSpec
 
 Accelerator = Literal["kvm", "tcg"]
 
@@ -52,8 +53,12 @@ _OVERHEAD_MIB: dict[Accelerator, int] = {"kvm": 64, "tcg": 64 + _TCG_CACHE_MIB}
 # An emulated CPU does not speculate, and keeping the kernel's pages from programs takes
 # a TLB flush at each system call: a third of what a program's start costs. Code that is
 # mapped at another address is translated anew: where all programs find their libraries at
-# the same ones, half of that start again.
-_CMDLINES: dict[Accelerator, str] = {"kvm": "", "tcg": " mitigations=off norandmaps"}
+# the same ones, half of that start again. Of the rest a sixth is pages that are zeroed twice,
+# pressure that nobody reads, and security modules without a policy.
+_CMDLINES: dict[Accelerator, str] = {
+    "kvm": "",
+    "tcg": " mitigations=off norandmaps init_on_alloc=0 psi=0 lsm=capability",
+}
 
 _SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
 # RAM is not in the stream but in a file of its own; the end of a migration is an event.
@@ -70,12 +75,13 @@ class Descriptors:
     """Open files that QEMU inherits, by number, so that it needs no path in the run folder.
 
     ``monitor`` and ``agent`` are listening unix sockets; ``console`` is a file
-    open for appending.
+    open for appending; ``tap`` is that of the NIC which the machine starts with, if it does.
     """
 
     monitor: int
     agent: int
     console: int
+    tap: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,21 +215,21 @@ def medium_node(image: Path) -> dict[str, Any]:
     }
 
 
-def nic_backend(nic_id: str, *, connected: bool = True) -> dict[str, Any]:
+def nic_backend(nic_id: str) -> dict[str, Any]:
     """Arguments of ``netdev_add`` for a NIC whose tap QEMU was given under the name ``fd``.
-
-    One that is not ``connected`` is alone on a hub.
 
     No vhost: it would take a file of the host's kernel, for guests that are mostly idle.
     """
     backend, _ = nic_names(nic_id)
-    if not connected:
-        return {"type": "hubport", "id": backend, "hubid": 0}
     return {"type": "tap", "id": backend, "fd": f"{backend}-tap", "vhost": False}
 
 
 def nic_device(nic_id: str, mac: str, port: str) -> dict[str, Any]:
-    """Arguments of ``device_add`` for a NIC. It boots nobody, so it has no ROM to do so."""
+    """Arguments of ``device_add`` for a NIC.
+
+    It boots nobody, so it has no ROM to do so. A guest that goes on elsewhere tells its neighbours
+    once it knows its own address, and not because QEMU wants it to.
+    """
     backend, device = nic_names(nic_id)
     return {
         "driver": "virtio-net-pci",
@@ -232,6 +238,7 @@ def nic_device(nic_id: str, mac: str, port: str) -> dict[str, Any]:
         "netdev": backend,
         "mac": mac,
         "romfile": "",
+        "guest_announce": False,
     }
 
 
@@ -266,6 +273,7 @@ def _devices(domain: Domain) -> list[str]:
         *(() if domain.c_disk is None else _c_disk(domain.c_disk)),
         *_device("vmgenid", guid="auto"),
         *(word for index in range(domain.spare_ports) for word in _port(index)),
+        *(() if domain.descriptors.tap is None else _first_nic(domain.descriptors.tap)),
     ]
 
 
@@ -302,6 +310,12 @@ def _port(index: int) -> tuple[str, str]:
     address = hex(_FIRST_PORT_ADDRESS + index)
     properties = {"id": port_name(index), "bus": "pcie.0", "addr": address, "io-reserve": 0}
     return _device("pcie-root-port", chassis=index + 1, **properties)
+
+
+def _first_nic(tap: int) -> list[str]:
+    backend, _ = nic_names(FIRST_NIC)
+    device = json.dumps(nic_device(FIRST_NIC, FIRST_MAC, port_name(0)))
+    return ["-netdev", f"tap,id={backend},fd={tap},vhost=off", "-device", device]
 
 
 def _at(address: int) -> dict[str, Any]:

@@ -93,14 +93,18 @@ class QemuMachines:
         footprint = _describe(spec, (await self.acceleration()).name).footprint
         return Room(footprint, available_memory(), total_memory())
 
-    async def boot(self, spec: MachineSpec) -> QemuMachine:
-        """Start a machine and wait for its monitor, not for its guest."""
-        return await _launch(spec, (await self.acceleration()).name)
+    async def boot(self, spec: MachineSpec, tap: int | None = None) -> QemuMachine:
+        """Start a machine and wait for its monitor, not for its guest.
 
-    async def restore(self, spec: MachineSpec) -> QemuMachine | None:
+        ``tap`` is an open file of the tap that its NIC is to have, without a cable between them yet.
+        """
+        return await _launch(spec, (await self.acceleration()).name, tap=tap)
+
+    async def restore(self, spec: MachineSpec, tap: int | None = None) -> QemuMachine | None:
         """Start a clone of the checkpoint of this description; None where there is none.
 
-        Raises Unavailable, and deletes the checkpoint, when it cannot be restored.
+        Its NIC's ``tap`` is as for :meth:`boot`. Raises Unavailable, and deletes the checkpoint, when
+        it cannot be restored.
         """
         accelerator = (await self.acceleration()).name
         key = _key(spec, accelerator)
@@ -108,7 +112,7 @@ class QemuMachines:
         if memory is None:
             return None
         with closing(memory):
-            machine = await _launch(spec, accelerator, Ram(memory.ram, shared=False), clone=True)
+            machine = await _launch(spec, accelerator, Ram(memory.ram, shared=False), tap=tap, clone=True)
             state = memory.open_state()
             try:
                 await machine.thaw(state)
@@ -121,13 +125,13 @@ class QemuMachines:
                 os.close(state)
         return machine
 
-    async def mold(self, spec: MachineSpec) -> Mold:
+    async def mold(self, spec: MachineSpec, tap: int | None = None) -> Mold:
         """Boot a machine that is to be frozen, with less right to the host's CPUs than others."""
         accelerator = (await self.acceleration()).name
         ram = empty_memory("linwin-ram", spec.memory << 20)
         try:
             domain = _describe(spec, accelerator)
-            machine = await _launch(spec, accelerator, Ram(ram, shared=True), background=True)
+            machine = await _launch(spec, accelerator, Ram(ram, shared=True), tap=tap, background=True)
         except BaseException:
             os.close(ram)
             raise
@@ -179,18 +183,23 @@ async def _launch(
     accelerator: Accelerator,
     ram: Ram | None = None,
     *,
+    tap: int | None = None,
     clone: bool = False,
     background: bool = False,
 ) -> QemuMachine:
     """Start QEMU and wait for its monitor. Raises Unavailable; nothing is left then."""
+    if spec.nic != (tap is not None):
+        raise ValueError("a machine has a tap if it has a NIC, and only then")
     try:
-        process = _start(spec, accelerator, ram, clone=clone, background=background)
+        process = _start(spec, accelerator, ram, tap, clone=clone, background=background)
     except OSError as error:
         raise _host_failure(spec, error) from error
     machine = QemuMachine(spec, process)
     try:
         _write_pid(spec, process.pid)
         await machine.open_monitor(timeout=START_SECONDS)
+        if spec.nic and not clone:  # which was frozen without
+            await machine.connect_nic(connected=False)
     except Unavailable as error:
         raise await _start_failure(spec, machine, error) from error
     except OSError as error:
@@ -226,11 +235,17 @@ def _describe(spec: MachineSpec, accelerator: Accelerator) -> Domain:
         root_disk=Path("root"),
         c_disk=spec.c_disk and Path("c"),
     )
-    return describe(anywhere, accelerator, Descriptors(0, 0, 0))
+    return describe(anywhere, accelerator, Descriptors(0, 0, 0, 0 if spec.nic else None))
 
 
 def _start(
-    spec: MachineSpec, accelerator: Accelerator, ram: Ram | None, *, clone: bool, background: bool
+    spec: MachineSpec,
+    accelerator: Accelerator,
+    ram: Ram | None,
+    tap: int | None,
+    *,
+    clone: bool,
+    background: bool,
 ) -> WatchedProcess:
     """Start QEMU with everything it inherits; afterwards QEMU alone holds its sockets."""
     (spec.run_dir / paths.PID_FILE).unlink(missing_ok=True)  # it would speak of another QEMU
@@ -241,15 +256,17 @@ def _start(
         agent = stack.enter_context(listen(spec.run_dir / paths.AGENT_SOCKET))
         console = stack.enter_context(_fresh_log(spec.run_dir / paths.CONSOLE_LOG))
         output = stack.enter_context(_fresh_log(spec.run_dir / paths.QEMU_LOG))
-        descriptors = Descriptors(monitor.fileno(), agent.fileno(), console.fileno())
+        descriptors = Descriptors(monitor.fileno(), agent.fileno(), console.fileno(), tap)
         machine = describe(spec, accelerator, descriptors, ram, clone=clone)
         _require_memory(machine)
-        inherited = (descriptors.monitor, descriptors.agent, descriptors.console)
+        inherited = [descriptors.monitor, descriptors.agent, descriptors.console]
+        inherited += [] if ram is None else [ram.file]
+        inherited += [] if tap is None else [tap]
         process = spawn(
             [*(_nicely() if background else ()), find_program(BINARY), *arguments(machine)],
             output=output,
             cwd=spec.run_dir,
-            pass_fds=inherited if ram is None else (*inherited, ram.file),
+            pass_fds=inherited,
             uid=spec.uid,
             groups=[device_group(KVM)] if accelerator == "kvm" else [],
         )

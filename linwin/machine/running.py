@@ -19,7 +19,7 @@ from linwin.host.pidfd import WatchedProcess
 from linwin.host.process import last_words
 from linwin.machine import console, domain
 from linwin.machine.monitor import Monitor
-from linwin.model.machine import MachineExit, MachineSpec
+from linwin.model.machine import FIRST_NIC, MachineExit, MachineSpec
 
 QUIT_SECONDS = 5.0
 """How long QEMU may take to end itself before it is killed."""
@@ -87,13 +87,18 @@ class QemuMachine:
             await self._execute("blockdev-del", {"node-name": _INSERTED})
             raise
 
-    async def plug_nic(self, tap: int | None, nic_id: str, mac: str) -> None:
-        """Hot-plug a NIC on an open tap, or on none, into the first free port.
+    async def connect_nic(self, *, connected: bool) -> None:
+        """Plug the cable of the NIC that it has from its start in, or pull it. Idempotent."""
+        _, device = domain.nic_names(FIRST_NIC)
+        await self._execute("set_link", {"name": device, "up": connected})
+
+    async def plug_nic(self, tap: int, nic_id: str, mac: str) -> None:
+        """Hot-plug a NIC on an open tap into the first free port.
 
         Raises Conflict when no port is free, Unavailable in QEMU's words when it
         refuses; nothing of the NIC is left in the machine then, and the tap is free.
         """
-        backend = domain.nic_backend(nic_id, connected=tap is not None)
+        backend = domain.nic_backend(nic_id)
         async with self._plugging:
             port = await self._free_port()
             await self._add_backend(tap, backend)
@@ -103,11 +108,8 @@ class QemuMachine:
                 await self._execute("netdev_del", {"id": backend["id"]})
                 raise
 
-    async def _add_backend(self, tap: int | None, backend: dict[str, Any]) -> None:
+    async def _add_backend(self, tap: int, backend: dict[str, Any]) -> None:
         monitor = self._connected()
-        if tap is None:
-            await monitor.execute("netdev_add", backend)
-            return
         await monitor.give(tap, backend["fd"])
         try:
             await monitor.execute("netdev_add", backend)
@@ -141,6 +143,8 @@ class QemuMachine:
         Raises Unavailable, in QEMU's words, when the state is not of such a machine.
         """
         try:
+            # QEMU would announce the address that the NIC was frozen with.
+            await self._execute("migrate-set-parameters", {"announce-rounds": 0})
             await self._migrate("migrate-incoming", state)
             await self._execute("cont")
         except Unavailable as error:

@@ -8,7 +8,11 @@ from pathlib import Path
 C_SERIAL = "linwin-c"
 """The serial number of the disk that is C:, by which a guest knows it."""
 SPARE_PORTS = 4
-"""The NICs that a guest can be given while it runs."""
+"""The NICs that a guest can have."""
+FIRST_NIC = "first"
+"""What the NIC is called that a machine has from its start."""
+FIRST_MAC = "02:42:00:00:00:01"
+"""Its address until the guest is told the container's, which all clones of a checkpoint begin with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +23,8 @@ class MachineSpec:
     ``run_dir`` is an existing folder of this machine's own; its sockets, console
     log and pid file live there under the names in :mod:`linwin.paths`. ``uid`` is
     the host user QEMU runs as (0: the daemon's own).
-    ``spare_ports`` is the number of empty hot-plug ports. ``template`` is the digest
+    ``spare_ports`` is the number of hot-plug ports. One with a ``nic`` has ``FIRST_NIC`` in
+    the first of them from its start. ``template`` is the digest
     of what boots, by which a checkpoint of it is known. ``c_disk`` is a qcow2, which the
     machine writes; every one of a template has the same size. None is a machine without.
     """
@@ -34,6 +39,7 @@ class MachineSpec:
     run_dir: Path
     uid: int = 0
     spare_ports: int = SPARE_PORTS
+    nic: bool = False
     template: str = ""
     c_disk: Path | None = None
 

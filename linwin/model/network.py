@@ -137,7 +137,8 @@ class Attachment:
     ``id`` (64 hexadecimal digits) is docker's EndpointID. Addresses are without a prefix
     length, ``ipv6`` empty where its network has none. ``names`` are what the container is
     called in this network: its name, short id, aliases. ``ports`` are published here.
-    ``uid`` is the host user of the container's machine.
+    ``uid`` is the host user of the container's machine, ``nic`` what the NIC is called there, empty
+    where that goes by ``id``.
     """
 
     id: str
@@ -149,6 +150,7 @@ class Attachment:
     names: tuple[str, ...] = ()
     ports: tuple[PortBinding, ...] = ()
     uid: int = 0
+    nic: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +166,8 @@ class Interface:
     """One NIC as a guest's agent configures it.
 
     Addresses carry their prefix length (``172.20.0.2/16``). ``gateway4`` and ``gateway6`` are
-    empty where there is no way out. ``dns`` are servers, ``search`` domains.
+    empty where there is no way out. ``dns`` are servers, ``search`` domains. ``found`` is the
+    address that the NIC has until then, empty where it is ``mac``.
     """
 
     mac: str
@@ -174,3 +177,4 @@ class Interface:
     dns: tuple[str, ...] = ()
     search: tuple[str, ...] = ()
     mtu: int = USUAL_MTU
+    found: str = ""

@@ -71,6 +71,18 @@ class BridgeNetworks:
                 raise Unavailable(f"there is no tap {name}") from error
             raise Unavailable(f"cannot open the tap {name}: {os.strerror(error.errno or 0)}") from error
 
+    async def spare_tap(self) -> int:
+        making = asyncio.create_task(in_thread(partial(taps.create_open, self._names.spare_taps)))
+        try:
+            return await asyncio.shield(making)
+        except asyncio.CancelledError:
+            making.add_done_callback(_close)
+            raise
+
+    async def name_tap(self, tap: int, attachment: Attachment) -> None:
+        # Its own file, since it is finished also where its caller has closed the one it gave.
+        await self._uninterrupted(self._name_tap(os.dup(tap), attachment))
+
     async def purge(self) -> None:
         await self._uninterrupted(self._purge())
 
@@ -110,6 +122,18 @@ class BridgeNetworks:
             self._looked_for_trouble = True
             await _tell_of_trouble()
 
+    async def _name_tap(self, tap: int, attachment: Attachment) -> None:
+        def name() -> None:
+            # An apply that came in between has made one of that name, which nobody has opened.
+            with host_links.opened() as host:
+                host.rename(taps.name_of(tap), self._names.tap(attachment.id))
+            taps.keep(tap, attachment.uid)
+
+        try:
+            await in_thread(name)
+        finally:
+            os.close(tap)
+
     async def _purge(self) -> None:
         await self._published.become(())
         await self._host.carry_out(removal(self._names, await self._host.observe()))
@@ -133,6 +157,12 @@ class BridgeNetworks:
                 return host.ranges(besides)
 
         return await in_thread(look)
+
+
+def _close(made: asyncio.Task[int]) -> None:
+    """Close what was opened for somebody who waits for it no more."""
+    if not made.cancelled() and made.exception() is None:
+        os.close(made.result())
 
 
 async def _tell_of_trouble() -> None:

@@ -19,7 +19,7 @@ from pyroute2.netlink.exceptions import NetlinkError
 
 from linwin.model.ip import Range
 from linwin.network import taps
-from linwin.network.names import HostNames
+from linwin.network.names import SPARES, HostNames
 from linwin.network.plan import (
     IPV4_FORWARDING,
     IPV6_FORWARDING,
@@ -116,6 +116,13 @@ class HostLinks:
             case SetSysctl(path, value):
                 self._set(path, value)
 
+    def rename(self, name: str, new: str) -> None:
+        """Call a link something else, and take it down for that; there may be one that is called so."""
+        self._delete(new)
+        self._route.link("set", index=self._index(name), state="down")
+        self._route.link("set", index=self._index(name), ifname=new)
+        self._indexes.pop(name)
+
     def _delete(self, name: str) -> None:
         """Delete a link, unless somebody else has done it since it was seen."""
         for index in self._route.link_lookup(ifname=name):
@@ -181,7 +188,9 @@ def settings(names: HostNames, links: Mapping[str, Link]) -> dict[str, str]:
         paths += [
             f"net/ipv6/conf/{entry.name}/accept_ra"
             for entry in others.iterdir()
-            if entry.name not in ("all", "default", "lo") and not names.owns(entry.name)
+            if entry.name not in ("all", "default", "lo")
+            and not names.owns(entry.name)
+            and not entry.name.startswith(SPARES)  # which come and go, and hear no router
         ]
     read = {path: _read(SETTINGS / path) for path in paths}
     return {path: value for path, value in read.items() if value is not None}

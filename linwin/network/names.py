@@ -1,7 +1,8 @@
 """What linwin's own links and rules are called on the host.
 
 A link's name has at most 15 characters: ``lwb`` (bridge) or ``lwt`` (tap), five characters for
-the root and seven for the network or endpoint. Whatever is called so is this root's.
+the root and seven for the network or endpoint. Whatever is called so is this root's. A tap that
+is plugged in nowhere yet (``lws`` and a number) is its machine's, and ends with it.
 """
 
 from __future__ import annotations
@@ -11,6 +12,9 @@ from dataclasses import dataclass
 
 BRIDGES = "lwb"
 """What the names of all roots' bridges begin with, for the host's administrator to name them by."""
+
+SPARES = "lws"
+"""What the names of all roots' taps begin with that are plugged in nowhere."""
 
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 _ROOT_DIGITS = 5
@@ -37,6 +41,11 @@ class HostNames:
     def taps(self) -> str:
         """What the names of all taps begin with."""
         return "lwt" + _short(self.tag, _ROOT_DIGITS)
+
+    @property
+    def spare_taps(self) -> str:
+        """What taps are called that are plugged in nowhere, with ``%d`` for their numbers."""
+        return SPARES + _short(self.tag, _ROOT_DIGITS) + "%d"
 
     def bridge(self, network_id: str) -> str:
         return self.bridges + _short(network_id, _ID_DIGITS)

@@ -24,10 +24,29 @@ def create(name: str, uid: int) -> None:
     """Make a tap that stays until it is deleted, for the user ``uid`` to open. Raises OSError."""
     fd = _attach(name)
     try:
-        fcntl.ioctl(fd, _TUNSETOWNER, uid)
-        fcntl.ioctl(fd, _TUNSETPERSIST, 1)
+        keep(fd, uid)
     finally:
         os.close(fd)
+
+
+def create_open(pattern: str) -> int:
+    """An open file of a new tap, which goes with its last open file, as ``open_tap``'s. Raises OSError.
+
+    The kernel puts a number that is free in place of the ``%d`` in its name.
+    """
+    return _attach(pattern)
+
+
+def keep(fd: int, uid: int) -> None:
+    """Let an open tap stay until it is deleted, for the user ``uid`` to open. Raises OSError."""
+    fcntl.ioctl(fd, _TUNSETOWNER, uid)
+    fcntl.ioctl(fd, _TUNSETPERSIST, 1)
+
+
+def name_of(fd: int) -> str:
+    """What an open tap is called now. Raises OSError."""
+    name: bytes = struct.unpack("16s24x", fcntl.ioctl(fd, _TUNGETIFF, bytes(40)))[0]
+    return name.rstrip(b"\0").decode()
 
 
 def open_tap(name: str) -> int:

@@ -17,7 +17,8 @@ from linwin.errors import Unavailable
 from linwin.model.template import BaseImage, Template, Unserved
 
 FILE = "template.json"
-VERSION = 2
+VERSION = 3
+"""Of the record, and of what the agent in the template can do: 3 gives a NIC another MAC."""
 
 KERNEL = "vmlinuz"
 INITRD = "initrd"

@@ -86,6 +86,7 @@ async def served(
     async with serve(engine, paths.socket, tls, metrics_at):
         yield Daemon(engine, paths, fakes)
     await engine.close()
+    assert fakes.networks.open_taps() == 0
 
 
 def told_of_wine(state_home: Path) -> None:

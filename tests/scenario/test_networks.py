@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from linwin.errors import Unavailable
+from linwin.model.container import ContainerSpec
+from linwin.model.machine import FIRST_MAC, FIRST_NIC
 from linwin.model.network import PortBinding
+from tests.scenario.fakes.machine import FakeMachine
+from tests.scenario.fakes.network import FakeNetworks
 from tests.scenario.harness import IMAGE, Daemon, Docker
 from tests.scenario.networking import attached, complaint, endpoint, inspected, ok
 from tests.scenario.test_small_verbs import guest_of
@@ -26,7 +33,9 @@ async def test_a_container_is_in_the_default_network_while_it_runs(docker: Docke
     assert (attachment.ipv4, attachment.mac) == ("10.1.0.2", "02:42:0a:01:00:02")
     assert attachment.names == ("box", container.short_id, "desk")
     machine, guest = guest_of(daemon)
-    assert list(machine.nics.values()) == list(guest.interfaces) == [attachment.mac]
+    assert machine.nics == {FIRST_NIC: attachment.mac}
+    assert (machine.connected, attachment.nic, daemon.fakes.networks.taps) == (True, FIRST_NIC, [attachment])
+    assert [(one.mac, one.found) for one in guest.interfaces.values()] == [(attachment.mac, FIRST_MAC)]
     shown = await endpoint(docker, "box", "nat")
     assert (shown["IPAddress"], shown["Gateway"], shown["IPPrefixLen"]) == ("10.1.0.2", "10.1.0.1", 24)
     assert (shown["NetworkID"], shown["EndpointID"]) == (nat.id, attachment.id)
@@ -47,9 +56,41 @@ async def test_the_default_network_has_several_names(docker: Docker, daemon: Dae
 async def test_none_is_no_network(docker: Docker, daemon: Daemon) -> None:
     await ok(docker, "run", "-d", "--name", "box", "--network", "none", IMAGE, "hang")
     assert (attached(daemon), daemon.fakes.networks.applied.networks) == ((), ())
+    assert guest_of(daemon)[0].nics == {}  # the one that its machine started with was taken out
     assert list((await inspected(docker, "box"))["NetworkSettings"]["Networks"]) == ["none"]
     done = await docker("network", "connect", "nat", "box")
     assert "container cannot be connected to multiple networks with one of the networks" in complaint(done)
+
+
+async def test_a_guest_that_keeps_its_nic_runs_without_networks_all_the_same(
+    daemon: Daemon, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def keep(machine: FakeMachine, nic_id: str) -> None:
+        raise Unavailable(f"the guest did not let go of nic-{nic_id} within 20 s")
+
+    monkeypatch.setattr(FakeMachine, "unplug_nic", keep)
+    made = await daemon.engine.create(ContainerSpec(IMAGE, cmd=("hang",), endpoints=()), "box")
+    await daemon.engine.start("box")
+    assert (await daemon.engine.inspect("box")).status == "running"
+    assert f"container {made.id[:12]}: the guest did not let go of nic-first within 20 s" in caplog.text
+
+
+async def test_a_cable_is_plugged_into_a_network_that_is_there(
+    daemon: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before its tap has its name the host would make another; before there are rules all is allowed."""
+    done: list[str] = []
+    for kind, name in ((FakeNetworks, "name_tap"), (FakeNetworks, "apply"), (FakeMachine, "connect_nic")):
+        step = getattr(kind, name)
+
+        async def noted(*args: Any, step: Any = step, name: str = name, **options: Any) -> None:
+            done.append(name)
+            await step(*args, **options)
+
+        monkeypatch.setattr(kind, name, noted)
+    await daemon.engine.create(ContainerSpec(IMAGE, cmd=("hang",)), "box")
+    await daemon.engine.start("box")
+    assert done == ["name_tap", "apply", "connect_nic"]
 
 
 async def test_the_predefined_networks(docker: Docker) -> None:

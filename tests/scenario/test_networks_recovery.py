@@ -14,6 +14,7 @@ from linwin.engine.attach import nic_id
 from linwin.engine.engine import Engine
 from linwin.errors import Forbidden, LinwinError, NotFound, Unavailable
 from linwin.model.container import Container, ContainerSpec
+from linwin.model.machine import FIRST_MAC, FIRST_NIC
 from linwin.model.network import (
     Attachment,
     EndpointSpec,
@@ -270,13 +271,13 @@ async def pooled(tmp_path: Path) -> AsyncIterator[Daemon]:
 
 async def test_a_guest_of_the_pool_gets_its_nic_when_it_is_taken(pooled: Daemon) -> None:
     (machine,) = pooled.fakes.machines.running.values()
-    assert machine.nics == {}
+    assert (machine.nics, machine.connected) == ({FIRST_NIC: FIRST_MAC}, False)
     await started(pooled)
     container = await pooled.engine.inspect("box")
     assert container.boot == "restored"
     assert container.pid == machine.pid
     (attachment,) = attached(pooled)
-    assert list(machine.nics.values()) == [attachment.mac]
+    assert (machine.nics, machine.connected) == ({FIRST_NIC: attachment.mac}, True)
     assert attachment.uid == container.uid == machine.spec.uid
     assert pooled.fakes.networks.taps == [attachment]
     await pooled.engine.remove("box", force=True)

@@ -11,7 +11,7 @@ import pytest
 
 from linwin.errors import OutOfMemory, Unavailable
 from linwin.model.container import ContainerSpec
-from linwin.model.machine import MachineSpec
+from linwin.model.machine import FIRST_NIC, MachineSpec
 from linwin.model.pool import PoolPlan
 from tests.scenario.fakes import Fakes
 from tests.scenario.fakes.gate import Gate
@@ -113,6 +113,41 @@ async def test_a_guest_that_died_is_skipped_and_replaced(
     await pooled.engine.remove(identity, force=True)
 
 
+async def test_guests_without_a_nic_make_room_once_there_are_networks(tmp_path: Path) -> None:
+    fakes = Fakes()
+    fakes.networks.why_not = "there is no nft"
+    async with served(fakes, make_root(tmp_path), pool=PoolPlan(size=1)) as daemon:
+        await filled(daemon)
+        (without,) = waiting(daemon)
+        assert without.nics == {}
+        fakes.networks.why_not = ""
+        identity = await run(daemon, "hang")
+        await filled(daemon)
+        (with_nic,) = waiting(daemon)
+        assert without.exited.done()
+        assert list(with_nic.nics) == [FIRST_NIC]
+        await daemon.engine.remove(identity, force=True)
+
+
+async def test_a_host_that_makes_no_taps_has_an_empty_pool_and_no_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def refuse() -> int:
+        raise Unavailable("cannot make a tap: Too many open files")
+
+    fakes = Fakes()
+    monkeypatch.setattr(fakes.networks, "spare_tap", refuse)
+    async with served(fakes, make_root(tmp_path), pool=PoolPlan(size=1)) as daemon:
+        await filled(daemon)
+        assert "the pool is not full: cannot make a tap: Too many open files" in caplog.text
+        with pytest.raises(Unavailable, match=r"^cannot make a tap: Too many open files$"):
+            await run(daemon, "hang")
+        assert (fakes.machines.running, fakes.networks.applied.attachments) == ({}, ())
+        (container,) = await daemon.engine.list()
+        await daemon.engine.remove(container.id)
+        assert await daemon.nothing_left()
+
+
 async def test_an_empty_pool_is_no_obstacle(pooled: Daemon) -> None:
     identities = [await run(pooled, "hang") for _ in range(4)]
     for identity in identities:
@@ -135,10 +170,10 @@ async def test_memory_goes_to_containers_first(pooled: Daemon, monkeypatch: pyte
     machines = pooled.fakes.machines
     boot = machines.boot
 
-    async def short(spec: MachineSpec) -> FakeMachine:
+    async def short(spec: MachineSpec, tap: int | None) -> FakeMachine:
         if waiting(pooled):
             raise OutOfMemory("not enough memory for a guest of 700 MiB")
-        return await boot(spec)
+        return await boot(spec, tap)
 
     monkeypatch.setattr(machines, "boot", short)
     identity = await run(pooled, "hang", memory=700 << 20)

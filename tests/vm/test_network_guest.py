@@ -11,7 +11,7 @@ import tarfile
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -23,6 +23,7 @@ from linwin.guest import AgentGuests
 from linwin.machine import QemuMachines
 from linwin.model.files import parse_path
 from linwin.model.guest import Preparation, ProcessSpec
+from linwin.model.machine import FIRST_MAC, FIRST_NIC
 from linwin.model.network import Interface
 from linwin.model.progress import Progress
 from linwin.paths import Paths
@@ -125,9 +126,9 @@ def run_folder(linwin: Linwin) -> Iterator[Path]:
 
 @asynccontextmanager
 async def container(
-    linwin: Linwin, folder: Path, program: Path, *nics: tuple[int, Interface]
+    linwin: Linwin, folder: Path, program: Path, tap: int, nic: Interface | None
 ) -> AsyncIterator[Running]:
-    """A restored guest whose C: has the program, and that started with NICs on taps."""
+    """A restored guest whose C: has the program, with a NIC on a tap or without any."""
     paths = Paths(linwin.root, linwin.socket)
     template = await InstalledTemplates(paths).get("wine")
     disks, machines = ChainDisks(paths), QemuMachines(paths)
@@ -141,14 +142,17 @@ async def container(
         run_dir=folder / "run",
         uid=UID,
         c_disk=folder / "c.qcow2",
+        nic=True,
     )
-    machine = await machines.restore(spec)
+    machine = await machines.restore(spec, tap)
     assert machine is not None
     try:
         guest = await AgentGuests().connect(machine, timeout=GUEST_TIMEOUT)
-        for tap, nic in nics:
-            await machine.plug_nic(tap, nic.mac.replace(":", ""), nic.mac)
-        interfaces = tuple(nic for _, nic in nics)
+        if nic is None:
+            await machine.unplug_nic(FIRST_NIC)
+        else:
+            await machine.connect_nic(connected=True)
+        interfaces = () if nic is None else (replace(nic, found=FIRST_MAC),)
         await guest.prepare(
             Preparation("nic-test", "linwin-c", time.time_ns(), os.urandom(64), interfaces=interfaces)
         )
@@ -219,7 +223,7 @@ async def test_a_container_reaches_and_is_reached(linwin: Linwin, network_progra
     ):
         async with (
             greeter(network) as port,
-            container(linwin, folder, network_program, (tap, NIC)) as running,
+            container(linwin, folder, network_program, tap, NIC) as running,
         ):
             program = await running.talk()
             seen = await program.ask("adapters")
@@ -254,29 +258,30 @@ async def test_a_program_that_runs_sees_nics_come_and_go(linwin: Linwin, network
         second_network.names({"db": "172.31.8.1"}),
         network.tap() as tap,
         second_network.tap() as second_tap,
+        network.tap() as unused,
     ):
         async with (
             greeter(network) as port,
             greeter(second_network) as second_port,
-            container(linwin, folder, network_program) as running,
+            container(linwin, folder, network_program, unused, None) as running,
         ):
             machine, guest = running.machine, running.guest
             program = await running.talk()
             assert await program.ask("adapters") == []
             assert await connections_so_far(running) == 0
-            await machine.plug_nic(tap, "first", NIC.mac)
+            await machine.plug_nic(tap, "one", NIC.mac)
             await guest.connect_interface(NIC)
             assert await program.ask("resolve web") == [f"address {HERE4}"]
             assert await program.ask(f"fetch web {port}") == [f"hello {THERE4}"]
             configuring = asyncio.create_task(guest.connect_interface(SECOND))  # the agent waits for it
-            await machine.plug_nic(second_tap, "second", SECOND.mac)
+            await machine.plug_nic(second_tap, "two", SECOND.mac)
             await configuring
             # Neither name server knows the other's names.
             assert await program.ask(f"fetch web {port}") == [f"hello {THERE4}"]
             assert await program.ask(f"fetch db {second_port}") == ["hello 172.31.8.2"]
             for _ in range(2):
                 await guest.forget_interface(NIC.mac)
-                await machine.unplug_nic("first")
+                await machine.unplug_nic("one")
             assert (await program.ask("adapters"))[:2] == [
                 f"adapter {SECOND.mac} mtu 1500",
                 "address 172.31.8.2",

@@ -41,7 +41,7 @@ SPEC = MachineSpec(
     spare_ports=2,
     c_disk=Path("/containers/01/c.qcow2"),
 )
-DESCRIPTORS = Descriptors(monitor=10, agent=11, console=12)
+DESCRIPTORS = Descriptors(monitor=10, agent=11, console=12, tap=13)
 
 
 @pytest.mark.parametrize("accelerator", ["tcg", "kvm"])
@@ -56,7 +56,7 @@ def test_the_command_line_is_the_golden_one(accelerator: Accelerator) -> None:
 
 def test_a_clone_differs_in_its_ram_and_in_waiting_for_its_state() -> None:
     plain = arguments(describe(SPEC, "tcg", DESCRIPTORS))
-    clone = arguments(describe(SPEC, "tcg", DESCRIPTORS, Ram(13, shared=False), clone=True))
+    clone = arguments(describe(SPEC, "tcg", DESCRIPTORS, Ram(14, shared=False), clone=True))
     assert clone[-2:] == ["-incoming", "defer"]
     changed = [(was, now) for was, now in zip(plain, clone, strict=False) if was != now]
     assert len(clone) == len(plain) + 2
@@ -64,9 +64,18 @@ def test_a_clone_differs_in_its_ram_and_in_waiting_for_its_state() -> None:
         (
             '{"qom-type": "memory-backend-ram", "id": "ram", "size": 402653184}',
             '{"qom-type": "memory-backend-file", "id": "ram", "size": 402653184, '
-            '"mem-path": "/proc/self/fd/13", "share": false}',
+            '"mem-path": "/proc/self/fd/14", "share": false}',
         )
     ]
+
+
+def test_a_machine_starts_with_a_nic_only_where_it_has_a_tap() -> None:
+    words = arguments(describe(SPEC, "tcg", DESCRIPTORS))
+    plain = arguments(describe(SPEC, "tcg", replace(DESCRIPTORS, tap=None)))
+    at = words.index("-netdev")
+    assert words[at + 1] == "tap,id=net-first,fd=13,vhost=off"
+    assert "virtio-net-pci" in words[at + 3]
+    assert words[:at] + words[at + 4 :] == plain
 
 
 @pytest.mark.parametrize("field", [field.name for field in fields(Domain)])

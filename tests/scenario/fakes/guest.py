@@ -199,11 +199,14 @@ class FakeGuest:
         assert self.machine.disk is not None
         assert self.machine.disk.name == "c.qcow2", "a container was prepared with another disk than its own"
         for interface in preparation.interfaces:
-            await self.machine.has_nic(interface.mac)  # as the agent, which waits for them
+            await self.machine.has_nic(interface.found or interface.mac)  # as the agent, which waits for them
             await self.connect_interface(interface)
         self.prepared = preparation
 
     async def connect_interface(self, interface: Interface) -> None:
+        for nic_id, mac in self.machine.nics.items():
+            if mac == interface.found:
+                self.machine.nics[nic_id] = interface.mac
         assert interface.mac in self.machine.nics.values(), "a NIC is configured before it was plugged"
         self.interfaces[interface.mac] = interface
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from linwin.errors import NotFound, Unavailable
-from linwin.model.machine import Checkpoint, MachineExit, MachineSpec, Room
+from linwin.model.machine import FIRST_MAC, FIRST_NIC, Checkpoint, MachineExit, MachineSpec, Room
 from linwin.paths import AGENT_SOCKET
 from tests.scenario.fakes.gate import Gate
 
@@ -22,7 +22,8 @@ class FakeMachine:
         self._exited: asyncio.Future[MachineExit] = asyncio.get_running_loop().create_future()
         self.disk = spec.c_disk
         assert self.disk is None or os.access(self.disk, os.R_OK), f"{self.disk} is used before it was made"
-        self.nics: dict[str, str] = {}
+        self.nics = {FIRST_NIC: FIRST_MAC} if spec.nic else {}
+        self.connected = False
         self._plugged = asyncio.Event()
         self.paused = False
 
@@ -43,16 +44,20 @@ class FakeMachine:
         assert os.access(image, os.R_OK), f"{image} was inserted before it was made"
         self.disk = image
 
-    async def plug_nic(self, tap: int | None, nic_id: str, mac: str) -> None:
-        if tap is not None:
-            os.fstat(tap)
+    async def connect_nic(self, *, connected: bool) -> None:
+        assert FIRST_NIC in self.nics
+        self.connected = connected
+        self._plugged.set()
+
+    async def plug_nic(self, tap: int, nic_id: str, mac: str) -> None:
+        os.fstat(tap)
         assert nic_id not in self.nics
         self.nics[nic_id] = mac
         self._plugged.set()
 
     async def has_nic(self, mac: str) -> None:
-        """Wait until a NIC with that address is plugged in."""
-        while mac not in self.nics.values():
+        """Wait until a NIC with that address is plugged in, with its cable."""
+        while mac not in self.nics.values() or (self.nics.get(FIRST_NIC) == mac and not self.connected):
             self._plugged.clear()
             await self._plugged.wait()
 
@@ -104,19 +109,28 @@ class FakeMold(FakeMachine):
             1,
             1,
         )
-        self._machines.kept[_size(spec)] = checkpoint
+        self._machines.kept[_kind(spec)] = checkpoint
         return checkpoint
 
 
-def _size(spec: MachineSpec) -> tuple[str, int, int]:
-    return spec.template, spec.memory, spec.cpus
+Kind = tuple[str, int, int, bool]
+
+
+def _kind(spec: MachineSpec) -> Kind:
+    return spec.template, spec.memory, spec.cpus, spec.nic
+
+
+def _check_tap(spec: MachineSpec, tap: int | None) -> None:
+    assert (tap is not None) == spec.nic
+    if tap is not None:
+        os.fstat(tap)
 
 
 class FakeMachines:
     """``running`` is by pid; set ``broken`` to make boots fail; ``booting`` is set when one begins.
 
     ``available`` is the host's memory in MiB. A ``gate`` holds boots. Checkpoints are
-    ``kept`` by template, memory and CPUs; with ``warm`` every guest has one, and
+    ``kept`` by template, memory, CPUs and NIC; with ``warm`` every guest has one, and
     ``spoilt`` says why none can be restored.
     """
 
@@ -130,7 +144,7 @@ class FakeMachines:
         self.warm = True
         self.available = 32768
         self.spoilt: str | None = None
-        self.kept: dict[tuple[str, int, int], Checkpoint] = {}
+        self.kept: dict[Kind, Checkpoint] = {}
 
     async def accelerator(self) -> str:
         return "tcg"
@@ -141,7 +155,8 @@ class FakeMachines:
     async def room(self, spec: MachineSpec) -> Room:
         return Room(spec.memory + 100, self.available, 65536)
 
-    async def boot(self, spec: MachineSpec) -> FakeMachine:
+    async def boot(self, spec: MachineSpec, tap: int | None) -> FakeMachine:
+        _check_tap(spec, tap)
         if self.broken:
             raise Unavailable(self.broken, hint="This is a fake.")
         self.booting.set()
@@ -150,12 +165,13 @@ class FakeMachines:
         self.running[machine.pid] = machine
         return machine
 
-    async def restore(self, spec: MachineSpec) -> FakeMachine | None:
+    async def restore(self, spec: MachineSpec, tap: int | None) -> FakeMachine | None:
         if self.spoilt:
             raise Unavailable(self.spoilt)
-        return await self.boot(spec) if await self.has_checkpoint(spec) else None
+        return await self.boot(spec, tap) if await self.has_checkpoint(spec) else None
 
-    async def mold(self, spec: MachineSpec) -> FakeMold:
+    async def mold(self, spec: MachineSpec, tap: int | None) -> FakeMold:
+        _check_tap(spec, tap)
         if self.broken:
             raise Unavailable(self.broken, hint="This is a fake.")
         await (self.mold_gate.passed() if self.mold_gate else asyncio.sleep(0))
@@ -164,10 +180,10 @@ class FakeMachines:
         return mold
 
     async def has_checkpoint(self, spec: MachineSpec) -> bool:
-        return self.warm or _size(spec) in self.kept
+        return self.warm or _kind(spec) in self.kept
 
     async def discard_checkpoint(self, spec: MachineSpec, why: str) -> None:
-        self.kept.pop(_size(spec), None)
+        self.kept.pop(_kind(spec), None)
 
     async def checkpoints(self) -> list[Checkpoint]:
         return list(self.kept.values())

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from ipaddress import ip_network
+from pathlib import Path
 
 from linwin.errors import Conflict, Unavailable
 from linwin.model.network import Attachment, HostNetworks, PortBinding, Subnet
 
 FIRST_PORT = 49153
+SPARE_TAP = "linwin-spare-tap"
 
 
 class FakeNetworks:
@@ -59,6 +61,18 @@ class FakeNetworks:
         assert attachment in self.applied.attachments
         self.taps.append(attachment)
         return os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+
+    async def spare_tap(self) -> int:
+        return os.memfd_create(SPARE_TAP)
+
+    def open_taps(self) -> int:
+        """How many files of spare taps nobody has closed; fake machines have none open."""
+        files = Path("/proc/self/fd")
+        return sum(SPARE_TAP in os.readlink(file) for file in files.iterdir() if file.is_symlink())
+
+    async def name_tap(self, tap: int, attachment: Attachment) -> None:
+        os.fstat(tap)
+        self.taps.append(attachment)
 
     async def purge(self) -> None:
         self.applied = HostNetworks()

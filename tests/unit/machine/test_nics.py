@@ -19,7 +19,7 @@ from linwin.errors import Conflict, InvalidRequest, Unavailable
 from linwin.machine import monitor
 from linwin.machine.qemu import QemuMachines
 from linwin.machine.running import QemuMachine
-from linwin.model.machine import MachineSpec
+from linwin.model.machine import FIRST_MAC, FIRST_NIC, MachineSpec
 from tests.unit.machine.test_qemu import GuestMaker, boot_and_die, console_says
 
 pytestmark = [pytest.mark.usefixtures("emulated"), pytest.mark.root]
@@ -88,6 +88,59 @@ async def test_a_plugged_nic_is_on_the_tap_and_goes_when_its_guest_lets_go(
         await machine.unplug_nic("endpoint")
     finally:
         await machine.quit()
+
+
+async def test_a_nic_from_the_start_is_taken_out_like_any(machines: QemuMachines, guest: GuestMaker) -> None:
+    spec = replace(guest("hello\n", "let go"), spare_ports=1, nic=True)
+    with tap() as file:
+        machine = await machines.boot(spec, file)
+    try:
+        await console_says(machine, "hello")
+        assert tap_exists()
+        assert await nics(machine) == {"nic-first": FIRST_MAC}
+        for connected in (True, True, False):
+            await machine.connect_nic(connected=connected)
+        with tap(f"{NAME}x") as file, pytest.raises(Conflict):
+            await machine.plug_nic(file, "endpoint", MAC)
+        await machine.unplug_nic(FIRST_NIC)
+        assert not tap_exists()
+        with tap() as file:
+            await machine.plug_nic(file, "endpoint", MAC)
+        assert await nics(machine) == {"nic-endpoint": MAC}
+    finally:
+        await machine.quit()
+
+
+async def test_clones_have_their_nic_on_taps_of_their_own(
+    machines: QemuMachines, spec: MachineSpec, room: Path
+) -> None:
+    (room / "freezing").mkdir()
+    with tap() as file:
+        frozen = replace(spec, id="checkpoint", run_dir=room / "freezing", nic=True)
+        mold = await machines.mold(frozen, file)
+    await mold.freeze()
+    await mold.quit()
+    assert not tap_exists()
+    assert await machines.restore(spec) is None  # which has no NIC
+    with tap() as file:
+        clone = await machines.restore(replace(spec, nic=True, uid=61234), file)
+    assert clone is not None
+    try:
+        assert tap_exists()
+        await clone.connect_nic(connected=True)
+        assert await nics(clone) == {"nic-first": FIRST_MAC}
+    finally:
+        await clone.quit()
+        machines.store.close()
+    assert not tap_exists()
+
+
+async def test_a_machine_has_a_tap_for_its_nic_and_no_other(
+    machines: QemuMachines, spec: MachineSpec
+) -> None:
+    for described, given in ((replace(spec, nic=True), None), (spec, 0)):
+        with pytest.raises(ValueError, match=r"^a machine has a tap if it has a NIC, and only then$"):
+            await machines.boot(described, given)
 
 
 async def test_ports_are_taken_until_none_is_left_and_are_free_again(

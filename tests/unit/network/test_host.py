@@ -126,6 +126,70 @@ async def test_opening_a_tap_that_was_not_applied_makes_none(world: World) -> No
     assert names(world).tap(WEB.id) not in world.host.run("ip -br link")
 
 
+async def test_a_tap_of_nobody_goes_with_its_last_file_and_stays_once_it_is_somebodys(world: World) -> None:
+    tap, unused = await world.room.spare_tap(), await world.room.spare_tap()
+    machine = os.dup(tap)
+    try:
+        assert not os.get_inheritable(tap)
+        assert world.host.run("ip -br link").count("lws") == 2
+        await world.apply(ALL.networks)
+        assert world.host.run("ip -br link").count("lws") == 2  # nobody's, so nothing that is left over
+        os.close(unused)
+        await world.room.name_tap(tap, WEB)
+        os.close(tap)
+        assert "lws" not in world.host.run("ip -br link")
+        await world.apply(ALL.networks, ALL.attachments)
+        with pytest.raises(Unavailable, match=r"Device or resource busy$"):
+            await world.room.open_tap(WEB)  # it is still the machine's
+    finally:
+        os.close(machine)
+    os.close(await world.room.open_tap(WEB))
+    await is_so(world)
+
+
+async def test_a_tap_that_was_made_meanwhile_is_in_nobodys_way(world: World) -> None:
+    """As by another container's start, after this one's addresses were recorded."""
+    tap = await world.room.spare_tap()
+    try:
+        await world.apply(ALL.networks, ALL.attachments)
+        await world.room.name_tap(tap, WEB)
+        await world.apply(ALL.networks, ALL.attachments)
+        with pytest.raises(Unavailable, match=r"Device or resource busy$"):
+            await world.room.open_tap(WEB)
+        await is_so(world)
+    finally:
+        os.close(tap)
+
+
+async def test_a_tap_is_named_also_where_its_caller_has_gone(world: World) -> None:
+    """By its own file: the number of the one that was given may be another's by then."""
+    tap = await world.room.spare_tap()
+    machine = os.dup(tap)
+    try:
+        async with world.room._changing:
+            naming = asyncio.create_task(world.room.name_tap(tap, WEB))
+            await asyncio.sleep(0)
+            naming.cancel()
+            await asyncio.gather(naming, return_exceptions=True)
+            os.close(tap)
+            other = await world.room.spare_tap()
+        assert other == tap
+        await world.apply(ALL.networks, ALL.attachments)
+        shown = world.host.run("ip -br link")
+        assert shown.count("lws") == 1
+        with pytest.raises(Unavailable, match=r"Device or resource busy$"):
+            await world.room.open_tap(WEB)
+        os.close(other)
+    finally:
+        os.close(machine)
+
+
+async def test_a_host_without_taps_says_so(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("linwin.network.taps.DEVICE", str(world.paths.root / "tun"))
+    with pytest.raises(Unavailable, match=r"^cannot set up networks: .*No such file or directory"):
+        await world.room.spare_tap()
+
+
 async def test_doing_it_again_changes_nothing(world: World) -> None:
     await world.apply(ALL.networks, ALL.attachments)
     before = world.host.run("ip -d -o addr"), world.host.run("nft list ruleset")
