@@ -55,7 +55,7 @@ async def test_the_first_of_its_size_boots_cold_and_the_second_is_restored(daemo
     )
     assert await boot_of(daemon, "first") == "cold"
     await made(daemon)
-    assert [size for _, size, _ in machines.kept] == [700]
+    assert [size for _, size, *_ in machines.kept] == [700]
     assert (await linwin(daemon, "run", "--name", "second", "-m", "700m", IMAGE, "complain"))[
         2
     ] == "to stderr"

@@ -164,7 +164,7 @@ async def test_every_disconnect_that_is_told_was_a_connect(
     elif broken == "host":
         monkeypatch.setattr(daemon.fakes.networks, "apply", refuse)
     elif broken == "tap":
-        monkeypatch.setattr(daemon.fakes.networks, "open_tap", refuse)
+        monkeypatch.setattr(daemon.fakes.networks, "name_tap", refuse)
     try:
         await daemon.engine.start("box")
     except LinwinError:

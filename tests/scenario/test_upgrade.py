@@ -214,7 +214,7 @@ async def test_the_guest_of_a_container_that_cannot_be_read_ends_with_its_remova
         await daemon.settled()
     run_dir = paths.machine(damaged)
     run_dir.mkdir(parents=True, exist_ok=True)
-    machine = await fakes.machines.boot(MachineSpec.of_running(damaged, run_dir))
+    machine = await fakes.machines.boot(MachineSpec.of_running(damaged, run_dir), None)
     with edited(paths) as database:
         database.execute("UPDATE containers SET record = '[' WHERE id = ?", [damaged])
     async with stored(fakes, paths) as daemon:
