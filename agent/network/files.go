@@ -19,9 +19,13 @@ const (
 	glibcServers = 3
 )
 
-// hosts is the text of /etc/hosts: the guest's own names, as docker writes them.
-func hosts(hostname string, plans []plan) string {
+// hosts is the text of /etc/hosts: the guest's own names and those it was given, as docker
+// writes them.
+func hosts(hostname string, given []host, plans []plan) string {
 	text := "127.0.0.1 localhost\n::1 localhost\n"
+	for _, h := range given {
+		text += fmt.Sprintf("%s %s\n", h.address, h.name)
+	}
 	for _, p := range plans {
 		for _, address := range p.addresses {
 			text += fmt.Sprintf("%s %s\n", address.Addr(), hostname)

@@ -7,10 +7,12 @@ import (
 	"net/netip"
 	"slices"
 	"testing"
+
+	"linwin/agent/wire"
 )
 
 func TestFilesOfNoNetwork(t *testing.T) {
-	if got := hosts("box", nil); got != "127.0.0.1 localhost\n::1 localhost\n" {
+	if got := hosts("box", nil, nil); got != "127.0.0.1 localhost\n::1 localhost\n" {
 		t.Errorf("hosts is %q", got)
 	}
 	if got := resolver(nil, nil); got != "options ndots:0\n" {
@@ -36,7 +38,7 @@ func TestFilesOfSeveralInterfaces(t *testing.T) {
 		},
 	}
 	want := "127.0.0.1 localhost\n::1 localhost\n10.0.0.2 box\nfd00::2 box\n10.1.0.2 box\n"
-	if got := hosts("box", plans); got != want {
+	if got := hosts("box", nil, plans); got != want {
 		t.Errorf("hosts is %q", got)
 	}
 	groups := servers(plans)
@@ -47,5 +49,27 @@ func TestFilesOfSeveralInterfaces(t *testing.T) {
 		"search one.test both.test two.test\noptions ndots:0\n"
 	if got := resolver(slices.Concat(groups...), plans); got != want {
 		t.Errorf("resolv.conf is %q", got)
+	}
+}
+
+func TestNamesThatAGuestIsGiven(t *testing.T) {
+	given, err := parseHosts([]wire.HostName{{Name: "db.example", Address: "10.0.0.7"}, {Name: "v6", Address: "fd00::7"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "127.0.0.1 localhost\n::1 localhost\n10.0.0.7 db.example\nfd00::7 v6\n"
+	if got := hosts("box", given, nil); got != want {
+		t.Errorf("%q", got)
+	}
+	for _, wrong := range []wire.HostName{
+		{Name: "db", Address: "10.0.0"}, {Name: "db", Address: "fe80::1%eth0"}, {Name: "", Address: "10.0.0.7"},
+		{Name: "a b", Address: "10.0.0.7"}, {Name: "a\n10.0.0.8 b", Address: "10.0.0.7"},
+	} {
+		if _, err := parseHosts([]wire.HostName{wrong}); err == nil {
+			t.Errorf("%+v was taken", wrong)
+		}
+	}
+	if _, err := parseHosts(make([]wire.HostName, mostHosts+1)); err == nil {
+		t.Error("there is no end to them")
 	}
 }

@@ -47,6 +47,7 @@ type Interfaces struct {
 	wanted sync.Map
 
 	mu        sync.Mutex
+	hosts     []host
 	plans     []plan
 	connected uint32 // counts what was connected, and ranks default routes
 }
@@ -58,6 +59,18 @@ func Open(folder string) (*Interfaces, error) {
 		return nil, err
 	}
 	return n, n.tell()
+}
+
+// SetHosts gives names addresses, in the place of those that were given before.
+func (n *Interfaces) SetHosts(names []wire.HostName) error {
+	hosts, err := parseHosts(names)
+	if err != nil {
+		return err
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.hosts = hosts
+	return n.tell()
 }
 
 // Connect configures a NIC that is plugged in or about to be. Once it is answered,
@@ -141,7 +154,7 @@ func (n *Interfaces) tell() error {
 		return err
 	}
 	return errors.Join(
-		replace(n.folder, hostsFile, hosts(hostname, n.plans)),
+		replace(n.folder, hostsFile, hosts(hostname, n.hosts, n.plans)),
 		replace(n.folder, resolverFile, resolver(servers, n.plans)),
 	)
 }

@@ -30,6 +30,34 @@ type plan struct {
 	mtu       uint32
 }
 
+// mostHosts bounds the names that a guest is given.
+const mostHosts = 256
+
+// host is a name that needs no server, understood and found to be sound.
+type host struct {
+	name    string
+	address netip.Addr
+}
+
+// parseHosts understands names and their addresses, or tells what is wrong with them.
+func parseHosts(names []wire.HostName) ([]host, error) {
+	if len(names) > mostHosts {
+		return nil, wire.Errorf(wire.Invalid, "%d hosts, of %d at most", len(names), mostHosts)
+	}
+	hosts := make([]host, 0, len(names))
+	for _, n := range names {
+		address, err := netip.ParseAddr(n.Address)
+		if err != nil || address.Zone() != "" {
+			return nil, wire.Errorf(wire.Invalid, "%q is no address of a host", n.Address)
+		}
+		if !isDomain(n.Name) {
+			return nil, wire.Errorf(wire.Invalid, "%q is no name of a host", n.Name)
+		}
+		hosts = append(hosts, host{n.Name, address})
+	}
+	return hosts, nil
+}
+
 // parse understands an interface, or tells what is wrong with it.
 func parse(i wire.Interface) (p plan, err error) {
 	if p.mac, err = parseMAC(i.MAC); err != nil {

@@ -87,6 +87,9 @@ func (g *Guest) Prepare(p wire.Preparation) error {
 	if err := identify(p); err != nil {
 		return err
 	}
+	if err := g.Networks.SetHosts(p.Hosts); err != nil {
+		return err
+	}
 	connected := make(chan error, 1)
 	go func() { connected <- g.connectAll(p.Interfaces) }()
 	if err := mount(p.CSerial, cMount); err != nil {

@@ -88,6 +88,14 @@ type Preparation struct {
 	Entropy  []byte `json:"entropy"` // base64 in JSON
 	// Interfaces are the NICs that are plugged in.
 	Interfaces []Interface `json:"interfaces"`
+	// Hosts are names that need no server.
+	Hosts []HostName `json:"hosts"`
+}
+
+// HostName is a name that has an address in this guest.
+type HostName struct {
+	Name    string `json:"name"`
+	Address string `json:"address"`
 }
 
 // Interface is one NIC, and how it is to be configured. It is found by its MAC, or by

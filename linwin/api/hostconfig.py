@@ -29,7 +29,6 @@ REFUSED = {
     ),
     "Tmpfs": ("tmpfs mounts", "Windows has none; leave out --tmpfs."),
     "Links": ("links", "Leave out --link: containers of one network find each other by name."),
-    "ExtraHosts": ("extra hosts", "Leave out --add-host; --network-alias gives a container further names."),
     "Devices": ("devices", "Leave out --device."),
     "DeviceRequests": ("device requests", "Leave out --gpus."),
     "Privileged": ("privileged containers", "Leave out --privileged; a guest VM has no more rights to give."),

@@ -11,7 +11,7 @@ from linwin.engine.network_names import plain
 from linwin.engine.publish import MOST_PORTS, PORT
 from linwin.errors import InvalidRequest, Unsupported
 from linwin.model.ip import address_of
-from linwin.model.network import DEFAULT_NETWORK, NO_NETWORK, EndpointSpec, PortRequest
+from linwin.model.network import DEFAULT_NETWORK, HOST_GATEWAY, NO_NETWORK, EndpointSpec, PortRequest
 
 _HOST_PORT = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?")
 _DOMAIN = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*\.?")
@@ -19,6 +19,8 @@ _NO_DOMAIN = "."
 """What docker's clients send for not to search."""
 _MOST_NAMES = 32
 """Servers, and domains, that a guest's agent takes."""
+_MOST_HOSTS = 256
+"""Extra hosts that a guest's agent takes."""
 _REFUSED = {
     "Links": "links between containers",
     "DriverOpts": "options of a network's driver for one container",
@@ -34,6 +36,7 @@ class Networking:
     publish_all: bool
     dns: tuple[str, ...]
     dns_search: tuple[str, ...]
+    extra_hosts: tuple[str, ...]
 
 
 def parse(body: Fields) -> Networking:
@@ -45,6 +48,7 @@ def parse(body: Fields) -> Networking:
         host.flag("PublishAllPorts"),
         _servers(host),
         _domains(host),
+        _extra_hosts(host),
     )
 
 
@@ -126,6 +130,31 @@ def _domains(host: Fields) -> tuple[str, ...]:
         if not _DOMAIN.fullmatch(name):
             raise InvalidRequest(f"{name} is not a valid domain")
     return domains
+
+
+def _extra_hosts(host: Fields) -> tuple[str, ...]:
+    """``NAME:ADDRESS`` as the engine has it: without the brackets that an IPv6 address may be in."""
+    texts = host.texts("ExtraHosts") or ()
+    if len(texts) > _MOST_HOSTS:
+        raise InvalidRequest(f"ExtraHosts has {len(texts)} entries", hint=f"Leave it at {_MOST_HOSTS}.")
+    return tuple(map(_extra_host, texts))
+
+
+def _extra_host(text: str) -> str:
+    name, _, address = text.partition(":")
+    if not _DOMAIN.fullmatch(name):
+        raise InvalidRequest(f'bad format for add-host: "{text}"', hint="Write it as NAME:ADDRESS.")
+    if address.startswith("[") and address.endswith("]"):
+        address = address[1:-1]
+    if address == HOST_GATEWAY:
+        return f"{name}:{address}"
+    try:
+        return f"{name}:{address_of(address)}"
+    except ValueError as error:
+        raise InvalidRequest(
+            f'invalid IP address in add-host: "{address}"',
+            hint=f"Give an IPv4 or IPv6 address, or {HOST_GATEWAY}.",
+        ) from error
 
 
 def _few(host: Fields, name: str) -> tuple[str, ...]:

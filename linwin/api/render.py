@@ -281,7 +281,7 @@ def _host_config(container: Container) -> dict[str, Any]:
         "Dns": [],
         "DnsOptions": [],
         "DnsSearch": [],
-        "ExtraHosts": [],
+        "ExtraHosts": list(spec.extra_hosts),
         "Devices": [],
         "PublishAllPorts": False,
         "Privileged": False,

@@ -54,6 +54,7 @@ def container_spec(body: Fields) -> tuple[ContainerSpec, tuple[str, ...]]:
         publish_all=network.publish_all,
         dns=network.dns,
         dns_search=network.dns_search,
+        extra_hosts=network.extra_hosts,
         cold=body.object("Linwin").flag("Cold"),
         host_config=hostconfig.echoed(body.object("HostConfig")),
     )

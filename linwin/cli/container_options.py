@@ -92,6 +92,7 @@ _WORDS: dict[str, Any] = {
 
 _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     _list("-a --attach attached", "STREAM", "Attach only to stdin, stdout or stderr.", callback=_attached),
+    _list("--add-host", "NAME:ADDRESS", "Give a name an address, or that of the host: host-gateway."),
     _flag("--cold --no-checkpoint cold", "Boot the guest, and restore it from no checkpoint."),
     _value("--cidfile", "FILE", "Write the container's id to a new file."),
     _value("--cpus", "NUMBER", "Number of CPUs.", type=click.FloatRange(min=0), default=0.0),

@@ -32,6 +32,7 @@ def networking(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, An
         "PublishAllPorts": options["publish_all"],
         "Dns": list(options["dns"]),
         "DnsSearch": list(options["dns_search"]),
+        "ExtraHosts": [text.replace("=", ":", 1) for text in options["add_host"]],
     }
     return body, {name: value for name, value in fields.items() if value}
 

@@ -22,9 +22,11 @@ from linwin.model.container import Container, ContainerSpec
 from linwin.model.machine import FIRST_MAC, FIRST_NIC, SPARE_PORTS
 from linwin.model.network import (
     DEFAULT_NETWORK,
+    HOST_GATEWAY,
     NO_NETWORK,
     Attachment,
     EndpointSpec,
+    HostName,
     Interface,
     Network,
 )
@@ -163,6 +165,22 @@ async def interfaces(engine: Engine, container: Container) -> tuple[Interface, .
     found = _interfaces(container, await engine.networks.list())
     has_nic = container.attachments[0].nic == FIRST_NIC
     return (dataclasses.replace(found[0], found=FIRST_MAC), *found[1:]) if has_nic else found
+
+
+async def hosts(engine: Engine, container: Container) -> tuple[HostName, ...]:
+    """The names that a container's user gave addresses. Raises InvalidRequest where one is the host's,
+    and the container cannot reach it."""
+    found = [HostName(*text.split(":", 1)) for text in container.spec.extra_hosts]
+    if not any(host.address == HOST_GATEWAY for host in found):
+        return tuple(found)
+    main = next((one for one in await interfaces(engine, container) if one.gateway4 or one.gateway6), None)
+    if main is None:
+        raise InvalidRequest(
+            f"unable to derive the IP value for {HOST_GATEWAY}",
+            hint="The container is in no network that leads to the host.",
+        )
+    address = main.gateway4 or main.gateway6
+    return tuple(HostName(one.name, address) if one.address == HOST_GATEWAY else one for one in found)
 
 
 async def attach(engine: Engine, container: Container, machine: Machine, tap: int | None) -> None:

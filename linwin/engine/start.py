@@ -30,6 +30,7 @@ from linwin.errors import (
 from linwin.model.container import Container, Status
 from linwin.model.guest import Preparation, ProcessSpec
 from linwin.model.machine import C_SERIAL, MachineSpec
+from linwin.model.network import HostName
 from linwin.model.template import Template
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ async def start(engine: Engine, container: Container, tell: Tell, *, by_hand: bo
         )
         unserved.refuse(template, container)
         container = await attach.reserve(engine, container, nic=spec.nic)
+        hosts = await attach.hosts(engine, container)
         await asyncio.to_thread(make_folders, engine, container)
         await make_overlay(engine, container, template)
         await asyncio.to_thread(own, overlay, container.uid)
@@ -70,7 +72,7 @@ async def start(engine: Engine, container: Container, tell: Tell, *, by_hand: bo
         powered = await power_on(engine, container, template, spec, undo, files, tell)
         machine, guest = powered.machine, powered.guest
         phases.mark("guest")
-        await prepare(engine, container, powered)
+        await prepare(engine, container, powered, hosts)
         phases.mark("prepare")
         size = terminal.size(live.console_size, container.spec.console_size)
         process = await guest.spawn(process_id(container), process_spec(container, size))
@@ -93,13 +95,15 @@ async def start(engine: Engine, container: Container, tell: Tell, *, by_hand: bo
         await terminal.catch_up(process, size, terminal.size(live.console_size, size))
 
 
-async def prepare(engine: Engine, container: Container, powered: Powered) -> None:
+async def prepare(
+    engine: Engine, container: Container, powered: Powered, hosts: tuple[HostName, ...]
+) -> None:
     """Make the guest this container, while the host makes its networks.
 
     The guest mounts its disk meanwhile, and waits for the NICs that it is told of.
     """
     interfaces, entropy = await attach.interfaces(engine, container), secrets.token_bytes(ENTROPY)
-    wanted = Preparation(hostname(container), C_SERIAL, time.time_ns(), entropy, interfaces)
+    wanted = Preparation(hostname(container), C_SERIAL, time.time_ns(), entropy, interfaces, hosts)
     works = [
         asyncio.create_task(
             attach.attach(engine, container, powered.machine, powered.tap), name="attaching to networks"

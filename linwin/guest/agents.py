@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from linwin.errors import Unavailable
+from linwin.errors import Unavailable, Unsupported
 from linwin.guest import frames
 from linwin.guest.files import AgentFiles
 from linwin.guest.frames import Frame, FrameDecoder, FrameType, Torn
@@ -78,6 +78,8 @@ class AgentGuest:
     async def prepare(self, preparation: Preparation) -> None:
         if preparation.interfaces:
             self._check_network()
+        if preparation.hosts and self.hello.kind == SELF_CONFIGURED:
+            raise Unsupported("this guest knows no extra hosts", hint="Leave out --add-host.")
         answer = await self._session.request(
             "prepare",
             timeout=PREPARE_TIMEOUT,
@@ -86,6 +88,7 @@ class AgentGuest:
             time_ns=preparation.time_ns,
             entropy=base64.b64encode(preparation.entropy).decode(),
             interfaces=[asdict(interface) for interface in preparation.interfaces],
+            hosts=[asdict(host) for host in preparation.hosts],
         )
         if isinstance(answer, Failure):
             raise answer.error()

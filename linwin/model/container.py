@@ -36,6 +36,7 @@ class ContainerSpec:
     (rows, columns). ``health_check`` None is for the image's own.
     ``endpoints`` None is for the default network, and empty for none. ``publish_all`` publishes every
     exposed port beside ``ports``. ``dns`` and ``dns_search`` empty are for the network's own.
+    ``extra_hosts`` are ``NAME:ADDRESS``, or ``NAME:host-gateway``.
     ``host_config`` is what the client sent, echoed by inspect.
     """
 
@@ -72,6 +73,7 @@ class ContainerSpec:
     publish_all: bool = False
     dns: tuple[str, ...] = ()
     dns_search: tuple[str, ...] = ()
+    extra_hosts: tuple[str, ...] = ()
     host_config: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from linwin.model.network import Interface
+from linwin.model.network import HostName, Interface
 
 StreamName = Literal["stdout", "stderr"]
 
@@ -50,7 +50,8 @@ class Preparation:
     ``c_serial`` is the serial number of the plugged disk, ``time_ns`` the
     host's wall clock in nanoseconds since the epoch, ``entropy`` random bytes that
     no other guest gets: a clone remembers the random numbers of all its siblings.
-    ``interfaces`` are the NICs that are plugged in, to be up when this is answered.
+    ``interfaces`` are the NICs that are plugged in, to be up when this is answered. ``hosts`` are
+    names that need no server.
     """
 
     hostname: str
@@ -58,3 +59,4 @@ class Preparation:
     time_ns: int
     entropy: bytes = b""
     interfaces: tuple[Interface, ...] = ()
+    hosts: tuple[HostName, ...] = ()

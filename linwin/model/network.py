@@ -25,6 +25,9 @@ NO_NETWORK = "none"
 HOST_NAME = "host.linwin.internal"
 """The host, as containers of every network name it."""
 
+HOST_GATEWAY = "host-gateway"
+"""What docker's users write for the host's address, where they give a name an address."""
+
 
 @dataclass(frozen=True, slots=True)
 class Subnet:
@@ -159,6 +162,14 @@ class HostNetworks:
 
     networks: tuple[Network, ...] = ()
     attachments: tuple[Attachment, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class HostName:
+    """A name that a container's user gave an address, for the container alone."""
+
+    name: str
+    address: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -308,7 +308,6 @@ async def test_bad_archives_leave_nothing(docker: Docker, daemon: Daemon) -> Non
     ("option", "complaint"),
     [
         (["-v", "/tmp:C:\\x"], b"linwin does not support bind mounts and volumes (Binds)"),
-        (["--add-host", "a:1.2.3.4"], b"linwin does not support extra hosts (ExtraHosts)"),
         (["--isolation", "process"], b"linwin does not support the isolation process (Isolation)"),
         (["--network", "host"], b"linwin does not support the network mode host"),
         (["--memory", "100m"], b"100 MiB of memory are too few for the template wine"),

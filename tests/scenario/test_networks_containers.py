@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from linwin.engine.attach import nic_id
-from linwin.model.network import PortBinding
+from linwin.model.network import HostName, PortBinding
 from tests.scenario.harness import IMAGE, Daemon, Docker
 from tests.scenario.networking import attached, complaint, endpoint, inspected, ok
 from tests.scenario.test_events import past
@@ -160,6 +160,33 @@ async def test_a_start_that_fails_gives_everything_back(docker: Docker, daemon: 
     daemon.fakes.machines.broken = None
     await ok(docker, "start", "box")
     assert attached(daemon)[0].ports == (PortBinding(80, "tcp", "", 80),)
+
+
+async def test_names_of_the_containers_own(docker: Docker, daemon: Daemon) -> None:
+    hosts = ["--add-host", "db:10.0.0.7", "--add-host", "v6:fd00::7", "--add-host", "up:host-gateway"]
+    await ok(docker, "run", "-d", "--name", "box", *hosts, IMAGE, "hang")
+    prepared = guest_of(daemon)[1].prepared
+    assert prepared is not None
+    assert prepared.hosts == (
+        HostName("db", "10.0.0.7"),
+        HostName("v6", "fd00::7"),
+        HostName("up", "10.1.0.1"),
+    )
+    echoed = (await inspected(docker, "box"))["HostConfig"]["ExtraHosts"]
+    assert echoed == ["db:10.0.0.7", "v6:fd00::7", "up:host-gateway"]
+
+
+@pytest.mark.parametrize("network", ["none", "shut"])
+async def test_a_container_that_cannot_reach_the_host_has_no_name_for_it(
+    docker: Docker, daemon: Daemon, network: str
+) -> None:
+    if network == "shut":
+        await ok(docker, "network", "create", "--internal", network)
+    words = ["--add-host", "up:host-gateway", "--network", network, IMAGE, "hang"]
+    refused = complaint(await docker("run", "--rm", *words))
+    assert "unable to derive the IP value for host-gateway" in refused
+    assert daemon.fakes.machines.booting.is_set() is False
+    assert await daemon.nothing_left()
 
 
 async def test_dns_servers_of_the_users_choice(docker: Docker, daemon: Daemon) -> None:

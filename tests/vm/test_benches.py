@@ -14,7 +14,7 @@ import pytest
 from tests.vm.conftest import REPOSITORY, Linwin
 
 NOT_REACHED = {
-    "restored start to spawn, against cold": 0.2,
+    "restored start to spawn, against cold": 0.18,
     "pooled start to spawn, against cold": 0.12,
     "memory of idle clones": 0.4,
 }

@@ -24,7 +24,7 @@ from linwin.machine import QemuMachines
 from linwin.model.files import parse_path
 from linwin.model.guest import Preparation, ProcessSpec
 from linwin.model.machine import FIRST_MAC, FIRST_NIC
-from linwin.model.network import Interface
+from linwin.model.network import HostName, Interface
 from linwin.model.progress import Progress
 from linwin.paths import Paths
 from linwin.templates import InstalledTemplates
@@ -112,6 +112,9 @@ def network_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "network.tar"
 
 
+OWN_NAMES = (HostName("mine", "10.9.8.7"),)
+
+
 @contextmanager
 def run_folder(linwin: Linwin) -> Iterator[Path]:
     folder = linwin.root / "network-test"
@@ -154,7 +157,7 @@ async def container(
             await machine.connect_nic(connected=True)
         interfaces = () if nic is None else (replace(nic, found=FIRST_MAC),)
         await guest.prepare(
-            Preparation("nic-test", "linwin-c", time.time_ns(), os.urandom(64), interfaces=interfaces)
+            Preparation("nic-test", "linwin-c", time.time_ns(), os.urandom(64), interfaces, OWN_NAMES)
         )
         await guest.files.write(parse_path("/"), program, keep_kinds=False)
         yield Running(machine, guest)
@@ -233,6 +236,7 @@ async def test_a_container_reaches_and_is_reached(linwin: Linwin, network_progra
             assert sorted(await program.ask("resolve web")) == [f"address {HERE4}", f"address {HERE6}"]
             assert await program.ask("resolve box") == ["address 172.30.7.9"]
             assert f"address {THERE4}" in await program.ask("resolve nic-test")
+            assert await program.ask("resolve mine") == ["address 10.9.8.7"]
             assert await program.ask(f"fetch {HERE4} {port}") == [f"hello {THERE4}"]
             assert await program.ask(f"fetch {HERE6} {port}") == [f"hello {THERE6}"]
             assert (await program.ask(f"fetch web {port}"))[0] in (f"hello {THERE4}", f"hello {THERE6}")

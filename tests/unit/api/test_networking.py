@@ -74,6 +74,41 @@ def test_a_mac_address_of_the_whole_container_is_its_first_networks() -> None:
     assert parsed(MacAddress=mac).endpoints == (EndpointSpec("nat", mac=mac),)
 
 
+def test_extra_hosts() -> None:
+    said = ["db:10.0.0.7", "v6:fd00:0::7", "in:[::1]", "up:host-gateway", "a.b-c_d:255.255.255.255"]
+    assert parsed(HostConfig={"ExtraHosts": said}).extra_hosts == (
+        "db:10.0.0.7",
+        "v6:fd00::7",
+        "in:::1",
+        "up:host-gateway",
+        "a.b-c_d:255.255.255.255",
+    )
+    assert parsed(HostConfig={"ExtraHosts": None}).extra_hosts == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("db", 'invalid IP address in add-host: ""'),
+        (":10.0.0.7", 'bad format for add-host: ":10.0.0.7"'),
+        ("a b:10.0.0.7", 'bad format for add-host: "a b:10.0.0.7"'),
+        ("a\n10.0.0.8 b:10.0.0.7", 'bad format for add-host: "a\n10.0.0.8 b:10.0.0.7"'),
+        ("db:10.0.0", 'invalid IP address in add-host: "10.0.0"'),
+        ("db:fe80::1%eth0", 'invalid IP address in add-host: "fe80::1%eth0"'),
+        ("db:gateway", 'invalid IP address in add-host: "gateway"'),
+    ],
+)
+def test_extra_hosts_that_are_none(text: str, message: str) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        parsed(HostConfig={"ExtraHosts": [text]})
+    assert refused.value.message == message
+
+
+def test_extra_hosts_have_bounds() -> None:
+    with pytest.raises(InvalidRequest, match=r"^ExtraHosts has 257 entries\n"):
+        parsed(HostConfig={"ExtraHosts": ["db:10.0.0.7"] * 257})
+
+
 def test_dns() -> None:
     found = parsed(HostConfig={"Dns": ["10.0.0.1", "fd00::1"], "DnsSearch": ["example.com"]})
     assert (found.dns, found.dns_search) == (("10.0.0.1", "fd00::1"), ("example.com",))

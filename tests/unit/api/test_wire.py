@@ -184,6 +184,7 @@ HONOURED = frozenset(
         "CpuQuota",
         "Dns",
         "DnsSearch",
+        "ExtraHosts",
         "IpcMode",
         "Isolation",
         "LogConfig",

@@ -243,6 +243,11 @@ def test_dns_of_a_container(daemon: Any, linwin: Any) -> None:
     assert (body["HostConfig"]["Dns"], body["HostConfig"]["DnsSearch"]) == (["10.0.0.53"], ["example.com"])
 
 
+def test_names_of_a_containers_own(daemon: Any, linwin: Any) -> None:
+    body = created(daemon, linwin, "--add-host", "db:10.0.0.7", "--add-host", "v6=[fd00::7]")
+    assert body["HostConfig"]["ExtraHosts"] == ["db:10.0.0.7", "v6:[fd00::7]"]
+
+
 def shown(private: int, public: int | None = None, address: str = "", kind: str = "tcp") -> dict[str, Any]:
     port: dict[str, Any] = {"PrivatePort": private, "Type": kind}
     return port if public is None else port | {"PublicPort": public, "IP": address}
