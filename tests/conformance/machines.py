@@ -115,14 +115,16 @@ def _learn(linwin: Linwin, folder: Path) -> tuple[list[str], Path]:
 
 
 def _rewire(argv: list[str], folder: Path, disk: Path) -> list[str]:
-    """The command line with sockets and files in a folder instead of inherited descriptors."""
+    """The command line with sockets and files in a folder instead of inherited descriptors, and no NIC."""
     words = []
     argv[argv.index(_c_node(argv))] = json.dumps(c_node(medium_node(disk)))
     for word in argv:
         word = re.sub(r"socket,id=(\w+),fd=\d+", rf"socket,id=\1,path={folder}/\1", word)
         words.append(re.sub(r"file,id=console,path=[^,]+", f"file,id=console,path={folder}/console", word))
-    at = words.index("-add-fd")
-    return words[:at] + words[at + 2 :]
+    for option, length in (("-add-fd", 2), ("-netdev", 4)):  # with its device, which follows
+        at = words.index(option)
+        del words[at : at + length]
+    return words
 
 
 def _c_node(argv: list[str]) -> str:
