@@ -53,11 +53,11 @@ _OVERHEAD_MIB: dict[Accelerator, int] = {"kvm": 64, "tcg": 64 + _TCG_CACHE_MIB}
 # An emulated CPU does not speculate, and keeping the kernel's pages from programs takes
 # a TLB flush at each system call: a third of what a program's start costs. Code that is
 # mapped at another address is translated anew: where all programs find their libraries at
-# the same ones, half of that start again. Of the rest a sixth is pages that are zeroed twice,
-# pressure that nobody reads, and security modules without a policy.
+# the same ones, half of that start again. Nobody reads pressure, and security modules have
+# no policy.
 _CMDLINES: dict[Accelerator, str] = {
     "kvm": "",
-    "tcg": " mitigations=off norandmaps init_on_alloc=0 psi=0 lsm=capability",
+    "tcg": " mitigations=off norandmaps psi=0 lsm=capability",
 }
 
 _SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
