@@ -205,8 +205,9 @@ async def attach(engine: Engine, container: Container, machine: Machine, tap: in
     await engine.networks.apply()
     if tap is not None:
         await machine.connect_nic(connected=True)
-    for attachment in attachments[tap is not None :]:
-        await _plug(engine, attachment, machine)
+    for attachment in attachments:
+        if attachment.nic != FIRST_NIC:
+            await _plug(engine, attachment, machine)
 
 
 async def release(engine: Engine, container: Container) -> None:

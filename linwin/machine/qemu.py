@@ -318,7 +318,7 @@ def _host_failure(spec: MachineSpec, error: OSError) -> Unavailable:
 
 
 async def _start_failure(spec: MachineSpec, machine: QemuMachine, error: Unavailable) -> Unavailable:
-    """End a machine whose monitor never answered, and say why: in QEMU's own words where it said any."""
+    """End a machine whose monitor did not do as asked, and say why: in QEMU's own words if it said any."""
     ended, _ = await asyncio.wait([machine.exited], timeout=_DYING_SECONDS)
     words = last_words(tail(spec.run_dir / paths.QEMU_LOG, 4096))
     await machine.quit()

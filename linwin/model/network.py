@@ -178,7 +178,7 @@ class Interface:
 
     Addresses carry their prefix length (``172.20.0.2/16``). ``gateway4`` and ``gateway6`` are
     empty where there is no way out. ``dns`` are servers, ``search`` domains. ``found`` is the
-    address that the NIC has until then, empty where it is ``mac``.
+    address that the NIC has before, empty where that is ``mac`` too.
     """
 
     mac: str

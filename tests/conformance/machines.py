@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import secrets
 import shutil
@@ -72,7 +73,7 @@ def booted(linwin: Linwin, folder: Path, subject: Path) -> Iterator[Guest]:
     ) as qemu:
         try:
             _wait_for(folder / "agent")
-            asyncio.run(_prepare(guest))
+            asyncio.run(_prepare(guest, qemu.pid))
             with steady(folder / "second", folder / "windows"):
                 yield guest
         finally:
@@ -146,12 +147,18 @@ def _wait_for(path: Path) -> None:
         time.sleep(0.01)  # QEMU binds it itself; there is no event to wait for
 
 
-async def _prepare(guest: Guest) -> None:
+async def _prepare(guest: Guest, pid: int) -> None:
     """Make the guest one container, and start the Windows build, which outlives this session."""
-    session = await AgentGuests().connect(guest.machine("agent"), timeout=GUEST_TIMEOUT)
-    await session.prepare(Preparation("conformance", C_SERIAL, time.time_ns(), b"entropy"))
-    await _start_windows_build(session)
-    await session.close()
+    machine, qemu = guest.machine("agent"), os.pidfd_open(pid)
+    machine.ends_with(qemu)
+    try:
+        session = await AgentGuests().connect(machine, timeout=GUEST_TIMEOUT)
+        await session.prepare(Preparation("conformance", C_SERIAL, time.time_ns(), b"entropy"))
+        await _start_windows_build(session)
+        await session.close()
+    finally:
+        asyncio.get_running_loop().remove_reader(qemu)
+        os.close(qemu)
 
 
 async def _start_windows_build(session: AgentGuest) -> GuestProcess:

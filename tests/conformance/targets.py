@@ -49,6 +49,14 @@ class HostMachine:
         self._console = console
         self.exited: asyncio.Future[MachineExit] = asyncio.get_running_loop().create_future()
 
+    def ends_with(self, process: int) -> None:
+        """Have it ended once a process has, by the process' pidfd."""
+        asyncio.get_running_loop().add_reader(process, self._ended)
+
+    def _ended(self) -> None:
+        if not self.exited.done():
+            self.exited.set_result(MachineExit(None))
+
     async def console_tail(self, lines: int = 20) -> tuple[str, ...]:
         text = self._console.read_text(errors="replace") if self._console else ""
         return tuple(text.splitlines()[-lines:])

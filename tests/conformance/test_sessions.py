@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -88,10 +91,9 @@ async def test_a_flooding_process_outlives_its_session(target: Target) -> None:
 
 
 async def test_a_host_that_breaks_off_in_a_frame_does_not_disturb_the_next(target: Target) -> None:
-    _, writer = await asyncio.open_unix_connection(target.machine.agent_socket)
-    writer.write(b"\x02\x00\x00\x00\x00\x01\x00\x00\x40\x00{")
-    await writer.drain()
-    writer.transport.abort()
+    async with raw_host(target) as host:
+        host.write(b"\x02\x00\x00\x00\x00\x01\x00\x00\x40\x00{")
+        await host.drain()
     guest = await target.connect()
     assert await collect(await guest.spawn("p", target.spec("print", "fine"))) == (b"fine\n", b"")
     await guest.close()
@@ -107,32 +109,29 @@ async def test_a_host_that_breaks_off_in_a_frame_does_not_disturb_the_next(targe
     ids=["torn", "impossible", "breach"],
 )
 async def test_a_breach_ends_the_session_and_only_that(target: Target, breach: bytes) -> None:
-    reader, writer = await asyncio.open_unix_connection(target.machine.agent_socket)
-    decoder = await _open(reader, writer, "one")
-    writer.write(breach)
-    assert await _hello(reader, decoder) == ""  # the agent says that it has no session
-    writer.transport.abort()
+    async with raw_host(target) as host:
+        await host.open("one")
+        host.write(breach)
+        assert await host.hello() == ""  # the agent says that it has no session
     guest = await target.connect()
     assert await (await guest.spawn("p", target.spec("exit", "4"))).wait() == 4
     await guest.close()
 
 
 async def test_a_ping_is_answered_with_its_bytes(target: Target) -> None:
-    reader, writer = await asyncio.open_unix_connection(target.machine.agent_socket)
-    decoder = await _open(reader, writer, "one")
-    writer.write(encode(FrameType.PING, 0, b"12345678"))
-    frame = await _next(reader, decoder)
-    assert (frame.type, frame.payload) == (FrameType.PONG, b"12345678")
-    writer.transport.abort()
+    async with raw_host(target) as host:
+        await host.open("one")
+        host.write(encode(FrameType.PING, 0, b"12345678"))
+        frame = await host.next()
+        assert (frame.type, frame.payload) == (FrameType.PONG, b"12345678")
 
 
 async def test_a_silent_host_is_asked_for_a_sign_of_life(target: Target) -> None:
-    reader, writer = await asyncio.open_unix_connection(target.machine.agent_socket)
-    decoder = await _open(reader, writer, "one")
-    frame = await _next(reader, decoder)  # after 15 to 30 s of silence
-    assert frame.type is FrameType.PING
-    writer.write(encode(FrameType.PONG, 0, frame.payload))
-    writer.transport.abort()
+    async with raw_host(target) as host:
+        await host.open("one")
+        frame = await host.next()  # after 15 to 30 s of silence
+        assert frame.type is FrameType.PING
+        host.write(encode(FrameType.PONG, 0, frame.payload))
 
 
 async def test_parts_without_an_end_end_the_session(target: Target, guest: AgentGuest) -> None:
@@ -180,31 +179,60 @@ async def test_request_vectors(target: Target, guest: AgentGuest, vector: dict[s
         assert result.message == vector["message"]
 
 
-async def _open(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, session: str) -> FrameDecoder:
-    """Say hello as a host does, again whenever the agent has none, until a ping proves the session."""
-    hello = frames.RESYNC + encode(
-        FrameType.HELLO, 0, json.dumps({"session": session, "version": 1}).encode()
-    )
-    decoder = FrameDecoder()
-    writer.write(hello)
-    while (frame := await _next(reader, decoder)).type is not FrameType.PONG:
-        mine = frame.type is FrameType.HELLO and json.loads(frame.payload)["session"] == session
-        writer.write(encode(FrameType.PING, 0, b"is it so") if mine else hello)
-    return decoder
+class RawHost:
+    """A host that sends what it likes, and sees each frame that comes."""
 
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._decoder = FrameDecoder()
+        self._frames: deque[Frame] = deque()
+        self.write = writer.write
+        self.drain = writer.drain
 
-async def _hello(reader: asyncio.StreamReader, decoder: FrameDecoder) -> str:
-    frame = await _next(reader, decoder)
-    assert frame.type is FrameType.HELLO
-    return str(json.loads(frame.payload)["session"])
+    async def open(self, session: str) -> None:
+        """Say hello as a host does, again whenever the agent has none, until the last ping is answered.
 
-
-async def _next(reader: asyncio.StreamReader, decoder: FrameDecoder) -> Frame:
-    """The next whole frame. There is no more than one of them under way."""
-    async with asyncio.timeout(TIMEOUT):
+        An agent that notices late that the host before hung up says so, and is greeted once more;
+        it then answers the greetings, and the pings that follow them, one by one.
+        """
+        hello = frames.RESYNC + encode(
+            FrameType.HELLO, 0, json.dumps({"session": session, "version": 1}).encode()
+        )
+        hellos, pings = 1, 0
+        self.write(hello)
         while True:
-            data = await reader.read(1 << 16)
-            assert data, "the agent closed the connection"
-            for frame in decoder.feed(data):
-                if isinstance(frame, Frame):
-                    return frame
+            frame = await self.next()
+            if frame.type is FrameType.PONG and frame.payload == b"%d of %d" % (pings, hellos):
+                return
+            if frame.type is not FrameType.HELLO:
+                continue
+            if json.loads(frame.payload)["session"] == session:
+                pings += 1
+                self.write(encode(FrameType.PING, 0, b"%d of %d" % (pings, hellos)))
+            else:
+                hellos += 1
+                self.write(hello)
+
+    async def hello(self) -> str:
+        """The session that the next frame, a hello, is of."""
+        frame = await self.next()
+        assert frame.type is FrameType.HELLO
+        return str(json.loads(frame.payload)["session"])
+
+    async def next(self) -> Frame:
+        async with asyncio.timeout(TIMEOUT):
+            while not self._frames:
+                data = await self._reader.read(1 << 16)
+                assert data, "the agent closed the connection"
+                self._frames.extend(item for item in self._decoder.feed(data) if isinstance(item, Frame))
+        return self._frames.popleft()
+
+
+@asynccontextmanager
+async def raw_host(target: Target) -> AsyncIterator[RawHost]:
+    """One on the port of a target, which hangs up at the end, however that comes."""
+    reader, writer = await asyncio.open_unix_connection(target.machine.agent_socket)
+    try:
+        yield RawHost(reader, writer)
+    finally:
+        writer.transport.abort()
