@@ -132,6 +132,26 @@ class Paths:
         return self.root / "networks"
 
     @property
+    def volumes(self) -> Path:
+        """Volumes: one folder each, named as the volume, its files in ``_data``."""
+        return self.root / "volumes"
+
+    def volume(self, name: str) -> Path:
+        """What a volume holds."""
+        return self.volumes / name / "_data"
+
+    @property
+    def shares(self) -> Path:
+        """What the file server reads and writes, and where it finds what it shares."""
+        return self.root / "shares"
+
+    @property
+    def file_server(self) -> tuple[str, int]:
+        """Address and port of this host at which the root's file server listens, for its guests alone."""
+        second, third, fourth = (int(self.tag[at : at + 2], 16) for at in (0, 2, 4))
+        return f"127.{second or 1}.{third}.{fourth or 1}", 44510
+
+    @property
     def cache(self) -> Path:
         """Answers that can be recomputed at any time, such as the accelerator probe's."""
         return self.root / "cache"

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 import signal
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,20 +84,31 @@ class WatchedProcess:
         """Wait for the process to end, and reap it when it is our child.
 
         Returns the exit code, negative for a signal, or None for another's
-        child. To be awaited by one caller at a time.
+        child. Where several wait, one of them gets the code and the others None.
         """
         loop = asyncio.get_running_loop()
         ended = asyncio.Event()
-        loop.add_reader(self._fd, ended.set)
+        fd = os.dup(self._fd)  # the loop has one reader for each, and ours may be closed meanwhile
+        loop.add_reader(fd, ended.set)
         try:
             await ended.wait()
+            return self._reap(fd)
         finally:
-            loop.remove_reader(self._fd)
-        return self._reap()
+            loop.remove_reader(fd)
+            os.close(fd)
 
-    def _reap(self) -> int | None:
+    def has_ended(self) -> bool:
+        """Whether the process has ended; it is reaped when it is our child."""
+        poll = select.poll()
+        poll.register(self._fd, select.POLLIN)
+        ended = bool(poll.poll(0))
+        if ended:
+            self._reap(self._fd)
+        return ended
+
+    def _reap(self, fd: int) -> int | None:
         try:
-            result = os.waitid(os.P_PIDFD, self._fd, os.WEXITED | os.WNOHANG)
+            result = os.waitid(os.P_PIDFD, fd, os.WEXITED | os.WNOHANG)
         except ChildProcessError:
             return None
         if result is None:
@@ -123,12 +135,13 @@ def spawn(
     pass_fds: Iterable[int] = (),
     uid: int = 0,
     groups: Sequence[int] = (),
+    env: Mapping[str, str] | None = None,
 ) -> WatchedProcess:
     """Start a program that outlives us: in a session of its own, reading nothing.
 
     Both its outputs go to ``output``. With a ``uid`` other than 0 it runs as
     that user and the group of the same number, with the supplementary
-    ``groups`` and no others. Raises OSError when it cannot be started.
+    ``groups`` and no others. ``env`` replaces the environment. Raises OSError when it cannot be started.
     """
     process = subprocess.Popen(
         argv,
@@ -141,6 +154,7 @@ def spawn(
         user=uid or None,
         group=uid or None,
         extra_groups=list(groups) if uid else None,
+        env=env,
         umask=0o077,
     )
     # From here on the pidfd waits for it and reaps it. A Popen that believed it

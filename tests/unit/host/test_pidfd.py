@@ -116,3 +116,37 @@ async def test_a_process_is_found_by_the_folder_it_works_in(tmp_path: Path) -> N
     process.send_signal(signal.SIGKILL)
     await process.wait()
     process.close()
+
+
+async def test_several_wait_for_one_process(tmp_path: Path) -> None:
+    process = start(tmp_path, "sleep", "60")
+    waiting = [asyncio.create_task(process.wait()) for _ in range(3)]
+    await asyncio.sleep(0)
+    waiting[0].cancel()
+    await asyncio.sleep(0)
+    process.send_signal(signal.SIGKILL)
+    assert sorted(map(str, await asyncio.gather(*waiting[1:]))) == ["-9", "None"]
+    assert waiting[0].cancelled()
+    process.close()
+
+
+async def test_who_waits_is_told_of_the_end_of_a_process_that_was_let_go_of(tmp_path: Path) -> None:
+    process = start(tmp_path, "sleep", "60")
+    waiting = asyncio.create_task(process.wait())
+    await asyncio.sleep(0)
+    process.close()
+    os.kill(process.pid, signal.SIGKILL)
+    assert await waiting == -signal.SIGKILL
+
+
+async def test_an_end_is_seen_without_waiting_for_it(tmp_path: Path) -> None:
+    process = start(tmp_path, "sleep", "60")
+    assert not process.has_ended()
+    process.send_signal(signal.SIGKILL)
+    while not process.has_ended():
+        continue
+    assert process.has_ended()
+    with pytest.raises(ProcessLookupError):
+        os.kill(process.pid, 0)
+    assert await process.wait() is None
+    process.close()
