@@ -28,6 +28,7 @@ var operations = map[string]operation{
 	"drop":      drop,
 	"forget":    forget,
 	"get":       get,
+	"mount":     mount,
 	"net":       connect,
 	"put":       put,
 	"resize":    resize,
@@ -36,7 +37,11 @@ var operations = map[string]operation{
 	"stats":     stats,
 	"wait":      wait,
 	"shutdown":  shutdown,
+	"unmount":   unmount,
 }
+
+// mountRequests are what an agent whose guest is no Mounts does not know.
+var mountRequests = []string{"mount", "unmount"}
 
 // networkRequests are what an agent whose guest is no Network does not know.
 var networkRequests = []string{"forget", "net"}
@@ -341,6 +346,33 @@ func connect(s *Server, c call) (any, error) {
 		return nil, err
 	}
 	return nil, guest.Connect(request.Interface)
+}
+
+func mount(s *Server, c call) (any, error) {
+	var request wire.Mounts
+	if err := wire.Decode(c.payload, &request); err != nil {
+		return nil, err
+	}
+	guest, err := s.mounts()
+	if err != nil {
+		return nil, err
+	}
+	return nil, guest.Mount(request.Mounts)
+}
+
+func unmount(s *Server, _ call) (any, error) {
+	guest, err := s.mounts()
+	if err != nil {
+		return nil, err
+	}
+	return nil, guest.Unmount()
+}
+
+func (s *Server) mounts() (Mounts, error) {
+	if guest, ok := s.Guest.(Mounts); ok {
+		return guest, nil
+	}
+	return nil, wire.Errorf(wire.Unavailable, "this guest cannot mount files of the host")
 }
 
 func forget(s *Server, c call) (any, error) {

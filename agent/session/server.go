@@ -58,6 +58,14 @@ type Network interface {
 	Forget(mac string) error
 }
 
+// Mounts is a Guest that mounts files of the host.
+type Mounts interface {
+	// Mount makes all of them, in their order.
+	Mount([]wire.Mount) error
+	// Unmount writes all of them out and takes them away, as Shutdown does.
+	Unmount() error
+}
+
 // Server answers one host after the other on a link.
 type Server struct {
 	Link  Link
@@ -93,6 +101,9 @@ func (s *Server) Run() error {
 	}
 	if _, ok := s.Guest.(Network); !ok {
 		s.lack(networkRequests)
+	}
+	if _, ok := s.Guest.(Mounts); !ok {
+		s.lack(mountRequests)
 	}
 	s.watch = time.AfterFunc(quiet, s.listen)
 	s.forget()

@@ -58,6 +58,7 @@ type Guest struct {
 	mounted  bool        // and is
 	unsaved  bool        // the registry is in the prefix and not on C: yet
 	ready    atomic.Bool // and its files may be copied
+	mounts   []string    // what is mounted for the container beside C:, outer ones first
 	frozen   *template   // what runs since before the guest was frozen, nil in one that was not
 }
 
@@ -268,6 +269,7 @@ func (g *Guest) Shutdown() error {
 	if err := g.Reaper.KillAll(endTimeout); err != nil {
 		return err
 	}
+	g.unmountAll()
 	written := syncC()
 	if err := syscall.Unmount(cMount, 0); err != nil {
 		return errors.Join(written, fmt.Errorf("unmount C: %w", err))
@@ -291,17 +293,25 @@ func (g *Guest) endWine() error {
 	return nil
 }
 
-// syncC writes C: out and, unlike sync(2), tells whether all of it arrived: the
-// disk behind it may be full, long after the programs' writes succeeded.
+// syncC writes C: out and tells whether all of it arrived: the disk behind it may be full, long
+// after the programs' writes succeeded.
 func syncC() error {
-	c, err := os.Open(cMount)
+	if err := syncFiles(cMount); err != nil {
+		return wire.Errorf(wire.Unavailable, "C: could not be written out: %v", err)
+	}
+	return nil
+}
+
+// syncFiles writes out the file system that a path is on. Unlike sync(2) it tells what failed.
+func syncFiles(path string) error {
+	file, err := os.Open(path)
 	if err != nil {
 		return err
 	}
-	defer c.Close()
+	defer file.Close()
 	const sysSyncfs = 306 // missing in package syscall
-	if _, _, errno := syscall.Syscall(sysSyncfs, c.Fd(), 0, 0); errno != 0 {
-		return wire.Errorf(wire.Unavailable, "C: could not be written out: %v", errno)
+	if _, _, errno := syscall.Syscall(sysSyncfs, file.Fd(), 0, 0); errno != 0 {
+		return errno
 	}
 	return nil
 }

@@ -122,6 +122,24 @@ type Forget struct {
 	MAC string `json:"mac"`
 }
 
+// Mount is a share of a file server, one file of it, or memory of the guest's own where there is no
+// Server, that is to be at a path. Size is in bytes, 0 for half of the memory.
+type Mount struct {
+	Target   string `json:"target"`
+	ReadOnly bool   `json:"read_only"`
+	Server   string `json:"server"`
+	Share    string `json:"share"`
+	User     string `json:"user"`
+	Password string `json:"password"`
+	File     string `json:"file"`
+	Size     int64  `json:"size"`
+}
+
+// Mounts is the mount request.
+type Mounts struct {
+	Mounts []Mount `json:"mounts"`
+}
+
 // Rehearsal is the rehearse request: the disk to rehearse with, which is C:'s device.
 type Rehearsal struct {
 	CSerial string `json:"c_serial"`

@@ -6,7 +6,7 @@ import asyncio
 import base64
 import json
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -22,6 +22,7 @@ from linwin.guest.session import READ_SIZE, Session
 from linwin.host import sockets
 from linwin.model.guest import Preparation, ProcessSpec
 from linwin.model.machine import MachineExit
+from linwin.model.mount import GuestMount
 from linwin.model.network import Interface
 from linwin.model.usage import ProcessInfo, Usage
 
@@ -34,6 +35,8 @@ OBSERVE_TIMEOUT = 15.0
 CLOCK_TIMEOUT = 30.0
 NETWORK_TIMEOUT = 60.0
 """Seconds until a NIC is found, configured and has its link: under one, in an emulated guest."""
+MOUNT_TIMEOUT = 120.0
+"""Seconds for all mounts: a tenth of one each, and more where the file server is being started again."""
 SELF_CONFIGURED = "windows"
 """The kind of guests that configure their NICs themselves, by DHCP."""
 REOPENED = 3
@@ -90,6 +93,19 @@ class AgentGuest:
             interfaces=[asdict(interface) for interface in preparation.interfaces],
             hosts=[asdict(host) for host in preparation.hosts],
         )
+        if isinstance(answer, Failure):
+            raise answer.error()
+
+    async def mount(self, mounts: Sequence[GuestMount]) -> None:
+        if "mount" not in self.hello.capabilities:
+            raise Unavailable("the guest's agent is too old for mounts", hint=REBUILD)
+        fields = [asdict(mount) for mount in mounts]
+        answer = await self._session.request("mount", timeout=MOUNT_TIMEOUT, mounts=fields)
+        if isinstance(answer, Failure):
+            raise answer.error()
+
+    async def unmount(self, *, timeout: float) -> None:
+        answer = await self._session.request("unmount", timeout=timeout)
         if isinstance(answer, Failure):
             raise answer.error()
 

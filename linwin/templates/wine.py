@@ -25,11 +25,11 @@ from linwin.templates.manifest import C_DISK, INITRD, KERNEL, PARTS, ROOT_DISK, 
 from linwin.templates.recipe import Recipe
 
 AGENT = "linwin-agent"
-LAUNCHER = "linwin-launch.exe"
-STOP_SERVICES = "linwin-stop-services.exe"
+OWN_PROGRAMS = ("linwin-launch.exe", "linwin-stop-services.exe", "linwin-define-drives.exe")
+"""What the agent has Wine run for it."""
 REPLACED = ("setx.exe", "hostname.exe")
 """Our own, in the place of Wine's."""
-GUEST_PROGRAMS = (AGENT, LAUNCHER, STOP_SERVICES, *REPLACED)
+GUEST_PROGRAMS = (AGENT, *OWN_PROGRAMS, *REPLACED)
 
 _WINE = "usr/lib/x86_64-linux-gnu/wine"
 _ZLIB = "usr/x86_64-w64-mingw32ucrt/lib/zlib1.dll"
@@ -130,7 +130,7 @@ class WineBuild:
         shutil.copytree(self.recipe.folder / "root", self._root, dirs_exist_ok=True)
         for name in _NETWORK_FILES:
             (self._root / "etc" / name).symlink_to(f"/run/linwin/{name}")
-        for name in (LAUNCHER, STOP_SERVICES):
+        for name in OWN_PROGRAMS:
             shutil.copyfile(self.agents / name, self._root / "usr/lib/linwin" / name)
 
     async def _make_prefix(self) -> None:

@@ -163,6 +163,8 @@ async def test_request_vectors(target: Target, guest: AgentGuest, vector: dict[s
         pytest.skip("this guest is prepared already")
     if vector["name"].endswith("a guest that configures itself") and target.kind == "wine":
         pytest.skip("this guest is configured by its host")
+    if vector["name"].endswith("in a guest that mounts nothing") and target.kind == "wine":
+        pytest.skip("this guest mounts files of the host")
     if vector["name"] == "clock of a guest that has none" and target.kind != "linux":
         pytest.skip("this guest has a clock of its own")
     session = guest._session
