@@ -100,7 +100,7 @@ def interface(
         addresses=tuple(addresses),
         gateway4=gateways.get(4, "") if leads_out else "",
         gateway6=gateways.get(6, "") if leads_out and attachment.ipv6 else "",
-        dns=spec.dns or (gateways[4],),
+        dns=() if network.isolated else spec.dns or (gateways[4],),
         search=spec.dns_search,
         mtu=network.mtu,
     )

@@ -36,9 +36,9 @@ class Networks(Protocol):
 
     async def apply(self, desired: HostNetworks) -> None:
         """Make the host so: create what is missing, change what differs, remove what is this root's
-        and not wanted. Rules change at once or not at all. Idempotent. Changes that meet take turns, and
-        one whose caller is cancelled is finished. Raises Unavailable, and InvalidRequest for what is no
-        address, before anything is changed."""
+        and not wanted. Rules change at once or not at all, and name servers that end later are started
+        again. Idempotent. Changes that meet take turns, and one whose caller is cancelled is finished.
+        Raises Unavailable, and InvalidRequest for what is no address, before anything is changed."""
 
     async def open_tap(self, attachment: Attachment) -> int:
         """A new open file of the tap of an applied attachment, for its machine. The caller closes it."""
@@ -54,3 +54,6 @@ class Networks(Protocol):
 
     async def purge(self) -> None:
         """Remove everything of this root from the host. Idempotent."""
+
+    async def close(self) -> None:
+        """Look after name servers no more: what exists goes on. Idempotent."""

@@ -20,6 +20,7 @@ from linwin.errors import Conflict, Forbidden, LinwinError, Unavailable
 from linwin.model.container import Container
 from linwin.model.network import (
     DEFAULT_NETWORK,
+    FILES_NETWORK,
     NO_NETWORK,
     Attachment,
     EndpointSpec,
@@ -52,6 +53,10 @@ class Networks:
     # Looking them up
 
     async def list(self) -> Sequence[Network]:
+        """All but the link to the file server, which is nobody's to use: see :meth:`all`."""
+        return [network for network in await self.all() if not network.isolated]
+
+    async def all(self) -> Sequence[Network]:
         """All, the predefined ones first. The default one has no subnet until it is needed."""
         kept = await self._engine.rooms.state.networks.list()
         own = [network for network in kept if network.name != DEFAULT_NETWORK]
@@ -107,6 +112,14 @@ class Networks:
         if network.subnets:
             return network
         return await self._add(NetworkSpec(DEFAULT_NETWORK), (), network.id)
+
+    async def files(self) -> Network:
+        """The link to the file server, which comes to be likewise. Called with the lock held."""
+        for network in await self._engine.rooms.state.networks.list():
+            if network.isolated:
+                return network
+        link = self._predefined(FILES_NETWORK)
+        return await self._add(NetworkSpec(FILES_NETWORK, internal=True), (), link.id)
 
     async def remove(self, reference: str) -> None:
         """Raises Forbidden for one that is predefined, or has containers that run."""

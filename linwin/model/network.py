@@ -22,6 +22,9 @@ USUAL_MTU = 1500
 NO_NETWORK = "none"
 """What docker calls having no network."""
 
+FILES_NETWORK = "linwin-files"
+"""The link of containers that have mounts and no network: it leads to the file server alone."""
+
 HOST_NAME = "host.linwin.internal"
 """The host, as containers of every network name it."""
 
@@ -66,6 +69,11 @@ class Network:
     def short_id(self) -> str:
         """The first twelve digits, as every listing shows them."""
         return self.id[:12]
+
+    @property
+    def isolated(self) -> bool:
+        """Whether its containers reach nothing in it but the file server, one another neither."""
+        return self.name == FILES_NETWORK
 
     @property
     def mtu(self) -> int:
@@ -141,7 +149,7 @@ class Attachment:
     length, ``ipv6`` empty where its network has none. ``names`` are what the container is
     called in this network: its name, short id, aliases. ``ports`` are published here.
     ``uid`` is the host user of the container's machine, ``nic`` what the NIC is called there, empty
-    where that goes by ``id``.
+    where that goes by ``id``. Through one with ``files`` the container reaches the file server.
     """
 
     id: str
@@ -154,6 +162,7 @@ class Attachment:
     ports: tuple[PortBinding, ...] = ()
     uid: int = 0
     nic: str = ""
+    files: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -18,6 +18,7 @@ from linwin.network import host_links
 from linwin.network.host_links import LinkOperation
 from linwin.network.names import HostNames
 from linwin.network.plan import (
+    INOTIFY_INSTANCES,
     IPV4_FORWARDING,
     IPV6_FORWARDING,
     HostState,
@@ -29,6 +30,7 @@ from linwin.network.plan import (
     StopService,
 )
 from linwin.network.servers import NameServers
+from linwin.network.watch import ServiceWatch
 
 logger = logging.getLogger(__name__)
 
@@ -44,9 +46,17 @@ class Host:
         self._names = names
         self._servers = NameServers(folder)
 
+    def watch(self, mend: Callable[[], Awaitable[None]]) -> ServiceWatch:
+        """Has ``mend`` called when a dnsmasq ends."""
+        return ServiceWatch(self._servers, mend)
+
     async def observe(self) -> HostState:
         """What there is of this root. Raises Unavailable."""
         return await in_thread(self._observe)
+
+    async def running(self, network_ids: Iterable[str]) -> frozenset[str]:
+        """Those of some networks whose dnsmasq runs. Raises Unavailable."""
+        return await in_thread(partial(self._servers.running, network_ids))
 
     async def carry_out(self, operations: Iterable[Operation]) -> None:
         """Do a plan's operations, one after the other. Raises Unavailable at the first that fails."""
@@ -113,3 +123,5 @@ def _change_links(operations: Iterable[LinkOperation]) -> None:
                 logger.warning(
                     "turned on %s: networks of containers need this host to forward", operation.path
                 )
+            if isinstance(operation, SetSysctl) and operation.path == INOTIFY_INSTANCES:
+                logger.warning("set %s to %s: each network has a dnsmasq", operation.path, operation.value)

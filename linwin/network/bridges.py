@@ -9,7 +9,7 @@ import os
 from collections.abc import Coroutine, Iterable, Sequence
 from functools import partial
 
-from linwin.errors import Unavailable
+from linwin.errors import LinwinError, Unavailable
 from linwin.host import process
 from linwin.model.ip import Range
 from linwin.model.network import Attachment, HostNetworks, PortBinding, Subnet
@@ -31,7 +31,7 @@ class BridgeNetworks:
     """
 
     def __init__(self, paths: Paths) -> None:
-        self._names = HostNames(paths.tag)
+        self._names = HostNames(paths.tag, paths.file_server)
         self._folder = paths.networks
         self._host = Host(self._names, paths.networks)
         self._free_ports = FreePorts()
@@ -41,6 +41,7 @@ class BridgeNetworks:
         self._able = False
         self._looked_for_trouble = False
         self._changes: set[asyncio.Task[None]] = set()
+        self._watch = self._host.watch(self._mend)
 
     async def unavailable(self) -> str:
         # Asked at every start of a container. What can, goes on to; what cannot may be mended meanwhile.
@@ -86,6 +87,9 @@ class BridgeNetworks:
     async def purge(self) -> None:
         await self._uninterrupted(self._purge())
 
+    async def close(self) -> None:
+        self._watch.keep(())
+
     async def machines(self) -> int:
         """How many NICs of machines that run are plugged in here, of a daemon's that was killed too."""
         links = (await self._host.observe()).links.values()
@@ -117,10 +121,25 @@ class BridgeNetworks:
         if changed := _udp_ports(desired) ^ _udp_ports(self._applied):
             await in_thread(partial(flows.forget_udp, {port for port, _ in changed}))
         self._applied = desired
+        self._watch.keep(_served(desired))
         await self._published.become(_published(desired))
         if not self._looked_for_trouble and any(not network.internal for network in desired.networks):
             self._looked_for_trouble = True
             await _tell_of_trouble()
+
+    async def _mend(self) -> None:
+        """Start again what ended by itself; what a change ended is running again, or wanted no more."""
+        try:
+            await self._uninterrupted(self._apply_again())
+        except LinwinError as error:  # the next change tries again
+            logger.error("the host's networks are not as they should be: %s", error)
+
+    async def _apply_again(self) -> None:
+        served = _served(self._applied)
+        if await self._host.running(served) != served:
+            logger.warning("a dnsmasq ended; it is started again")
+            await self._apply(self._applied)
+        self._watch.keep(served)  # what ended may have been started again before it was heard of
 
     async def _name_tap(self, tap: int, attachment: Attachment) -> None:
         def name() -> None:
@@ -135,6 +154,7 @@ class BridgeNetworks:
             os.close(tap)
 
     async def _purge(self) -> None:
+        self._watch.keep(())
         await self._published.become(())
         await self._host.carry_out(removal(self._names, await self._host.observe()))
         self._applied = HostNetworks()
@@ -173,6 +193,11 @@ async def _tell_of_trouble() -> None:
         found = f"this host's firewall was not looked at: {error.message}"
     if found:
         logger.warning(found)
+
+
+def _served(desired: HostNetworks) -> frozenset[str]:
+    """The networks that have a dnsmasq."""
+    return frozenset(network.id for network in desired.networks if not network.isolated)
 
 
 def _published(desired: HostNetworks) -> Iterable[Attachment]:

@@ -21,6 +21,7 @@ from linwin.model.ip import Range
 from linwin.network import taps
 from linwin.network.names import SPARES, HostNames
 from linwin.network.plan import (
+    INOTIFY_INSTANCES,
     IPV4_FORWARDING,
     IPV6_FORWARDING,
     AddAddress,
@@ -177,7 +178,7 @@ def opened() -> Iterator[HostLinks]:
 
 def settings(names: HostNames, links: Mapping[str, Link]) -> dict[str, str]:
     """The kernel settings that plans look at; those that this kernel lacks are left out."""
-    paths = [IPV4_FORWARDING, IPV6_FORWARDING]
+    paths = [IPV4_FORWARDING, IPV6_FORWARDING, INOTIFY_INSTANCES]
     for name, link in links.items():
         paths.append(f"net/ipv6/conf/{name}/disable_ipv6")
         if link.kind == "bridge":

@@ -23,9 +23,13 @@ _ID_DIGITS = 7
 
 @dataclass(frozen=True, slots=True)
 class HostNames:
-    """The names of one root, from its tag (:attr:`linwin.paths.Paths.tag`)."""
+    """The names of one root, from its tag (:attr:`linwin.paths.Paths.tag`).
+
+    ``file_server`` is where the root's own listens, an address of this host and a port.
+    """
 
     tag: str
+    file_server: tuple[str, int]
 
     @property
     def table(self) -> str:

@@ -18,6 +18,9 @@ from linwin.network.names import HostNames
 
 IPV4_FORWARDING = "net/ipv4/ip_forward"
 IPV6_FORWARDING = "net/ipv6/conf/all/forwarding"
+INOTIFY_INSTANCES = "fs/inotify/max_user_instances"
+"""How many programs of one user may watch files: each dnsmasq does, and the rest of root's too."""
+_INSTANCES_OF_OTHERS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +170,7 @@ def plan(names: HostNames, desired: HostNetworks, state: HostState, folder: Path
     services = {
         network.id: service(names, network, desired.attachments, folder / network.id)
         for network in desired.networks
+        if not network.isolated
     }
     mtus = {network.id: network.mtu for network in desired.networks}
     kept = {name: link for name, link in state.links.items() if _can_stay(names, wanted.get(name), link)}
@@ -174,6 +178,7 @@ def plan(names: HostNames, desired: HostNetworks, state: HostState, folder: Path
         *(StopService(network_id) for network_id in state.services if network_id not in services),
         *(DeleteLink(name) for name in state.links if name not in kept),
         *_forwarding(desired, state),
+        *_instances(services, state),
         *(
             operation
             for network in desired.networks
@@ -256,6 +261,13 @@ def _forwarding(desired: HostNetworks, state: HostState) -> Iterator[Operation]:
         yield from _setting(IPV6_FORWARDING, "1", state)
 
 
+def _instances(services: Mapping[str, Service], state: HostState) -> Iterator[Operation]:
+    """Let a dnsmasq for each network start, and others' programs with it."""
+    needed = len(services) + _INSTANCES_OF_OTHERS
+    if INOTIFY_INSTANCES in state.settings and int(state.settings[INOTIFY_INSTANCES]) < needed:
+        yield SetSysctl(INOTIFY_INSTANCES, str(needed))
+
+
 def _bridge(
     name: str, names: HostNames, network: Network, kept: Mapping[str, Link], state: HostState
 ) -> Iterator[Operation]:
@@ -269,9 +281,9 @@ def _bridge(
         yield from _setting(f"net/ipv6/conf/{name}/accept_ra", "0", present)
         # Without guests a bridge has no carrier, and an address would stay tentative until it has.
         yield from _setting(f"net/ipv6/conf/{name}/accept_dad", "0", present)
-    if not network.internal:
-        # Lets the answers back to those on the host who asked 127.0.0.1 for a published port.
-        yield from _setting(f"net/ipv4/conf/{name}/route_localnet", "1", present)
+    # Lets guests' packets to the file server, which is at 127.0.0.0/8, and the answers back to those on
+    # the host who asked 127.0.0.1 for a published port. The rules let nothing else of it pass.
+    yield from _setting(f"net/ipv4/conf/{name}/route_localnet", "1", present)
     wanted = [str(interface) for interface in addresses.gateways(network)]
     there = found.addresses if found else frozenset()
     yield from (DeleteAddress(name, address) for address in sorted(there - set(wanted)))

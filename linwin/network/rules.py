@@ -8,7 +8,7 @@ rules nor the time a packet takes grows with the containers.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import IPv4Address, IPv6Address
 
 from linwin.model.network import Attachment, HostNetworks, Network, PortBinding
@@ -33,6 +33,7 @@ table inet {table} {{
 
 	chain translate_arriving {{
 		type nat hook prerouting priority dstnat; policy accept;
+		iifname . ip saddr . ip daddr @file_clients tcp dport 445 dnat ip to {file_server}
 		fib daddr type local meta l4proto {{ tcp, udp }} jump published
 	}}
 
@@ -85,6 +86,9 @@ table inet {table} {{
 
 	chain from_container {{
 		ct state established,related accept
+		# The file server: only those that have something there are translated to it.
+		ip daddr {file_address} tcp dport {file_port} ct status dnat accept
+		iifname @isolated reject with icmpx admin-prohibited
 		meta nfproto ipv4 udp dport 67 accept
 		icmpv6 type {{ nd-neighbor-solicit, nd-neighbor-advert }} accept
 		ip saddr . meta l4proto . th dport @own4 accept
@@ -100,11 +104,6 @@ table inet {table} {{
 		icmp type echo-request accept
 		icmpv6 type echo-request accept
 		meta l4proto {{ tcp, udp }} th dport 53 accept
-		jump host_services
-	}}
-
-	# What the host offers to containers, at their gateway: nothing yet.
-	chain host_services {{
 	}}
 }}
 """
@@ -115,6 +114,11 @@ table bridge {table} {{
 	chain from_guest {{
 		type filter hook prerouting priority -300; policy accept;
 		iifname "{taps}*" jump genuine
+	}}
+
+	chain among_guests {{
+		type filter hook forward priority -300; policy accept;
+		iifname @isolated drop
 	}}
 
 	chain genuine {{
@@ -177,6 +181,7 @@ def removal(names: HostNames) -> str:
 def _inet(names: HostNames, desired: HostNetworks) -> str:
     bridges = {network.id: names.bridge(network.id) for network in desired.networks}
     internal = [bridges[network.id] for network in desired.networks if network.internal]
+    isolated = [bridges[network.id] for network in desired.networks if network.isolated]
     gateways = [
         (bridges[network.id], interface.ip)
         for network in desired.networks
@@ -184,19 +189,39 @@ def _inet(names: HostNames, desired: HostNetworks) -> str:
     ]
     sets = (
         _set("set", "internal", "type ifname", map(_quoted, internal)),
+        _set("set", "isolated", "type ifname", map(_quoted, isolated)),
         _set("set", "hairpin", "type ifname . ifname", (f'"{name}" . "{name}"' for name in bridges.values())),
         _set("set", "gateways4", "type ifname . ipv4_addr", _pairs(gateways, IPv4Address)),
         _set("set", "gateways6", "type ifname . ipv6_addr", _pairs(gateways, IPv6Address)),
+        _set("set", "file_clients", "type ifname . ipv4_addr . ipv4_addr", _file_clients(desired, bridges)),
         *_published(desired),
     )
+    address, port = names.file_server
     return _INET.format(
         table=names.table,
         bridges=names.bridges,
+        file_server=f"{address}:{port}",
+        file_address=address,
+        file_port=port,
         sets="\n".join(sets),
         masquerade="".join(
             line for network in desired.networks for line in _masquerade(network, bridges[network.id])
         ),
     )
+
+
+def _file_clients(desired: HostNetworks, bridges: Mapping[str, str]) -> Iterator[str]:
+    """Who reaches the file server: a container's address, at its gateway's."""
+    gateways = {
+        network.id: interface.ip
+        for network in desired.networks
+        for interface in addresses.gateways(network)
+        if interface.version == 4
+    }
+    for one in desired.attachments:
+        if one.files:
+            client = addresses.address(one.ipv4)
+            yield f'"{bridges[one.network_id]}" . {client} . {gateways[one.network_id]}'
 
 
 def _masquerade(network: Network, bridge: str) -> list[str]:
@@ -267,9 +292,12 @@ def _bridge(names: HostNames, desired: HostNetworks) -> str:
     ]
     owned += [(tap, addresses.link_local(mac)) for tap, mac in macs]
     routers = [addresses.link_local(names.bridge_mac(network.id)) for network in desired.networks]
+    isolated = {network.id for network in desired.networks if network.isolated}
+    alone = [names.tap(one.id) for one in desired.attachments if one.network_id in isolated]
     link_locals = sorted({*routers, *(addresses.link_local(mac) for _, mac in macs)})
     targets = (f'"{tap}" . {_number(found)}' for tap, found in owned if isinstance(found, IPv6Address))
     sets = (
+        _set("set", "isolated", "type ifname", map(_quoted, alone)),
         _set("set", "macs", "typeof iifname . ether saddr", (f'"{tap}" . {mac}' for tap, mac in macs)),
         _set("set", "addresses4", "typeof iifname . ip saddr", _pairs(owned, IPv4Address)),
         _set("set", "addresses6", "typeof iifname . ip6 saddr", _pairs(owned, IPv6Address)),

@@ -52,6 +52,17 @@ class NameServers:
         """Those of some networks whose dnsmasq runs."""
         return frozenset(network_id for network_id in network_ids if self._pid(network_id) is not None)
 
+    async def ended(self, network_id: str) -> None:
+        """Wait until the network's dnsmasq, if it runs, has ended."""
+        pid = self._pid(network_id)
+        held = self._hold(network_id, pid) if pid is not None else None
+        if held is None:
+            return
+        try:
+            await held.wait()
+        finally:
+            held.close()
+
     async def start(self, service: Service) -> None:
         """Write all and start it; returns when it answers. Raises Unavailable, OSError."""
         # One that lost its pid file would answer beside the new one, from old files.

@@ -34,7 +34,7 @@ from linwin.network.plan import (
 from linwin.network.rules import ruleset
 
 HERE = Path(__file__).parent
-NAMES = HostNames("0123abcd")
+NAMES = HostNames("0123abcd", ("127.1.35.171", 44510))
 FOLDER = Path("/var/lib/linwin/networks")
 
 NAT = Network(
@@ -227,7 +227,7 @@ def test_names_are_short_enough_and_their_root_s_own() -> None:
     for name in (NAMES.bridge(NAT.id), NAMES.tap(WEB.id), NAMES.bridge("f" * 64), NAMES.tap("f" * 64)):
         assert len(name) == 15
         assert NAMES.owns(name)
-        assert not HostNames("89abcdef").owns(name)
+        assert not HostNames("89abcdef", ("127.1.1.1", 44510)).owns(name)
 
 
 def test_two_ids_that_share_a_link_are_refused() -> None:

@@ -76,3 +76,6 @@ class FakeNetworks:
 
     async def purge(self) -> None:
         self.applied = HostNetworks()
+
+    async def close(self) -> None:
+        """There is nothing to look after."""

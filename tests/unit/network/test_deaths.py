@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from linwin.model.network import HostNetworks
-from linwin.network import BridgeNetworks
 from tests.unit.network.dying_daemon import SHELL, WEB, WHOLE
 from tests.unit.network.probes import answering, ask
 from tests.unit.network.world import World
@@ -46,7 +45,7 @@ async def test_the_next_daemon_makes_it_whole_wherever_the_last_one_died(world: 
     for number, place in enumerate(places):
         code, printed = await daemon(world, place)
         assert (code, printed) == (-signal.SIGKILL, ""), place
-        world.room = BridgeNetworks(world.paths)
+        await world.next_daemon()
         # Every second time the next daemon is asked for nothing, and nothing is to be left.
         if number % 2:
             await world.apply(())

@@ -35,7 +35,7 @@ ALL = HostNetworks((NAT, CLOSED), (WEB, SHELL, STORE))
 
 
 def names(world: World) -> HostNames:
-    return HostNames(world.paths.tag)
+    return HostNames(world.paths.tag, world.paths.file_server)
 
 
 async def is_so(world: World) -> None:
@@ -229,7 +229,7 @@ async def test_every_half_way_leads_to_the_end(world: World) -> None:
         await Host(names(world), world.paths.networks).carry_out(whole[:done])
         if done % 3:  # the rules go on at the same time
             await load_rules(ruleset(names(world), ALL))
-        world.next_daemon()
+        await world.next_daemon()
         if done % 2:
             await world.apply(ALL.networks, ALL.attachments)
             await is_so(world)
@@ -386,6 +386,7 @@ async def test_networks_are_not_taken_from_guests_that_a_killed_daemon_left(worl
     await world.guest(WEB)
     with pytest.raises(Conflict, match="are running, and would lose their networks for good"):
         await purge_network(world.paths)
+    await world.room.close()  # its daemon was killed, and starts nothing again
     assert names(world).tap(WEB.id) in world.host.run("ip -br link")
     world.leave()
     await purge_network(world.paths)

@@ -9,7 +9,7 @@ import signal
 import socket
 import struct
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from ipaddress import IPv4Address
 from pathlib import Path
 
@@ -19,7 +19,7 @@ import dns.reversename
 import dns.rrset
 import pytest
 
-from linwin.model.network import HOST_NAME
+from linwin.model.network import HOST_NAME, Network
 from linwin.network.names import HostNames
 from tests.unit.network.namespaces import Guest, Namespace
 from tests.unit.network.probes import PATIENCE, SILENCE, ask
@@ -76,9 +76,11 @@ async def resolver(host: Namespace, elsewhere: Namespace) -> AsyncIterator[None]
 
 async def until_known(where: Namespace, server: str, name: str, expected: list[str]) -> None:
     """Ask until the answer is so: dnsmasq reads again when its signal is delivered."""
-    async with asyncio.timeout(1):
-        while await look_up(where, server, name) != expected:
-            continue
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            with suppress(ConnectionRefusedError, TimeoutError):  # one that is being started again
+                if await asyncio.wait_for(look_up(where, server, name), 0.5) == expected:
+                    return
 
 
 async def test_containers_are_known_by_every_name_in_their_network_alone(world: World) -> None:
@@ -200,7 +202,7 @@ async def test_the_next_daemon_goes_on_with_the_name_servers_of_the_last(world: 
     guest = await world.guest(shell)
     await ask_for_lease(await world.unconfigured_guest(web), web.mac)
     served_by = pid(world, nat.id)
-    world.next_daemon()
+    await world.next_daemon()
     renamed = changed(web, names=("shop",))
     await world.apply((nat,), (renamed, shell))
     assert pid(world, nat.id) == served_by
@@ -216,7 +218,7 @@ async def test_what_a_daemon_wrote_and_told_nobody_is_told_by_the_next(world: Wo
     guest = await world.guest(shell)
     hosts = folder(world, nat.id) / "hosts"
     hosts.write_text(hosts.read_text() + "172.20.0.2 web\n")
-    world.next_daemon()
+    await world.next_daemon()
     await world.apply((nat,), (web, shell))
     await until_known(guest, "172.20.0.1", "web", ["172.20.0.2"])
 
@@ -243,11 +245,28 @@ async def test_a_name_server_that_lost_something_serves_again(world: World, lost
     assert len(dnsmasqs(world)) == 1
 
 
+async def test_name_servers_that_are_killed_are_started_again_by_themselves(world: World) -> None:
+    nat, own = network("nat", "172.20.0.0/16"), network("own", "172.21.0.0/16")
+    web, shell = attachment(nat, 2, "web"), attachment(nat, 3, "shell")
+    await world.apply((nat, own), (web, shell))
+    guest = await world.guest(shell)
+    for _ in range(3):
+        before = {pid(world, one.id) for one in (nat, own)}
+        for process in before:
+            end(process)
+        await until_known(guest, "172.20.0.1", "web", ["172.20.0.2"])
+        async with asyncio.timeout(PATIENCE):
+            # One is started after the other.
+            while len(await asyncio.to_thread(_written, world, nat, own) - before) < 2:
+                continue
+    assert (await ask_for_lease(await world.unconfigured_guest(web), web.mac)).address == "172.20.0.2"
+
+
 async def test_a_network_whose_bridge_was_lost_serves_again(world: World) -> None:
     nat = network("nat", "172.20.0.0/16", "fd00:20::/64")
     web, shell = attachment(nat, 2, "web"), attachment(nat, 3, "shell")
     await world.apply((nat,), (web,))
-    world.host.run(f"ip link del {HostNames(world.paths.tag).bridge(nat.id)}")
+    world.host.run(f"ip link del {HostNames(world.paths.tag, world.paths.file_server).bridge(nat.id)}")
     await world.add(shell)
     guest = await world.guest(shell)
     assert await look_up(guest, "172.20.0.1", "web") == ["172.20.0.2"]
@@ -262,7 +281,7 @@ async def test_a_name_server_whose_folder_is_gone_is_found_and_ended(world: Worl
     for each in folder(world, nat.id).iterdir():
         each.unlink()
     folder(world, nat.id).rmdir()
-    world.next_daemon()
+    await world.next_daemon()
     await world.apply(())
     assert dnsmasqs(world) == []
 
@@ -342,6 +361,12 @@ def end(process: int) -> None:
 
 def pid(world: World, network_id: str) -> int:
     return int((folder(world, network_id) / "pid").read_text())
+
+
+def _written(world: World, *networks: Network) -> set[int]:
+    """The pids of their name servers, as far as they have written them down."""
+    files = (folder(world, one.id) / "pid" for one in networks)
+    return {int(text) for file in files if file.exists() and (text := file.read_text().strip())}
 
 
 def dnsmasqs(world: World) -> list[int]:

@@ -83,11 +83,12 @@ class World:
         self._guests.append(found)
         return found
 
-    def next_daemon(self) -> None:
+    async def next_daemon(self) -> None:
         """The daemon after one that died, which knows nothing of what that one did.
 
         To be called while nothing is published: what a process holds, its death lets go of.
         """
+        await self.room.close()
         self.room = BridgeNetworks(self.paths)
 
     def leave(self) -> None:
