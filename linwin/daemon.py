@@ -33,6 +33,7 @@ from linwin.images import ImageStore
 from linwin.machine import DEFAULT_BUDGET, QemuMachines
 from linwin.network import BridgeNetworks
 from linwin.paths import Paths
+from linwin.shares import SambaShares
 from linwin.state import Database
 from linwin.templates import InstalledTemplates
 from linwin.tls import certificates
@@ -50,6 +51,7 @@ def build_rooms(paths: Paths, state: Database) -> Rooms:
         machine=QemuMachines(paths, checkpoint_budget=checkpoint_budget()),
         guest=AgentGuests(),
         network=BridgeNetworks(paths),
+        shares=SambaShares(paths),
         templates=InstalledTemplates(paths),
         state=state,
     )
@@ -101,6 +103,8 @@ def prepare_root(paths: Paths) -> None:
             paths.templates,
             paths.checkpoints,
             paths.pool,
+            paths.volumes,
+            paths.shares,
         ):
             # Machines run as users of their own: they pass through, and list nothing.
             make_folders(folder, mode=0o711)
@@ -184,7 +188,9 @@ def announce(line: str) -> None:
 
 
 async def purge_network(paths: Paths) -> None:
-    """Remove what the networks of a root are on the host. They are known still, and come back.
+    """Remove what the networks of a root, and its file server, are on the host.
+
+    They are known still, and come back.
 
     Raises Conflict while guests run that a daemon has left: the NIC of one of them would be dead for good.
     """
@@ -195,6 +201,7 @@ async def purge_network(paths: Paths) -> None:
             hint="Their daemon was killed. Start it, which adopts them: linwin daemon start; then try again.",
         )
     await networks.purge()
+    await SambaShares(paths).purge()
 
 
 def _purge(paths: Paths) -> None:

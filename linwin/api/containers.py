@@ -8,7 +8,17 @@ from urllib.parse import quote
 
 from aiohttp import web
 
-from linwin.api import endpoints, filters, hostconfig, platforms, query, render, versions, wire
+from linwin.api import (
+    endpoints,
+    filters,
+    hostconfig,
+    mount_points,
+    platforms,
+    query,
+    render,
+    versions,
+    wire,
+)
 from linwin.api.context import LIFETIME, PATHS, answer, answer_list, engine_of, version_of
 from linwin.api.fields import Fields, body_of
 from linwin.engine.usage import allocated
@@ -122,9 +132,10 @@ async def inspect(request: web.Request) -> web.Response:
     sizes = await _sizes(request, container) if query.flag(request, "size") else {}
     engine = engine_of(request)
     log = str(request.app[PATHS].log(container.id))
+    mounts = mount_points.listed(container, request.app[PATHS])
     networks = endpoints.settings(container, await engine.networks.list())
     execs = engine.execs.of(container.id)
-    shown = render.inspection(container, execs, log, engine.health(container), networks)
+    shown = render.inspection(container, execs, log, engine.health(container), networks, mounts)
     return answer(versions.container({**shown, **sizes}, version_of(request)))
 
 
@@ -142,12 +153,11 @@ async def list_some(request: web.Request) -> web.Response:
         since=await _one(request, wanted, "since"),
     )
     with_size, networks = query.flag(request, "size"), await engine.networks.list()
-    return answer_list(
-        [
-            json.dumps({**render.summary(one, networks), **(await _sizes(request, one) if with_size else {})})
-            for one in found
-        ]
-    )
+    elements = []
+    for one in found:
+        shown = render.summary(one, networks, mount_points.listed(one, request.app[PATHS]))
+        elements.append(json.dumps({**shown, **(await _sizes(request, one) if with_size else {})}))
+    return answer_list(elements)
 
 
 async def _one(request: web.Request, wanted: query.Filters, key: str) -> Container | None:

@@ -21,8 +21,8 @@ from linwin.model.event import Event
 
 logger = logging.getLogger(__name__)
 
-NOUNS = ("container", "image", "network")
-OTHER_NOUNS = ("daemon", "volume", "plugin", "service", "node", "secret", "config")
+NOUNS = ("container", "image", "network", "volume")
+OTHER_NOUNS = ("daemon", "plugin", "service", "node", "secret", "config")
 """Filters of docker that match nothing here."""
 FILTERS = frozenset({*NOUNS, *OTHER_NOUNS, "event", "type", "label", "scope"})
 

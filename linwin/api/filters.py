@@ -15,11 +15,12 @@ from linwin.engine.network_names import plain
 from linwin.errors import InvalidRequest
 from linwin.model.container import Container
 from linwin.model.image import Image
+from linwin.model.mount import parse_target
 from linwin.model.network import NO_NETWORK
 
 CONTAINER_FILTERS = frozenset(
     {"id", "name", "status", "label", "ancestor", "exited", "before", "since", "health"}
-    | {"network", "publish", "expose"}
+    | {"network", "publish", "expose", "volume"}
 )
 IMAGE_FILTERS = frozenset({"reference", "label", "dangling", "before", "since"})
 
@@ -99,6 +100,7 @@ def _container_test(wanted: Filters, ancestors: frozenset[str]) -> Callable[[Con
             and ("ancestor" not in wanted or container.image_id in ancestors)
             and labelled(container.labels, wanted.get("label", ()))
             and ("network" not in wanted or _is_in(container, wanted["network"]))
+            and ("volume" not in wanted or _has_mount(container, wanted["volume"]))
             and (not (published or exposed) or _has_port(container, published, exposed))
         )
 
@@ -137,6 +139,20 @@ def _is_in(container: Container, networks: Iterable[str]) -> bool:
     names = {endpoint.network for endpoint in endpoints(container.spec)} or {NO_NETWORK}
     ids = [attachment.network_id for attachment in container.attachments]
     return any(text in names or any(one.startswith(text) for one in ids) for text in map(plain, networks))
+
+
+def _has_mount(container: Container, wanted: Iterable[str]) -> bool:
+    """As docker's: by a volume's name, a source on the host, or a path in the container."""
+    shown = {text for mount in container.mounts for text in (mount.source, mount.target) if text}
+    return any(text in shown or _target(text) in shown for text in wanted)
+
+
+def _target(text: str) -> str:
+    """The path of a container that a text spells; the text itself where it spells none."""
+    try:
+        return parse_target(text)
+    except ValueError:
+        return text
 
 
 def _names(expression: re.Pattern[str], name: str) -> bool:

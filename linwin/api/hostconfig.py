@@ -2,7 +2,8 @@
 
 Fields that would change what a container means, were they ignored, are refused
 by name; knobs of Linux's scheduler, which schedulers send by routine, are
-ignored with a warning; the few that linwin honours are in :class:`HostConfig`.
+ignored with a warning; the few that linwin honours are in :class:`HostConfig`,
+and those about networks and mounts in modules of their own.
 """
 
 from __future__ import annotations
@@ -21,13 +22,6 @@ UNSET_SWAPPINESS = -1
 """What docker's command line sends where its user asked for nothing."""
 
 REFUSED = {
-    "Binds": ("bind mounts and volumes", "Put the files into an image layer and load that: linwin load."),
-    "Mounts": ("mounts", "Put the files into an image layer and load that: linwin load."),
-    "VolumesFrom": (
-        "volumes of other containers",
-        "Put the files into an image layer and load that: linwin load.",
-    ),
-    "Tmpfs": ("tmpfs mounts", "Windows has none; leave out --tmpfs."),
     "Links": ("links", "Leave out --link: containers of one network find each other by name."),
     "Devices": ("devices", "Leave out --device."),
     "DeviceRequests": ("device requests", "Leave out --gpus."),
@@ -144,7 +138,16 @@ def echoed(fields: Fields) -> dict[str, Any]:
     sent = {name: value for name, value in fields.raw().items() if name in shapes.HOST_CONFIG}
     if sent.get("MemorySwappiness") == UNSET_SWAPPINESS:
         del sent["MemorySwappiness"]
+    if mounts := sent.get("Mounts"):
+        sent["Mounts"] = _without_nulls(mounts)
     return sent
+
+
+def _without_nulls(value: Any) -> Any:
+    """A value of JSON without the fields that docker leaves out, as clients may be strict about types."""
+    if isinstance(value, dict):
+        return {name: _without_nulls(inner) for name, inner in value.items() if inner is not None}
+    return [_without_nulls(inner) for inner in value] if isinstance(value, list) else value
 
 
 def restart_policy(fields: Fields) -> RestartPolicy:

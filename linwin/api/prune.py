@@ -1,4 +1,4 @@
-"""The prunes of images and containers, and of what linwin does not have yet and so has none of."""
+"""The prunes of images and containers, and of a build cache, of which there is none."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any
 
 from aiohttp import web
 
 from linwin.api import query
-from linwin.api.context import LIFETIME, Handler, answer, engine_of
+from linwin.api.context import LIFETIME, answer, engine_of
 from linwin.api.filters import labelled
 from linwin.api.images import removals
 from linwin.api.render import unix_seconds
@@ -100,18 +99,14 @@ def moment(text: str, now_ns: int) -> int:
         ) from error
 
 
-def _nothing(known: frozenset[str], **figures: Any) -> Handler:
-    async def prune(request: web.Request) -> web.Response:
-        query.filters(request, known)
-        return answer(figures)
-
-    prune.__doc__ = "There are none to remove."
-    return prune
+async def build_cache(request: web.Request) -> web.Response:
+    """``POST /build/prune``: there is none to remove."""
+    query.filters(request, BUILD_FILTERS)
+    return answer({"CachesDeleted": [], "SpaceReclaimed": 0})
 
 
 ROUTES = (
     ("POST", "/images/prune", images),
     ("POST", "/containers/prune", containers),
-    ("POST", "/volumes/prune", _nothing(VOLUME_FILTERS, VolumesDeleted=[], SpaceReclaimed=0)),
-    ("POST", "/build/prune", _nothing(BUILD_FILTERS, CachesDeleted=[], SpaceReclaimed=0)),
+    ("POST", "/build/prune", build_cache),
 )

@@ -120,8 +120,10 @@ _HEALTH: dict[HealthStatus, str] = {
 }
 
 
-def summary(container: Container, networks: Sequence[Network]) -> dict[str, Any]:
-    """One element of ``/containers/json``. ``networks`` are all that exist.
+def summary(
+    container: Container, networks: Sequence[Network], mounts: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """One element of ``/containers/json``. ``networks`` are all that exist, ``mounts`` docker's MountPoints.
 
     ``Linwin`` is linwin's own: the template it runs on.
     """
@@ -138,7 +140,7 @@ def summary(container: Container, networks: Sequence[Network]) -> dict[str, Any]
         "Status": status_text(container, time.time_ns()),
         "HostConfig": {"NetworkMode": endpoints.mode(container)},
         "NetworkSettings": {"Networks": endpoints.networks(container, networks)},
-        "Mounts": [],
+        "Mounts": list(mounts),
         "Linwin": {"Template": container.template},
     }
 
@@ -149,6 +151,7 @@ def inspection(
     log_path: str,
     health: HealthReport,
     network_settings: Mapping[str, Any],
+    mounts: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:
     """The answer of ``/containers/{id}/json``; ``execs`` are the ids of those that are not over.
 
@@ -175,7 +178,7 @@ def inspection(
         "ExecIDs": list(execs) or None,
         "HostConfig": _host_config(container),
         "GraphDriver": {"Name": "qcow2", "Data": {"ChainId": container.chain_id}},
-        "Mounts": [],
+        "Mounts": list(mounts),
         "Config": _config(container),
         "NetworkSettings": network_settings,
         "Linwin": {

@@ -1,8 +1,8 @@
 """The JSON types of docker's request bodies, field by field.
 
 A field of the wrong type is refused also where linwin does nothing with it, as docker's
-daemon refuses what it cannot decode. Source: Docker Engine API v1.50, ``ContainerConfig``
-and ``HostConfig``; ``KernelMemory`` is of versions before v1.42.
+daemon refuses what it cannot decode. Source: Docker Engine API v1.50, ``ContainerConfig``,
+``HostConfig`` and ``Mount``; ``KernelMemory`` is of versions before v1.42.
 """
 
 from __future__ import annotations
@@ -66,6 +66,35 @@ CONTAINER_CONFIG: Mapping[str, Kind] = {
     "StopTimeout": Fields.integer,
     "Shell": Fields.texts,
 }
+
+MOUNT: Mapping[str, Kind] = {
+    "Type": Fields.text,
+    "Source": Fields.text,
+    "Target": Fields.text,
+    "ReadOnly": Fields.flag,
+    "Consistency": Fields.text,
+}
+
+MOUNT_OPTIONS: Mapping[str, Mapping[str, Kind]] = {
+    "BindOptions": {
+        "Propagation": Fields.text,
+        "NonRecursive": Fields.flag,
+        "CreateMountpoint": Fields.flag,
+        "ReadOnlyNonRecursive": Fields.flag,
+        "ReadOnlyForceRecursive": Fields.flag,
+    },
+    "VolumeOptions": {
+        "NoCopy": Fields.flag,
+        "Labels": Fields.mapping,
+        "DriverConfig": Fields.object,
+        "Subpath": Fields.text,
+    },
+    "TmpfsOptions": {"SizeBytes": Fields.integer, "Mode": Fields.integer},
+    "ImageOptions": {"Subpath": Fields.text},
+    "ClusterOptions": {},
+}
+
+VOLUME_DRIVER: Mapping[str, Kind] = {"Name": Fields.text, "Options": Fields.mapping}
 
 EXEC_START: Mapping[str, Kind] = {
     "Detach": Fields.flag,

@@ -60,6 +60,11 @@ async def install(_: web.Request) -> web.StreamResponse:
     raise Unsupported("linwin does not support plugins")
 
 
+async def cluster_volume(_: web.Request) -> web.StreamResponse:
+    """``PUT /volumes/{name}``: 503, since only a swarm's volumes can be changed."""
+    raise Unavailable("volume update only valid for cluster volumes, but swarm is unavailable", hint=HINT)
+
+
 async def session(_: web.Request) -> web.StreamResponse:
     """``POST /session`` and ``/grpc``: BuildKit's, which builds no Windows images."""
     raise InvalidRequest(
@@ -83,6 +88,7 @@ ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("POST", "/plugins/pull", install),
     ("POST", "/plugins/create", install),
     *((method, path, plugin) for method, path in _ONE_PLUGIN),
+    ("PUT", "/volumes/{name:.+}", cluster_volume),
     ("POST", "/session", session),
     ("POST", "/grpc", session),
 )

@@ -16,6 +16,7 @@ from linwin.api.render import rfc3339
 from linwin.engine.engine import Engine
 from linwin.engine.host_info import HostInfo
 from linwin.model import log_config
+from linwin.model.mount import VOLUME_DRIVER
 
 SLOW = "No hardware virtualisation: guests run under QEMU's software emulation (TCG), many times slower"
 
@@ -129,7 +130,12 @@ def _kind(host: HostInfo, engine: Engine) -> dict[str, Any]:
         "SecurityOptions": [],
         "Runtimes": {},
         "DefaultRuntime": "",
-        "Plugins": {"Volume": [], "Network": ["nat", "none"], "Authorization": [], "Log": log_config.DRIVERS},
+        "Plugins": {
+            "Volume": [VOLUME_DRIVER],
+            "Network": ["nat", "none"],
+            "Authorization": [],
+            "Log": log_config.DRIVERS,
+        },
         "RegistryConfig": {"InsecureRegistryCIDRs": [], "IndexConfigs": {}, "Mirrors": []},
         "Swarm": {
             "NodeID": "",

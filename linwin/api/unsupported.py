@@ -21,7 +21,6 @@ _REFUSALS = (
     ),
     ("POST", "/build", "docker build", "Build the image elsewhere and load it: linwin load."),
     ("POST", "/commit", "docker commit", _LATER),
-    ("POST", "/volumes/create", "volumes", _LATER),
 )
 
 

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from aiohttp import web
 
-from linwin.api import images, progress, query, render, versions
-from linwin.api.context import answer, engine_of, version_of
+from linwin.api import images, mount_points, progress, query, render, versions, volumes
+from linwin.api.context import PATHS, answer, engine_of, version_of
 from linwin.engine.usage import image_sizes
 from linwin.errors import InvalidRequest
 from linwin.model.container import Container
 from linwin.model.image import Image
-from linwin.model.network import Network
 from linwin.model.progress import Report
 from linwin.model.template import Template
 from linwin.model.upkeep import DiskUse, Finding
@@ -32,14 +31,13 @@ async def disk_use(request: web.Request) -> web.Response:
     engine = engine_of(request)
     use, templates = await engine.usage(), await engine.templates()
     found, containers = await engine.images(), await engine.list()
-    networks = await engine.networks.list()
     own = {template.digest for template in templates}
     layers = use.blobs + sum(size for chain_id, size in use.chains.items() if chain_id not in own)
     shown = {
         "LayersSize": layers if "image" in wanted else 0,
         "Images": _images(found, containers, templates, use) if "image" in wanted else None,
-        "Containers": _containers(containers, networks, found, use) if "container" in wanted else None,
-        "Volumes": [] if "volume" in wanted else None,
+        "Containers": await _containers(request, containers, found, use) if "container" in wanted else None,
+        "Volumes": await _volumes(request) if "volume" in wanted else None,
         "BuildCache": [] if "build-cache" in wanted else None,
     }
     return answer(versions.disk_use(shown, version_of(request)))
@@ -70,14 +68,25 @@ def _images(
     ]
 
 
-def _containers(
-    containers: Iterable[Container], networks: Sequence[Network], found: Iterable[Image], use: DiskUse
+async def _containers(
+    request: web.Request, containers: Iterable[Container], found: Iterable[Image], use: DiskUse
 ) -> list[dict[str, Any]]:
+    networks, paths = await engine_of(request).networks.list(), request.app[PATHS]
     below = {image.id: image.size for image in found}
     return [
-        render.summary(container, networks)
+        render.summary(container, networks, mount_points.listed(container, paths))
         | render.sizes(use.overlays.get(container.id, 0), below.get(container.image_id, 0))
         for container in containers
+    ]
+
+
+async def _volumes(request: web.Request) -> list[dict[str, Any]]:
+    held = engine_of(request).volumes
+    sizes, references = await held.usage(), await held.references()
+    return [
+        volumes.render(volume, request.app[PATHS])
+        | {"UsageData": {"Size": sizes.get(volume.name, 0), "RefCount": references.get(volume.name, 0)}}
+        for volume in await held.list()
     ]
 
 

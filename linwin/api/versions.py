@@ -34,6 +34,8 @@ PULL_PLATFORM_SINCE: Version = (1, 32)
 ONE_SHOT_SINCE: Version = (1, 41)
 EXEC_SIZE_SINCE: Version = (1, 42)
 DISK_USE_TYPE_SINCE: Version = (1, 42)
+PRUNE_ANONYMOUS_SINCE: Version = (1, 42)
+"""Before, volumes that users had named were pruned too, as they are now where a client asks for all."""
 SHORT_ALIASES_UNTIL: Version = (1, 45)
 MULTIPLEXED_SINCE: Version = (1, 42)
 """Clients of older versions know only the raw type of a stream, whatever it holds."""

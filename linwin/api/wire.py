@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from linwin.api import hostconfig, networking, shapes
+from linwin.api import hostconfig, mounts, networking, shapes
 from linwin.api.fields import Fields
 from linwin.errors import InvalidRequest, Unsupported
 from linwin.model.container import ContainerSpec
@@ -21,7 +21,7 @@ def container_spec(body: Fields) -> tuple[ContainerSpec, tuple[str, ...]]:
     shapes.check(body, shapes.CONTAINER_CONFIG)
     _refuse_what_would_be_lost(body)
     host = hostconfig.parse(body.object("HostConfig"))
-    network = networking.parse(body)
+    network, mounted = networking.parse(body), mounts.parse(body)
     spec = ContainerSpec(
         image=_image(body),
         entrypoint=body.words("Entrypoint"),
@@ -33,6 +33,9 @@ def container_spec(body: Fields) -> tuple[ContainerSpec, tuple[str, ...]]:
         domainname=body.text("Domainname"),
         labels=body.mapping("Labels"),
         exposed_ports=networking.exposed(body),
+        volumes=mounted.volumes,
+        mounts=mounted.mounts,
+        volumes_from=mounted.volumes_from,
         tty=body.flag("Tty"),
         open_stdin=body.flag("OpenStdin"),
         stdin_once=body.flag("StdinOnce"),
@@ -62,11 +65,6 @@ def container_spec(body: Fields) -> tuple[ContainerSpec, tuple[str, ...]]:
 
 
 def _refuse_what_would_be_lost(body: Fields) -> None:
-    if body.keys("Volumes"):
-        raise Unsupported(
-            "linwin does not support volumes (Volumes)",
-            hint="Leave out -v; what a container writes stays on its own C: until it is removed.",
-        )
     if body.flag("NetworkDisabled"):
         raise Unsupported(
             "linwin does not support NetworkDisabled", hint="Set HostConfig.NetworkMode to none instead."

@@ -47,6 +47,8 @@ def _known(word: str) -> Iterable[str]:
         return (tag for item in _get("/images/json") for tag in item["RepoTags"])
     if word == "NETWORK":
         return (item["Name"] for item in _get("/networks"))
+    if word == "VOLUME":
+        return (item["Name"] for item in _get("/volumes")["Volumes"])
     return ()
 
 

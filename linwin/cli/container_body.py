@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from linwin.cli import network_options
+from linwin.cli import mount_options, network_options
 from linwin.cli.key_values import environment, labels
 from linwin.cli.lifetime_options import health_check, restart_policy
 from linwin.errors import InvalidRequest
@@ -24,6 +24,7 @@ def creation(options: Mapping[str, Any], *, attach: frozenset[str]) -> dict[str,
     image, *command = options["words"]
     entrypoint = options["entrypoint"]
     networks, host_networks = network_options.networking(options)
+    volumes, host_mounts = mount_options.mounting(options)
     body: dict[str, Any] = {
         "Image": image,
         "Cmd": command or None,
@@ -48,11 +49,11 @@ def creation(options: Mapping[str, Any], *, attach: frozenset[str]) -> dict[str,
             **log_config(options),
             **console_size(options),
             **host_networks,
+            **host_mounts,
         },
         **networks,
+        **volumes,
     }
-    if options["volumes"]:
-        body["HostConfig"]["Binds"] = list(options["volumes"])
     for option, field in (("privileged", "Privileged"), ("read_only", "ReadonlyRootfs")):
         if options[option]:
             body["HostConfig"][field] = True

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import click
 
 from linwin.cli.failures import WrongArguments
+from linwin.cli.mount_options import mounts
 from linwin.cli.options import complete_names
 from linwin.cli.units import parse_size
 from linwin.errors import InvalidRequest
@@ -120,6 +121,12 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     _list("--log-opt log_opts", "NAME=VALUE", "Option of the log, such as max-size=10m.", callback=_log_opts),
     _value("--mac-address", "MAC", "Its MAC address in the network.", default=""),
     size_option("-m --memory", "Memory of the guest, such as 512m or 2g."),
+    _list(
+        "--mount mounts",
+        "KEY=VALUE[,...]",
+        "Mount something: type=bind, volume or tmpfs, source=, target=, readonly.",
+        callback=mounts,
+    ),
     _value("--name", "NAME", "The container's name."),
     _list(
         "--network --net networks", "NAME", "Its network: a name, none, or name=NAME,alias=ALIAS,ip=ADDRESS."
@@ -137,9 +144,17 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     _flag("--rm auto_remove", "Remove the container when it has ended."),
     _value("--stop-signal", "NAME", "Signal that stop sends first."),
     _value("--stop-timeout", "SECONDS", "How long stop waits before it kills.", type=int),
+    _list("--tmpfs", "TARGET[:OPTIONS]", "Mount memory of the guest, such as C:\\x:size=64m."),
     _flag("-t --tty", "Give it a terminal: ours, with -i."),
     _value("-u --user", "NAME", "User to run as.", default=""),
-    _list("-v --volume volumes", "SOURCE:DESTINATION", _REFUSED, hidden=True),
+    _list(
+        "-v --volume volumes",
+        "[SOURCE:]TARGET[:MODE]",
+        "Mount a folder or file of the host, or a volume, at a Windows path; MODE is ro, nocopy, uid=NUMBER, "
+        "gid=NUMBER or several.",
+    ),
+    _value("--volume-driver", "NAME", "The driver of new volumes: local.", default=""),
+    _list("--volumes-from", "CONTAINER[:MODE]", "Mount what another container has mounted."),
     _value("-w --workdir", "DIRECTORY", "Working directory, a Windows path.", default=""),
     click.argument("words", metavar="IMAGE [COMMAND] [ARG...]", **_WORDS),
 )

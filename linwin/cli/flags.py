@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import click
 
-_TRUTH = {
+TRUTH = {
     **dict.fromkeys(("1", "t", "T", "TRUE", "true", "True"), True),
     **dict.fromkeys(("0", "f", "F", "FALSE", "false", "False"), False),
 }
@@ -39,8 +39,8 @@ def _plain(words: Sequence[str], options: dict[str, click.Option], *, to_the_end
             break
         name, equals, value = word.partition("=")
         option = options.get(name)
-        if option is not None and option.is_flag and equals and value in _TRUTH:
-            yield from _spelt(option, _TRUTH[value])
+        if option is not None and option.is_flag and equals and value in TRUTH:
+            yield from _spelt(option, TRUTH[value])
             continue
         yield word
         if _takes_next(word, options):

@@ -1,4 +1,4 @@
-"""``linwin inspect`` and its narrower forms: everything about containers, images and networks, as JSON."""
+"""``linwin inspect`` and its narrower forms: everything about containers, images and the rest, as JSON."""
 
 from __future__ import annotations
 
@@ -14,7 +14,12 @@ from linwin.cli.output import show_objects
 from linwin.client import Client, quote
 from linwin.errors import NotFound
 
-PATHS = {"container": "/containers/{}/json", "image": "/images/{}/json", "network": "/networks/{}"}
+PATHS = {
+    "container": "/containers/{}/json",
+    "image": "/images/{}/json",
+    "network": "/networks/{}",
+    "volume": "/volumes/{}",
+}
 
 _size = click.option("-s", "--size", is_flag=True, help="Tell also what a container's files take.")
 
@@ -23,11 +28,15 @@ _size = click.option("-s", "--size", is_flag=True, help="Tell also what a contai
 @object_format()
 @_size
 @click.option(
-    "--type", "kind", type=click.Choice(list(PATHS)), metavar="TYPE", help="container, image or network only."
+    "--type",
+    "kind",
+    type=click.Choice(list(PATHS)),
+    metavar="TYPE",
+    help="container, image, network or volume only.",
 )
 @arguments(1, None, "NAME|ID [NAME|ID...]")
 def inspect(form: str | None, size: bool, kind: str | None, names: tuple[str, ...]) -> int:
-    """Show everything about containers, images and networks."""
+    """Show everything about containers, images, networks and volumes."""
     return _show(names, [kind] if kind else list(PATHS), form, size=size)
 
 

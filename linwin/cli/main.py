@@ -66,6 +66,7 @@ COMMANDS = {
     "unpause": "unpause:unpause",
     "update": "update:update",
     "version": "version:version",
+    "volume": "volume:volume",
     "wait": "wait:wait",
 }
 
@@ -76,7 +77,6 @@ UNSUPPORTED = {
     "commit": "unsupported:commit",
     "export": "unsupported:export",
     "import": "unsupported:import_",
-    "volume": "unsupported:volume",
 }
 
 

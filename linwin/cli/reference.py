@@ -40,8 +40,8 @@ It differs from docker's on purpose in this:
 - `ps` has a TEMPLATE column behind docker's, because Wine is not Windows;
 - `inspect --type` has the kinds that linwin has.
 
-docker's `build`, `commit`, `export`, `import` and `volume create` are known by name
-only, and answered with a sentence. A hundred and more command lines are compared with
+docker's `build`, `commit`, `export` and `import` are known by name only, and answered with a
+sentence. A hundred and more command lines are compared with
 docker's own client by a test.
 
 | setting | meaning | default |

@@ -17,7 +17,7 @@ Items = Sequence[Mapping[str, Any]]
 
 COMMAND_WIDTH = 20
 NONE = "<none>"
-_DIGITS = 4  # docker's for totals
+_DIGITS = 4  # docker's for totals and volumes
 
 SUMMARY = Listing(
     headers={
@@ -183,7 +183,8 @@ def _container(item: Mapping[str, Any], full: bool) -> dict[str, Any]:
 
 
 def _volume(item: Mapping[str, Any]) -> dict[str, Any]:
-    return {"Name": item["Name"], "Links": str(_links(item)), "Size": human_size(_volume_size(item))}
+    size = human_size(_volume_size(item), digits=_DIGITS)
+    return {"Name": item["Name"], "Links": str(_links(item)), "Size": size}
 
 
 def _written(container: Mapping[str, Any]) -> int:

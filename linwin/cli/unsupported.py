@@ -12,10 +12,7 @@ import click
 
 from linwin.cli.connect import connect
 from linwin.cli.failures import WrongArguments
-from linwin.cli.groups import Group
 from linwin.cli.options import arguments
-from linwin.cli.prune import volume_prune
-from linwin.cli.volume import inspect, ls, rm
 from linwin.client import quote
 from linwin.errors import Unsupported
 
@@ -39,13 +36,6 @@ def _refused(name: str, method: str, path: str, least: int = 0, query: Query | N
     return command
 
 
-def _group(name: str, *members: click.Command) -> click.Group:
-    group = Group(name, hidden=True, help=f"linwin has no {name}s.")
-    for member in members:
-        group.add_command(member)
-    return group
-
-
 @click.command(hidden=True)
 @click.option("-o", "--output", metavar="FILE", help="Write to FILE instead of stdout.")
 @arguments(1, 1, "CONTAINER")
@@ -59,11 +49,3 @@ def export(ctx: click.Context, output: str | None, names: tuple[str, ...]) -> No
 build = _refused("build", "POST", "/build")
 commit = _refused("commit", "POST", "/commit", 1)
 import_ = _refused("import", "POST", "/images/create", 1, {"fromSrc": "-"})
-volume = _group(
-    "volume",
-    _refused("create", "POST", "/volumes/create"),
-    inspect,
-    ls,
-    volume_prune,
-    rm,
-)

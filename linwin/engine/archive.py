@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from linwin.engine import pause, start, stop
+from linwin.engine import pause, sharing, start, stop
 from linwin.engine.interfaces import Files
-from linwin.errors import Conflict, InvalidRequest, NotFound, unreadable
+from linwin.errors import Conflict, InvalidRequest, NotFound, Unsupported, unreadable
 from linwin.model.container import Container
 from linwin.model.files import SPELLING, FileStat, VolumePath, parse_folder, parse_path
 
@@ -33,7 +33,7 @@ class Archive:
 async def stat(engine: Engine, reference: str, text: str) -> FileStat:
     path = parsed(text)
     with named(reference, text):
-        async with opened(engine, reference) as (files, _):
+        async with opened(engine, reference, path) as (files, _):
             return await files.stat(path)
 
 
@@ -41,7 +41,7 @@ async def stat(engine: Engine, reference: str, text: str) -> FileStat:
 async def read(engine: Engine, reference: str, text: str) -> AsyncIterator[Archive]:
     path = parsed(text)
     with named(reference, text):
-        async with opened(engine, reference) as (files, _):
+        async with opened(engine, reference, path) as (files, _):
             found = await files.stat(path)
             async with aclosing(_counted(engine, files.read(path))) as pieces:
                 yield Archive(found, path.base, pieces)
@@ -57,7 +57,7 @@ async def _counted(engine: Engine, pieces: AsyncGenerator[bytes, None]) -> Async
 async def write(engine: Engine, reference: str, text: str, source: Path, *, keep_kinds: bool) -> None:
     path = parsed(text, parse_folder)
     with named(reference, text):
-        async with opened(engine, reference) as (files, running):
+        async with opened(engine, reference, path) as (files, running):
             if running is not None:
                 # A guest's agent unpacks what has been found sound, so that nothing is half done.
                 plain = source.with_name(PLAIN)
@@ -88,8 +88,12 @@ class MissingFile(Exception):
 
 
 @asynccontextmanager
-async def opened(engine: Engine, reference: str) -> AsyncIterator[tuple[Files, Container | None]]:
+async def opened(
+    engine: Engine, reference: str, path: VolumePath
+) -> AsyncIterator[tuple[Files, Container | None]]:
     """The container's files; and the container where it runs, so that its guest has them open.
+
+    ``path`` is what is asked for: of a container at rest it is refused where something is mounted.
 
     A container at rest is kept from starting meanwhile. One that runs is not kept
     from ending: what it then breaks off fails.
@@ -106,9 +110,21 @@ async def opened(engine: Engine, reference: str) -> AsyncIterator[tuple[Files, C
             with missing_files():
                 yield files, container
         else:
+            _check_unmounted(engine, container, path)
             await disk_of(engine, container)
             with missing_files():
                 yield engine.rooms.disks.files(engine.paths.overlay(container.id)), None
+
+
+def _check_unmounted(engine: Engine, container: Container, path: VolumePath) -> None:
+    """Raise Unsupported for what a container at rest has on the host: its own disk shows another."""
+    wanted = "\\".join(("C:", *path.parts, "")).casefold()
+    for mount in sharing.shared(container):
+        if wanted.startswith(f"{mount.target}\\".casefold()):
+            raise Unsupported(
+                f"{mount.target} is mounted from the host, and container {container.name} does not run",
+                hint=f"Start it, or use {sharing.source(engine, mount)} itself.",
+            )
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
-from linwin.engine import addresses, network_names, pause, publish
+from linwin.engine import addresses, network_names, pause, publish, sharing
 from linwin.engine.interfaces import Machine
 from linwin.engine.live import Run
 from linwin.errors import Conflict, Forbidden, InvalidRequest, LinwinError, NotFound, Unavailable
@@ -22,6 +22,7 @@ from linwin.model.container import Container, ContainerSpec
 from linwin.model.machine import FIRST_MAC, FIRST_NIC, SPARE_PORTS
 from linwin.model.network import (
     DEFAULT_NETWORK,
+    FILES_NETWORK,
     HOST_GATEWAY,
     NO_NETWORK,
     Attachment,
@@ -111,18 +112,21 @@ async def reserve(engine: Engine, container: Container, *, nic: bool) -> Contain
     an address that is, Unavailable where the host has no networks or no addresses are left.
     """
     wanted = sorted(endpoints(container.spec), key=lambda one: (-one.gateway_priority, one.network))
+    has_files = sharing.wanted(container)
+    if has_files and not wanted:
+        wanted = [EndpointSpec(FILES_NETWORK)]
     if not wanted:
         return container
     if why := await engine.rooms.network.unavailable():
-        if _undemanding(container.spec):
+        if _undemanding(container.spec) and not has_files:
             return container
         raise Unavailable(why, hint=HINT)
     async with engine.networks.lock:
         container = await engine.rooms.state.get(container.id)  # it may have another name by now
         attachments = [await _allotted(engine, container, one) for one in wanted]
-        if nic:
-            attachments[0] = dataclasses.replace(attachments[0], nic=FIRST_NIC)
-        known = await engine.networks.list()
+        first_nic = FIRST_NIC if nic else ""
+        attachments[0] = dataclasses.replace(attachments[0], nic=first_nic, files=has_files)
+        known = await engine.networks.all()
         if (main := addresses.way_out(attachments, known)) is not None:
             held = await engine.networks.unapplied_ports()
             ports = await publish.bindings(engine.rooms.network, publish.requests(container), held)
@@ -130,13 +134,25 @@ async def reserve(engine: Engine, container: Container, *, nic: bool) -> Contain
         container = await engine.rooms.state.advance(container.id, "starting", attachments=tuple(attachments))
     # Told as soon as it is recorded: whatever the start comes to, release tells that it was left.
     for attachment in attachments:
-        engine.events.connection(_network(known, attachment), container, "connect")
+        _tell(engine, known, attachment, container, "connect")
     return container
+
+
+def _tell(
+    engine: Engine, known: Sequence[Network], attachment: Attachment, container: Container, action: str
+) -> None:
+    """Publish an event of a network that users know and that is there still."""
+    for network in known:
+        if network.id == attachment.network_id and not network.isolated:
+            engine.events.connection(network, container, action)
 
 
 async def _allotted(engine: Engine, container: Container, wanted: EndpointSpec) -> Attachment:
     """An attachment to one network. Called with the lock of the networks held."""
-    network = network_names.named(await engine.networks.list(), wanted.network)
+    if wanted.network == FILES_NETWORK and wanted not in endpoints(container.spec):  # no user says so
+        network = await engine.networks.files()
+    else:
+        network = network_names.named(await engine.networks.list(), wanted.network)
     if network.name == DEFAULT_NETWORK:
         network = await engine.networks.default()
     addresses.check(wanted, network)
@@ -162,7 +178,7 @@ async def interfaces(engine: Engine, container: Container) -> tuple[Interface, .
     """How the guest is to configure the NICs that were allotted."""
     if not container.attachments:
         return ()
-    found = _interfaces(container, await engine.networks.list())
+    found = _interfaces(container, await engine.networks.all())
     has_nic = container.attachments[0].nic == FIRST_NIC
     return (dataclasses.replace(found[0], found=FIRST_MAC), *found[1:]) if has_nic else found
 
@@ -215,14 +231,13 @@ async def release(engine: Engine, container: Container) -> None:
 
     ``container`` is as it was before that.
     """
+    await sharing.withdraw(engine, container)
     if not container.attachments:
         return
     await engine.networks.apply_later()
-    known = await engine.networks.list()
+    known = await engine.networks.all()
     for attachment in container.attachments:
-        if any(network.id == attachment.network_id for network in known):
-            network = _network(known, attachment)
-            engine.events.connection(network, container, "disconnect")
+        _tell(engine, known, attachment, container, "disconnect")
 
 
 async def rename(engine: Engine, container: Container) -> None:
@@ -231,10 +246,12 @@ async def rename(engine: Engine, container: Container) -> None:
         return
     async with engine.live(container.id).lock:  # or its end would be taken back
         container = await engine.rooms.state.get(container.id)
-        known = await engine.networks.list()
+        known = await engine.networks.all()
         asked = {endpoint.network: endpoint for endpoint in endpoints(container.spec)}
         attachments = tuple(
             dataclasses.replace(one, names=addresses.dns_names(container, asked[_network(known, one).name]))
+            if _network(known, one).name in asked
+            else one
             for one in container.attachments
         )
         await engine.rooms.state.amend(container.id, attachments=attachments)
@@ -287,6 +304,8 @@ async def disconnect(engine: Engine, reference: str, from_: str, *, force: bool)
         left = tuple(one for one in endpoints(container.spec) if one.network != network.name)
         if left == endpoints(container.spec):
             raise Conflict(f"container {container.id} is not connected to network {network.name}")
+        if not force:
+            _check_files(container, network)
         before, spec = container.spec, dataclasses.replace(container.spec, endpoints=left)
         container = await engine.rooms.state.amend(container.id, spec=spec)
         run = engine.live(container.id).run
@@ -302,6 +321,15 @@ async def disconnect(engine: Engine, reference: str, from_: str, *, force: bool)
             engine.events.connection(network, container, "disconnect")
 
 
+def _check_files(container: Container, network: Network) -> None:
+    """Raise Conflict for the network through which a container that runs reaches its mounts."""
+    if any(one.files and one.network_id == network.id for one in container.attachments):
+        raise Conflict(
+            f"container {container.name} reaches its mounts through the network {network.name}",
+            hint="Stop it first; with --force its programs wait for files that do not come.",
+        )
+
+
 async def _left(engine: Engine, container: Container, reference: str) -> Network:
     """The network that a container leaves, which may be gone while it is at rest."""
     known = await engine.networks.list()
@@ -313,8 +341,8 @@ async def _left(engine: Engine, container: Container, reference: str) -> Network
 
 async def mend(engine: Engine, container: Container, run: Run) -> None:
     """Finish what a daemon that died had begun to connect or disconnect. Called with the lock held."""
-    known = {network.id: network.name for network in await engine.networks.list()}
-    wanted = {one.network for one in endpoints(container.spec)}
+    known = {network.id: network.name for network in await engine.networks.all()}
+    wanted = {one.network for one in endpoints(container.spec)} | {FILES_NETWORK}
     for attachment in container.attachments:
         if known.get(attachment.network_id) not in wanted:
             await _let_go(run, attachment, force=True)

@@ -41,6 +41,7 @@ async def check(engine: Engine, report: Report, *, repair: bool) -> list[Finding
         report(Progress("Checking containers"))
         findings += await _containers(engine, templates) + unreadable.findings(containers)
     findings += await _folders(engine, repair=repair)
+    findings += await _volumes(engine, repair=repair)
     findings += await _networks(engine)
     findings += _templates(await rooms.templates.unusable())
     return findings + _images(await rooms.images.list(), templates)
@@ -138,7 +139,7 @@ async def _folders(engine: Engine, *, repair: bool) -> list[Finding]:
     findings = []
     for folder in folders:
         if folder.name not in known and folder.exists():
-            findings.append(await asyncio.to_thread(_ownerless, folder, repair=repair))
+            findings.append(await asyncio.to_thread(_ownerless, folder, "container", repair=repair))
     return findings
 
 
@@ -146,10 +147,10 @@ def _listed(folder: Path) -> list[Path]:
     return sorted(folder.iterdir()) if folder.exists() else []
 
 
-def _ownerless(folder: Path, *, repair: bool) -> Finding:
+def _ownerless(folder: Path, noun: str, *, repair: bool) -> Finding:
     return Finding(
         str(folder),
-        "belongs to no container",
+        f"belongs to no {noun}",
         f"Delete it if nothing in it is missed: rm -r {folder}",
         repaired=repair and _deleted_if_empty(folder),
     )
@@ -161,6 +162,28 @@ def _deleted_if_empty(folder: Path) -> bool:
     except OSError:  # it holds something, or is none
         return False
     return True
+
+
+# Volumes
+
+
+async def _volumes(engine: Engine, *, repair: bool) -> list[Finding]:
+    """Folders of volumes that no record names, as after one that cannot be read, and volumes without one."""
+    before = {volume.name for volume in await engine.volumes.list()}
+    folders = {folder.name: folder for folder in await asyncio.to_thread(_listed, engine.paths.volumes)}
+    known = {volume.name for volume in await engine.volumes.list()}
+    findings = [
+        Finding(
+            f"volume {name}",
+            "has lost its folder",
+            f"Give it an empty one: linwin volume create {name}; or remove it: linwin volume rm {name}",
+        )
+        for name in sorted(before & known)
+        if not engine.paths.volume(name).is_dir()
+    ]
+    for name in sorted(folders.keys() - before - known):
+        findings.append(await asyncio.to_thread(_ownerless, folders[name], "volume", repair=repair))
+    return findings
 
 
 # Networks

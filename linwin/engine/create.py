@@ -9,7 +9,18 @@ import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from linwin.engine import attach, command, health, log_options, names, publish, signals, unreadable, unserved
+from linwin.engine import (
+    attach,
+    command,
+    health,
+    log_options,
+    mounts,
+    names,
+    publish,
+    signals,
+    unreadable,
+    unserved,
+)
 from linwin.errors import Conflict, InvalidRequest, NotFound
 from linwin.errors import unserved as no_template
 from linwin.model.builds import serves
@@ -34,7 +45,7 @@ async def create(engine: Engine, spec: ContainerSpec, name: str | None) -> tuple
 
     Returns its id, and what its user should be warned of.
     """
-    async with engine.creating:
+    async with engine.creating, engine.volumes.held():
         image = await engine.rooms.images.resolve(spec.image)
         if stop_signal := spec.stop_signal or image.config.stop_signal:
             signals.parse(stop_signal)  # refused now, and not when somebody wants to stop it
@@ -48,9 +59,11 @@ async def create(engine: Engine, spec: ContainerSpec, name: str | None) -> tuple
         endpoints, no_network = await attach.check(engine, spec)
         log = log_options.resolve(LogConfig(spec.log_driver, spec.log_options), engine.log_default)
         others = await engine.rooms.state.list()
+        name = names.check(name) if name else names.invent({other.name for other in others})
+        mounted, no_volumes = await mounts.resolve(engine, spec, image)
         container = Container(
             id=names.new_id(),
-            name=names.check(name) if name else names.invent({other.name for other in others}),
+            name=name,
             spec=dataclasses.replace(
                 spec,
                 stop_signal=stop_signal,
@@ -72,11 +85,12 @@ async def create(engine: Engine, spec: ContainerSpec, name: str | None) -> tuple
             uid=free_uid(engine.paths.tag, unreadable.host_users(engine, others) | engine.pool.uids),
             created_at=time.time_ns(),
             exposed_ports=publish.exposed((*spec.exposed_ports, *image.config.exposed_ports)),
+            mounts=mounted,
         )
         await engine.rooms.state.add(container)
     engine.events.container(container, "create")
     warnings = unserved.warnings(template, image, spec.image, container.argv)
-    return container.id, (*warnings, no_network) if no_network else warnings
+    return container.id, (*warnings, *filter(None, (no_network, no_volumes)))
 
 
 async def template_for(engine: Engine, image: Image) -> Template:

@@ -51,6 +51,7 @@ from linwin.engine.pool import Pool
 from linwin.engine.stats import Watch
 from linwin.engine.streams import Attachment
 from linwin.engine.timing import Timing
+from linwin.engine.volumes import Volumes
 from linwin.errors import CommandNotFound, Conflict, LinwinError, NotFound
 from linwin.model.container import Container, ContainerSpec, LogQuery, LogRecord, Update, WaitCondition
 from linwin.model.exec import ExecSpec
@@ -103,6 +104,7 @@ class Engine:
         self.chains = ChainUse()
         self.execs = Execs()
         self.networks = Networks(self)
+        self.volumes = Volumes(self)
         self.events = Events()
         self.metrics = Metrics()
         self.timing = timing or Timing()
@@ -161,6 +163,8 @@ class Engine:
         await self.checkpoints.close()
         await self.pool.close()
         await recover.release(self)
+        await self.rooms.shares.close()
+        await self.rooms.network.close()
 
     # Containers
 
@@ -255,8 +259,8 @@ class Engine:
         await update.update(self, reference, wanted)
 
     async def remove(self, reference: str, *, force: bool = False, volumes: bool = False) -> None:
-        """``volumes`` (docker's -v) has nothing to act on yet: containers have no volumes."""
-        await remove.remove(self, reference, force=force)
+        """``volumes`` (docker's -v) takes those with it that it was given without a name."""
+        await remove.remove(self, reference, force=force, volumes=volumes)
 
     async def logs(self, reference: str, query: LogQuery) -> AsyncIterator[LogRecord]:
         """Look the container up at once; the records come as they are iterated.

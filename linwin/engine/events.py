@@ -15,6 +15,7 @@ from linwin.errors import Unavailable
 from linwin.model.container import Container
 from linwin.model.event import Event, EventKind
 from linwin.model.image import Image, Removed
+from linwin.model.mount import VOLUME_DRIVER
 from linwin.model.network import NETWORK_DRIVER, Network
 
 KEPT = 256
@@ -70,6 +71,10 @@ class Events:
     def connection(self, network: Network, container: Container, action: str) -> None:
         """A container came into a network or left it."""
         self.network(network, action, container=container.id)
+
+    def volume(self, name: str, action: str, **attributes: str) -> None:
+        """Something happened to a volume."""
+        self.publish("volume", action, name, **{"driver": VOLUME_DRIVER, **attributes})
 
     def pruned(self, kind: EventKind, freed: int) -> None:
         """What nothing used is gone, and ``freed`` bytes with it."""

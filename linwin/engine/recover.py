@@ -32,7 +32,20 @@ async def recover(engine: Engine) -> None:
     """Adopt running guests, finish announced removals, put the rest to rest; start what its policy wants."""
     await asyncio.gather(*(_recover(engine, container) for container in await engine.rooms.state.list()))
     await engine.networks.apply_later()  # some of them have ended
+    await _share_again(engine)
     await restarts.bring_back(engine)
+
+
+async def _share_again(engine: Engine) -> None:
+    """Go on sharing what an earlier daemon shared with containers that still run."""
+    running = {one.short_id for one in await engine.rooms.state.list() if one.status in UNDER_WAY}
+    if await engine.rooms.shares.unavailable():
+        return  # nothing was shared, and create says why nothing can be
+    try:
+        await engine.rooms.shares.recover(running)
+    except LinwinError as error:  # the containers run on, and wait for their files
+        logger.error("what containers have mounted is not shared: %s", error)
+        engine.metrics.failed("recover", error)
 
 
 async def _recover(engine: Engine, container: Container) -> None:
@@ -43,7 +56,7 @@ async def _recover(engine: Engine, container: Container) -> None:
 async def _put_right(engine: Engine, container: Container) -> None:
     try:
         if container.status == "removing":
-            await remove.finish(engine, container)
+            await remove.finish(engine, container, volumes=container.spec.auto_remove)
         elif container.status in UNDER_WAY:
             await _take_over(engine, container)
         elif container.unreadable:

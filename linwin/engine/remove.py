@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
-from linwin.engine import policy, stop, unreadable
+from linwin.engine import mounts, policy, stop, unreadable
 from linwin.engine.live import Exit, Live
 from linwin.errors import Conflict, LinwinError, NotFound, Unavailable
 from linwin.model.container import Container, WaitCondition
@@ -19,20 +19,22 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-async def remove(engine: Engine, reference: str, *, force: bool) -> None:
+async def remove(engine: Engine, reference: str, *, force: bool, volumes: bool = False) -> None:
     """Remove a container at rest, or with ``force`` a running one, which is killed first.
+
+    With ``volumes`` those go too that it was given without a name and no other container uses.
 
     A start that is under way is waited for: what it will have made must go too.
     Of several removals at once each succeeds, as each leaves no container.
     """
     container = await engine.rooms.state.get(reference)
     live = engine.live(container.id)
-    while not await _removed(engine, container.id, live, force=force):
+    while not await _removed(engine, container.id, live, force=force, volumes=volumes):
         if live.run is not None:
             await stop.end(engine, container, live.run)
 
 
-async def _removed(engine: Engine, container_id: str, live: Live, *, force: bool) -> bool:
+async def _removed(engine: Engine, container_id: str, live: Live, *, force: bool, volumes: bool) -> bool:
     """Remove a container unless it runs; False when it does, and is to be killed first."""
     if force and live.run is not None:
         return False
@@ -45,7 +47,7 @@ async def _removed(engine: Engine, container_id: str, live: Live, *, force: bool
         if live.run is None and (force or not waiting):
             doomed = await engine.rooms.state.advance(container_id, "removing")
             live.interrupted.set()
-            await finish(engine, doomed)
+            await finish(engine, doomed, volumes=volumes)
             return True
     if not force:
         what = "restarting" if waiting else "paused" if container.status == "paused" else "running"
@@ -61,7 +63,7 @@ async def _removed(engine: Engine, container_id: str, live: Live, *, force: bool
 async def auto_remove(engine: Engine, container: Container) -> None:
     """Do what ``--rm`` asked for. Nobody waits for an answer, so a failure is logged."""
     try:
-        await remove(engine, container.id, force=False)
+        await remove(engine, container.id, force=False, volumes=True)
     except NotFound:
         logger.info("container %s: it was removed by somebody else first", container.short_id)
     except LinwinError as error:
@@ -69,7 +71,7 @@ async def auto_remove(engine: Engine, container: Container) -> None:
         engine.metrics.failed("remove", error)
 
 
-async def finish(engine: Engine, container: Container) -> None:
+async def finish(engine: Engine, container: Container, *, volumes: bool) -> None:
     """Carry out a removal that the state already announces; one that fails leaves the container dead."""
     await unreadable.end_machine(engine, container)
     try:
@@ -82,6 +84,8 @@ async def finish(engine: Engine, container: Container) -> None:
         raise Unavailable(
             sentence, hint=f"Put right what keeps the file, then try again: linwin rm {container.name}"
         ) from error
+    if volumes:
+        await mounts.remove_anonymous(engine, container)
     await engine.rooms.state.delete(container.id)
     engine.events.container(container, "destroy")
     live = engine.forget(container.id)

@@ -12,7 +12,7 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from linwin.engine import attach, command, health, terminal, unserved, watch
+from linwin.engine import attach, command, copy_up, health, sharing, terminal, unserved, watch
 from linwin.engine.checkpoints import guest_spec, has_nic
 from linwin.engine.create import MIB
 from linwin.engine.live import Exit, Run
@@ -30,6 +30,7 @@ from linwin.errors import (
 from linwin.model.container import Container, Status
 from linwin.model.guest import Preparation, ProcessSpec
 from linwin.model.machine import C_SERIAL, MachineSpec
+from linwin.model.mount import GuestMount
 from linwin.model.network import HostName
 from linwin.model.template import Template
 
@@ -67,13 +68,19 @@ async def start(engine: Engine, container: Container, tell: Tell, *, by_hand: bo
         hosts = await attach.hosts(engine, container)
         await asyncio.to_thread(make_folders, engine, container)
         await make_overlay(engine, container, template)
+        await copy_up.fill(engine, container)
         await asyncio.to_thread(own, overlay, container.uid)
         phases.mark("overlay")
+        offering = asyncio.create_task(sharing.offer(engine, container), name="sharing files")
+        undo.push_async_callback(_give_up, offering)
         powered = await power_on(engine, container, template, spec, undo, files, tell)
         machine, guest = powered.machine, powered.guest
         phases.mark("guest")
         await prepare(engine, container, powered, hosts)
         phases.mark("prepare")
+        if mounts := await offering:
+            await guest.mount(mounts)
+            phases.mark("mount")
         size = terminal.size(live.console_size, container.spec.console_size)
         process = await guest.spawn(process_id(container), process_spec(container, size))
         phases.mark("spawn")
@@ -116,6 +123,12 @@ async def prepare(
         for work in works:
             work.cancel()
         await asyncio.gather(*works, return_exceptions=True)
+
+
+async def _give_up(offering: asyncio.Task[tuple[GuestMount, ...]]) -> None:
+    """Wait for what is of no use any more: what it offered is about to be taken back."""
+    offering.cancel()
+    await asyncio.gather(offering, return_exceptions=True)
 
 
 async def make_overlay(engine: Engine, container: Container, template: Template) -> None:

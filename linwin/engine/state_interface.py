@@ -7,6 +7,7 @@ from typing import Protocol
 
 from linwin.model.container import Container, LogQuery, LogRecord, Status
 from linwin.model.guest import StreamName
+from linwin.model.mount import Volume
 from linwin.model.network import Network
 
 
@@ -46,11 +47,27 @@ class NetworkRecords(Protocol):
         """Forget a network. Idempotent."""
 
 
+class VolumeRecords(Protocol):
+    """The volumes that exist, durably. Every method commits before it returns."""
+
+    async def add(self, volume: Volume) -> None:
+        """Raises Conflict when the name is taken."""
+
+    async def list(self) -> list[Volume]:
+        """By name."""
+
+    async def delete(self, name: str) -> None:
+        """Forget a volume. Idempotent."""
+
+
 class State(Protocol):
-    """Containers, their logs, and networks, durably. Every method commits before it returns."""
+    """Containers, their logs, networks and volumes, durably. Every method commits before it returns."""
 
     @property
     def networks(self) -> NetworkRecords: ...
+
+    @property
+    def volumes(self) -> VolumeRecords: ...
 
     async def add(self, container: Container) -> None:
         """Raises Conflict in docker's words when the name is taken."""

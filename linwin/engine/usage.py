@@ -48,6 +48,19 @@ def allocated(path: Path) -> int:
         return 0
 
 
+def tree_size(folder: Path) -> int:
+    """Bytes of disk that a folder and all below it take, what has several names counted once."""
+    found: dict[tuple[int, int], int] = {}
+    for parent, _, files in os.walk(folder):
+        for path in (parent, *(os.path.join(parent, file) for file in files)):
+            try:
+                status = os.lstat(path)
+            except FileNotFoundError:  # it went meanwhile
+                continue
+            found[status.st_dev, status.st_ino] = status.st_blocks * BLOCK
+    return sum(found.values())
+
+
 def image_sizes(
     images: Iterable[Image], templates: Iterable[Template] = (), chains: Mapping[str, int] | None = None
 ) -> dict[str, ImageSize]:

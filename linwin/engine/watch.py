@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 from linwin.daemon_log import context_about
-from linwin.engine import attach, health, policy, remove
+from linwin.engine import attach, health, policy, remove, sharing
 from linwin.engine.live import LOST, Exit, Run
 from linwin.errors import LinwinError, Unavailable
 from linwin.model.container import Container
@@ -124,20 +124,25 @@ async def _pass_output(engine: Engine, container: Container, run: Run) -> None:
 async def _shut_down(container: Container, run: Run, exit_: Exit, *, doomed: bool) -> Exit:
     """Let the guest write its disk out; an exit that says so where it could not.
 
-    Neither a lost guest nor a disk that is about to be removed gets a clean end.
+    Neither a lost guest nor a disk that is about to be removed gets a clean end. Files of the host
+    do also where the disk does not.
     """
-    if exit_.error or doomed:
+    if exit_.error or (doomed and not sharing.wanted(container)):
         return exit_
+    lacking, were = ("mounts", "were") if doomed else ("disk", "was")
     try:
-        await run.guest.shutdown(timeout=SHUTDOWN_TIMEOUT)
+        if doomed:
+            await run.guest.unmount(timeout=SHUTDOWN_TIMEOUT)
+        else:
+            await run.guest.shutdown(timeout=SHUTDOWN_TIMEOUT)
         return exit_
     except LinwinError as failure:
         why = failure.message
-        logger.warning("container %s: its disk was not written out: %s", container.short_id, why)
+        logger.warning("container %s: its %s %s not written out: %s", container.short_id, lacking, were, why)
     except Exception as defect:  # whatever it is, the machine must end and the end be recorded
         why = repr(defect)
-        logger.exception("container %s: its disk was not written out", container.short_id)
-    return Exit(exit_.code, f"the container's disk may lack what was written last: {why}")
+        logger.exception("container %s: its %s %s not written out", container.short_id, lacking, were)
+    return Exit(exit_.code, f"the container's {lacking} may lack what was written last: {why}")
 
 
 async def _clean_up(engine: Engine, container: Container, run: Run, exit_: Exit) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from linwin.model.health import HealthCheck, HealthStatus
+from linwin.model.mount import Mount
 from linwin.model.network import Attachment, EndpointSpec, PortRequest
 from linwin.model.restart import RestartPolicy
 
@@ -36,7 +37,8 @@ class ContainerSpec:
     (rows, columns). ``health_check`` None is for the image's own.
     ``endpoints`` None is for the default network, and empty for none. ``publish_all`` publishes every
     exposed port beside ``ports``. ``dns`` and ``dns_search`` empty are for the network's own.
-    ``extra_hosts`` are ``NAME:ADDRESS``, or ``NAME:host-gateway``.
+    ``extra_hosts`` are ``NAME:ADDRESS``, or ``NAME:host-gateway``. ``volumes`` are paths at which
+    linwin is to make a volume; ``volumes_from`` are ``CONTAINER[:MODE]``, whose mounts this one gets too.
     ``host_config`` is what the client sent, echoed by inspect.
     """
 
@@ -51,6 +53,8 @@ class ContainerSpec:
     labels: Mapping[str, str] = field(default_factory=dict)
     exposed_ports: tuple[str, ...] = ()
     volumes: tuple[str, ...] = ()
+    mounts: tuple[Mount, ...] = ()
+    volumes_from: tuple[str, ...] = ()
     tty: bool = False
     open_stdin: bool = False
     stdin_once: bool = False
@@ -140,6 +144,7 @@ class Container:
     health: HealthStatus = ""
     exposed_ports: tuple[str, ...] = ()
     attachments: tuple[Attachment, ...] = ()
+    mounts: tuple[Mount, ...] = ()
     unreadable: bool = False
 
     @property

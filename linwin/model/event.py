@@ -1,4 +1,4 @@
-"""Events: what happened to containers, images and networks, as docker's clients follow it."""
+"""Events: what happened to containers, images, networks and volumes, as docker's clients follow it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-EventKind = Literal["container", "image", "network"]
+EventKind = Literal["container", "image", "network", "volume"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,8 +14,8 @@ class Event:
     """Something that happened, in docker's words.
 
     ``action`` may carry a detail behind a colon, as ``exec_start: cmd /c ver``.
-    ``id`` is a container's, an image's, a network's, or the reference that was pulled or pushed,
-    and empty for a prune. ``time_ns`` counts from the epoch; no two events of a
+    ``id`` is a container's, an image's, a network's, a volume's name, or the reference that was
+    pulled or pushed, and empty for a prune. ``time_ns`` counts from the epoch; no two events of a
     daemon have the same.
     """
 

@@ -15,7 +15,7 @@ from linwin.model import log_config
 from linwin.model.container import Container, Status
 from linwin.model.log_config import LogConfig
 from linwin.paths import Paths
-from linwin.state import migrations, networks, records, transitions
+from linwin.state import migrations, networks, records, transitions, volumes
 from linwin.state.log import JsonFileLog, NoLog
 
 T = TypeVar("T")
@@ -37,6 +37,7 @@ class Database:
         self._connection: sqlite3.Connection | None = None
         self._closed = False
         self.networks = networks.NetworkTable(self._transact)
+        self.volumes = volumes.VolumeTable(self._transact)
 
     async def open(self) -> None:
         """Open or create the database; raises Unavailable for one from a newer linwin."""

@@ -37,6 +37,13 @@ STEPS: tuple[tuple[str, ...], ...] = (
             record TEXT NOT NULL
         ) STRICT""",
     ),
+    (
+        """CREATE TABLE volumes (
+            name TEXT PRIMARY KEY,
+            created_at INTEGER NOT NULL,
+            record TEXT NOT NULL
+        ) STRICT""",
+    ),
 )
 """The statements of each step; the first makes a new database."""
 

@@ -11,6 +11,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from linwin.model.container import Container, ContainerSpec
 from linwin.model.health import HealthCheck
+from linwin.model.mount import Mount
 from linwin.model.network import Attachment, EndpointSpec, PortBinding, PortRequest
 from linwin.model.restart import RestartPolicy
 
@@ -54,7 +55,8 @@ def parse(record: bytes) -> Container:
     container = Container(spec=spec, **_known(fields))
     parts = (container, spec, spec.restart, spec.health_check, container.health_check)
     networking = (*(spec.endpoints or ()), *spec.ports, *container.attachments)
-    for part in (*parts, *networking, *(port for one in container.attachments for port in one.ports)):
+    bindings = (port for one in container.attachments for port in one.ports)
+    for part in (*parts, *networking, *bindings, *spec.mounts, *container.mounts):
         if part is not None:
             check_types(part)
     return container
@@ -67,7 +69,7 @@ def _known(fields: dict[str, Any]) -> dict[str, Any]:
         known["restart"] = RestartPolicy(**_object(known["restart"]))
     if known.get("health_check") is not None:
         known["health_check"] = HealthCheck(**_tuples(_object(known["health_check"])))
-    for name, make in _NETWORKING.items():
+    for name, make in _LISTS.items():
         if known.get(name):
             known[name] = tuple(make(dict(_object(one))) for one in known[name])
     return known
@@ -78,10 +80,11 @@ def _attachment(fields: dict[str, Any]) -> Attachment:
     return Attachment(ports=ports, **_tuples(fields))
 
 
-_NETWORKING: dict[str, Callable[[dict[str, Any]], object]] = {
+_LISTS: dict[str, Callable[[dict[str, Any]], object]] = {
     "endpoints": lambda fields: EndpointSpec(**_tuples(fields)),
     "ports": lambda fields: PortRequest(**fields),
     "attachments": _attachment,
+    "mounts": lambda fields: Mount(**fields),
 }
 """Fields that hold several dataclasses each."""
 

@@ -172,6 +172,19 @@ async def test_upkeep(checked: Checked, daemon: Daemon) -> None:
     await checked("POST", "/build/prune", 200)
 
 
+async def test_volumes(checked: Checked) -> None:
+    for body in ({"Name": "data", "Labels": {"a": "b"}}, {"Driver": "local", "DriverOpts": {}}):
+        made = await checked("POST", "/volumes/create", 201, body=body)
+        assert await checked("GET", "/volumes/{name}", 200, name=made["Name"]) == made
+    listed = await checked("GET", "/volumes", 200)
+    assert [one["Labels"] for one in listed["Volumes"] if one["Name"] == "data"] == [{"a": "b"}]
+    use = await checked("GET", "/system/df", 200, query="type=volume")
+    assert {one["UsageData"]["RefCount"] for one in use["Volumes"]} == {0}
+    await checked("DELETE", "/volumes/{name}", 404, name="nothing")
+    pruned = await checked("POST", "/volumes/prune", 200)
+    assert pruned["VolumesDeleted"] == [made["Name"]]
+
+
 async def test_registries(checked: Checked, daemon: Daemon) -> None:
     daemon.fakes.images.registry.results = [SearchResult("team/app", "An app", 3)]
     assert len(await checked("GET", "/images/search", 200, query="term=app")) == 1

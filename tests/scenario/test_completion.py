@@ -52,6 +52,12 @@ async def test_images(docker: Docker) -> None:
     assert f"{IMAGE}:latest" in await offered("linwin history microsoft/n", docker.host)
 
 
+async def test_volumes(docker: Docker) -> None:
+    await docker("volume", "create", "data")
+    assert await offered("linwin volume rm d", docker.host) == ["data"]
+    assert await offered("linwin volume create d", docker.host) == []
+
+
 async def test_no_daemon_is_started_for_it() -> None:
     assert await offered("linwin start b", "unix:///nonexistent/linwin.sock") == []
 

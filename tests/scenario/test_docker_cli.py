@@ -307,7 +307,8 @@ async def test_bad_archives_leave_nothing(docker: Docker, daemon: Daemon) -> Non
 @pytest.mark.parametrize(
     ("option", "complaint"),
     [
-        (["-v", "/tmp:C:\\x"], b"linwin does not support bind mounts and volumes (Binds)"),
+        (["-v", "/tmp:C:\\x:shared"], b"invalid mode: shared"),
+        (["--mount", "type=image,src=x,dst=C:\\x"], b"linwin does not support images as mounts (image)"),
         (["--isolation", "process"], b"linwin does not support the isolation process (Isolation)"),
         (["--network", "host"], b"linwin does not support the network mode host"),
         (["--memory", "100m"], b"100 MiB of memory are too few for the template wine"),

@@ -63,8 +63,15 @@ async def test_volumes(python: Any) -> None:
     assert await off_loop(python.volumes.list) == []
     with pytest.raises(errors.NotFound, match="get data: no such volume"):
         await off_loop(lambda: python.volumes.get("data"))
-    with pytest.raises(errors.APIError, match="linwin does not support volumes"):
-        await off_loop(lambda: python.volumes.create("data"))
+    made = await off_loop(lambda: python.volumes.create("data", labels={"a": "b"}))
+    assert (made.name, made.attrs["Driver"], made.attrs["Labels"]) == ("data", "local", {"a": "b"})
+    assert await off_loop(lambda: python.volumes.list(filters={"dangling": True, "label": "a"})) == [made]
+    with pytest.raises(errors.APIError, match="linwin does not support the volume option type"):
+        await off_loop(lambda: python.volumes.create("other", driver_opts={"type": "nfs"}))
+    await off_loop(made.remove)
+    nameless = await off_loop(python.volumes.create)
+    pruned = await off_loop(python.volumes.prune)
+    assert pruned["VolumesDeleted"] == [nameless.name]
 
 
 async def test_a_build_is_refused_by_name(python: Any) -> None:

@@ -87,7 +87,7 @@ async def test_one_connection_serves_many_requests(connection: RawConnection) ->
             400,
             "invalid filter 'color'\n"
             "Filters known here: ancestor, before, exited, expose, health, id, label, name, network, "
-            "publish, since, status.",
+            "publish, since, status, volume.",
         ),
         ("/containers/json?filters=[", 400, "invalid filter\nFilters are a JSON object of lists."),
         (

@@ -1,4 +1,4 @@
-"""A daemon in no swarm, without plugins and volumes, by docker's own client and by the bare API."""
+"""A daemon in no swarm and without plugins, by docker's own client and by the bare API."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ STATUS: dict[Handler, int] = {
     swarm.plugins: 200,
     swarm.plugin: 404,
     swarm.install: 501,
+    swarm.cluster_volume: 503,
     swarm.session: 400,
 }
 """What each handler answers, told a second time: the routes' own table is what is tested."""
@@ -65,10 +66,3 @@ async def test_every_route_is_answered_in_dockers_words(
         assert answer.json == []
     else:
         assert answer.json["message"]
-
-
-@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
-async def test_no_volume_is_there(connection: RawConnection, method: str) -> None:
-    body = {"Spec": {}} if method == "PUT" else None
-    answer = await connection.request(method, "/v1.50/volumes/data", body)
-    assert (answer.status, answer.json["message"]) == (404, "get data: no such volume")

@@ -44,7 +44,7 @@ RUNS = (
     run_refused("run --pull never no/such", "No such image: no/such:latest", hint="<any>"),
     run_refused(
         "run -v C:/a:C:/b microsoft/nanoserver",
-        "linwin does not support bind mounts and volumes (Binds)",
+        "invalid volume specification: 'C:/a:C:/b'",
         hint="<any>",
     ),
     run_refused(

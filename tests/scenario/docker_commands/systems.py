@@ -84,7 +84,24 @@ SYSTEM = (
     Line("builder prune -f", out="Total reclaimed space: 0B\n"),
     Line("volume ls", out="DRIVER    VOLUME NAME\n"),
     Line("volume ls -q"),
-    refused("volume create data", "linwin does not support volumes", hint="<any>"),
+    Line("volume create data", out="data\n"),
+    Line("volume create --label a=b --driver local", out="<full>\n"),
+    refused(
+        "volume create a/b",
+        'create a/b: "a/b" includes invalid characters for a local volume name, only '
+        '"[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed. If you intended to pass a host directory, use absolute '
+        "path",
+    ),
+    refused(
+        "volume create a",
+        "create a: volume name is too short, names should be at least two alphanumeric characters",
+    ),
+    refused(
+        "volume create -d ceph data",
+        'create data: error looking up volume plugin ceph: plugin "ceph" not found',
+        hint="Use local, the default.",
+    ),
+    refused("volume create -o type=nfs data", "linwin does not support the volume option type", hint="<any>"),
     refused("volume rm data", "get data: no such volume"),
     refused("volume inspect data", "get data: no such volume", out="[]\n"),
 )

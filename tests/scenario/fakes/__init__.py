@@ -10,6 +10,7 @@ from tests.scenario.fakes.guest import FakeGuests
 from tests.scenario.fakes.images import FakeImages
 from tests.scenario.fakes.machine import FakeMachines
 from tests.scenario.fakes.network import FakeNetworks
+from tests.scenario.fakes.shares import FakeShares
 from tests.scenario.fakes.state import FakeState
 from tests.scenario.fakes.templates import FakeTemplates
 
@@ -26,6 +27,7 @@ class Fakes:
     machines: FakeMachines = field(default_factory=FakeMachines)
     guests: FakeGuests = field(default_factory=FakeGuests)
     networks: FakeNetworks = field(default_factory=FakeNetworks)
+    shares: FakeShares = field(default_factory=FakeShares)
     templates: FakeTemplates = field(default_factory=FakeTemplates)
 
     @property
@@ -36,6 +38,7 @@ class Fakes:
             machine=self.machines,
             guest=self.guests,
             network=self.networks,
+            shares=self.shares,
             templates=self.templates,
             state=self.state,
         )

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 from linwin.engine.interfaces import Machine, Mold
 from linwin.errors import CommandNotExecutable, CommandNotFound, Unavailable
 from linwin.model.guest import Chunk, Preparation, ProcessSpec, StreamName
 from linwin.model.machine import C_SERIAL
+from linwin.model.mount import GuestMount
 from linwin.model.network import Interface
 from linwin.model.usage import DiskUsage, NetworkUsage, ProcessInfo, Usage
 from tests.scenario.fakes.files import FakeFiles
@@ -163,6 +164,9 @@ class FakeGuest:
         self.prepared: Preparation | None = None
         self.interfaces: dict[str, Interface] = {}
         self.mute = False
+        self.unmountable: Unavailable | None = None
+        self.mounts: list[GuestMount] = []
+        self.ended_by = ""
         self.warmed = False
         self.rehearsed = False
         self.sick = False
@@ -202,6 +206,19 @@ class FakeGuest:
             await self.machine.has_nic(interface.found or interface.mac)  # as the agent, which waits for them
             await self.connect_interface(interface)
         self.prepared = preparation
+
+    async def mount(self, mounts: Sequence[GuestMount]) -> None:
+        assert self.prepared is not None
+        assert not self.running, "files were mounted under a program that runs"
+        if self.unmountable is not None:
+            raise self.unmountable
+        self.mounts += mounts
+
+    async def unmount(self, *, timeout: float) -> None:
+        assert self.mounts, "what was not mounted is to be written out"
+        for process in self.running.values():
+            await process.end()
+        self.ended_by = "unmount"
 
     async def connect_interface(self, interface: Interface) -> None:
         for nic_id, mac in self.machine.nics.items():
@@ -261,6 +278,7 @@ class FakeGuest:
         return FakeFiles(self.machine.disk, open_in_a_guest=True)
 
     async def shutdown(self, *, timeout: float) -> None:
+        self.ended_by = "shutdown"
         for process in self.running.values():
             await process.end()
 
@@ -278,7 +296,8 @@ class FakeGuest:
 
 
 class FakeGuests:
-    """``silent`` makes guests that never say hello, ``mute`` those that cannot be warmed.
+    """``silent`` makes guests that never say hello, ``mute`` those that cannot be warmed, and
+    ``unmountable`` is what those say that cannot mount.
 
     A guest outlives the sessions with it.
     """
@@ -286,6 +305,7 @@ class FakeGuests:
     def __init__(self) -> None:
         self.silent = False
         self.mute = False
+        self.unmountable: Unavailable | None = None
         self._guests: dict[FakeMachine, FakeGuest] = {}
 
     async def connect(self, machine: Machine | Mold, *, timeout: float) -> FakeGuest:
@@ -298,6 +318,7 @@ class FakeGuests:
         if machine not in self._guests:
             self._guests[machine] = FakeGuest(machine)
             self._guests[machine].mute = self.mute
+            self._guests[machine].unmountable = self.unmountable
         return self._guests[machine]
 
     @property

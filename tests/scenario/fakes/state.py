@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from linwin.errors import Conflict, InvalidRequest, NotFound, Unavailable
 from linwin.model.container import Container, LogQuery, LogRecord, Status
 from linwin.model.guest import StreamName
+from linwin.model.mount import Volume
 from linwin.model.network import Network
 from linwin.state.transitions import check_move
 from tests.scenario.fakes.gate import Gate
@@ -90,6 +91,24 @@ class FakeNetworkRecords:
         self.kept.pop(network_id, None)
 
 
+class FakeVolumeRecords:
+    """Volumes by name."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, Volume] = {}
+
+    async def add(self, volume: Volume) -> None:
+        if volume.name in self.kept:
+            raise Conflict(f"volume with name {volume.name} already exists")
+        self.kept[volume.name] = volume
+
+    async def list(self) -> list[Volume]:
+        return [self.kept[name] for name in sorted(self.kept)]
+
+    async def delete(self, name: str) -> None:
+        self.kept.pop(name, None)
+
+
 class FakeState:
     """``containers`` is by id.
 
@@ -100,6 +119,7 @@ class FakeState:
     def __init__(self) -> None:
         self.containers: dict[str, Container] = {}
         self.networks = FakeNetworkRecords()
+        self.volumes = FakeVolumeRecords()
         self.gates: dict[Status, Gate] = {}
         self.full: set[Status] = set()
         self._logs: dict[str, FakeLog] = {}

@@ -9,6 +9,7 @@ from linwin.api import filters
 from linwin.errors import InvalidRequest
 from linwin.model.container import Container, ContainerSpec
 from linwin.model.image import Image, Platform, RunConfig
+from linwin.model.mount import Mount
 
 
 def container(number: int, **changes: Any) -> Container:
@@ -31,11 +32,16 @@ def container(number: int, **changes: Any) -> Container:
     return dataclasses.replace(made, **changes)
 
 
+MOUNTS = (
+    Mount("volume", "C:\\data", "store"),
+    Mount("bind", "D:\\", "/srv"),
+    Mount("tmpfs", "C:\\t"),
+)
 ALL = [
     container(5, status="created"),
     container(4, status="exited", exit_code=3, labels={"a": "b", "c": ""}),
     container(3, status="stopping", labels={"a": "x"}),
-    container(2, status="running", name="web_1"),
+    container(2, status="running", name="web_1", mounts=MOUNTS),
     container(1, status="exited", exit_code=0),
 ]
 
@@ -81,6 +87,13 @@ def test_a_limit_counts_stopped_ones(limit: int, shown: list[int]) -> None:
         ({"exited": ("3", "7")}, [4]),
         ({"exited": ("0",)}, [1]),
         ({"ancestor": ("x",)}, []),
+        ({"volume": ("store",)}, [2]),
+        ({"volume": ("stor", "/srv")}, [2]),
+        ({"volume": ("c:/data/",)}, [2]),
+        ({"volume": ("D:",)}, [2]),
+        ({"volume": ("C:\\t",)}, [2]),
+        ({"volume": ("C:\\data\\x",)}, []),
+        ({"volume": ("",)}, []),
         ({"status": ("exited",), "label": ("a",)}, [4]),
     ],
 )

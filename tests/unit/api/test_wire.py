@@ -14,6 +14,7 @@ from linwin.api.wire import container_spec
 from linwin.errors import InvalidRequest, LinwinError, Unsupported
 from linwin.model.container import ContainerSpec
 from linwin.model.health import HealthCheck
+from linwin.model.mount import Mount
 from linwin.model.restart import RestartPolicy
 from tests.scenario import api_description
 
@@ -47,6 +48,7 @@ def test_null_is_absent() -> None:
 
 def test_everything_honoured() -> None:
     host = {"AutoRemove": True, "Memory": 1 << 30, "NanoCpus": 1_500_000_000, "ConsoleSize": [24, 80]}
+    host |= {"Binds": ["/src:D:"], "Mounts": [], "Tmpfs": {"/t": ""}, "VolumesFrom": ["other:ro"]}
     assert spec(
         Entrypoint=["a"],
         Cmd=["b", "c"],
@@ -57,6 +59,7 @@ def test_everything_honoured() -> None:
         Domainname="d",
         Labels={"l": ""},
         ExposedPorts={"80": {}, "53/UDP": {}},
+        Volumes={"c:/data": {}},
         OpenStdin=True,
         StdinOnce=True,
         AttachStdin=True,
@@ -77,6 +80,9 @@ def test_everything_honoured() -> None:
         domainname="d",
         labels={"l": ""},
         exposed_ports=("80/tcp", "53/udp"),
+        volumes=("C:\\data",),
+        mounts=(Mount("bind", "D:\\", "/src"), Mount("tmpfs", "C:\\t")),
+        volumes_from=("other:ro",),
         open_stdin=True,
         stdin_once=True,
         attach_stdin=True,
@@ -175,6 +181,7 @@ HONOURED = frozenset(
     {
         "Annotations",
         "AutoRemove",
+        "Binds",
         "CgroupnsMode",
         "ConsoleSize",
         "ContainerIDFile",
@@ -189,6 +196,7 @@ HONOURED = frozenset(
         "Isolation",
         "LogConfig",
         "Memory",
+        "Mounts",
         "NanoCpus",
         "NetworkMode",
         "PidMode",
@@ -196,9 +204,11 @@ HONOURED = frozenset(
         "PublishAllPorts",
         "RestartPolicy",
         "Runtime",
+        "Tmpfs",
         "UTSMode",
         "UsernsMode",
         "VolumeDriver",
+        "VolumesFrom",
     }
 )
 """What is followed, kept for whoever inspects, or accepted with the values that are true here anyway.
@@ -285,6 +295,13 @@ def test_other_warnings() -> None:
     )
 
 
+def test_mounts_are_shown_without_what_is_absent() -> None:
+    sent = {"Type": "tmpfs", "Target": "d:", "Source": None, "TmpfsOptions": {"SizeBytes": 1, "Mode": None}}
+    assert spec(HostConfig={"Mounts": [sent]}).host_config == {
+        "Mounts": [{"Type": "tmpfs", "Target": "d:", "TmpfsOptions": {"SizeBytes": 1}}]
+    }
+
+
 def test_restart_policies() -> None:
     policy = {"Name": "on-failure", "MaximumRetryCount": 4}
     assert spec(HostConfig={"RestartPolicy": policy}).restart == RestartPolicy("on-failure", 4)
@@ -355,7 +372,12 @@ def test_bad_health_checks(sent: dict[str, object], message: str) -> None:
             "invalid JSON: Config must hold text",
         ),
         ({"HostConfig": {"PidMode": "host"}}, Unsupported, "linwin does not support PidMode host"),
-        ({"Volumes": {"C:\\data": {}}}, Unsupported, "linwin does not support volumes (Volumes)"),
+        (
+            {"Volumes": {"data": {}}},
+            InvalidRequest,
+            "invalid volume specification: 'data': invalid mount path: 'data' mount path must be absolute",
+        ),
+        ({"HostConfig": {"Binds": ["/a:C:\\x:y"]}}, InvalidRequest, "invalid mode: y"),
         ({"Env": ["A\0=b"]}, InvalidRequest, "invalid JSON: Env holds a zero character"),
         (
             {"HostConfig": {"ConsoleSize": [1]}},
@@ -387,6 +409,11 @@ NAMES = st.sampled_from(
         "Labels",
         "HostConfig",
         "ExposedPorts",
+        "Volumes",
+        "Binds",
+        "Mounts",
+        "Tmpfs",
+        "VolumesFrom",
         "NetworkingConfig",
         "EndpointsConfig",
         "PortBindings",
