@@ -79,13 +79,7 @@ class Linwin:
 
     def kill_daemon(self) -> None:
         """Kill it, and return when it is gone: its socket takes clients for a moment longer."""
-        pid = int((self.root / "daemon.pid").read_text())
-        descriptor = os.pidfd_open(pid)
-        try:
-            signal.pidfd_send_signal(descriptor, signal.SIGKILL)
-            select.select([descriptor], [], [])
-        finally:
-            os.close(descriptor)
+        kill(int((self.root / "daemon.pid").read_text()))
 
     def guests(self) -> dict[int, str]:
         """The QEMU processes of containers; one that is made into a checkpoint belongs to none."""
@@ -103,6 +97,22 @@ class Linwin:
                 if "qemu-system" in line.partition(" ")[0] and str(self.root) in line:
                     found[int(entry.name)] = line
         return found
+
+
+def kill(pid: int) -> None:
+    """Kill a process of ours, and return when it has ended."""
+    descriptor = os.pidfd_open(pid)
+    try:
+        signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+        select.select([descriptor], [], [])
+    finally:
+        os.close(descriptor)
+
+
+def owners(folder: Path) -> set[tuple[int, int]]:
+    """User and group of all that is below a folder."""
+    paths = (Path(base) / name for base, folders, files in os.walk(folder) for name in folders + files)
+    return {(path.stat().st_uid, path.stat().st_gid) for path in paths}
 
 
 @contextmanager

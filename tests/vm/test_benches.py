@@ -23,10 +23,15 @@ NOT_REACHED = {
 FIELDS = {"figure", "ours", "peer", "unit", "ratio", "target", "met", "note"}
 
 
-OPTIONS = {"soak": ("--runs", os.environ.get("LINWIN_SOAK_RUNS", "100"), "--execs", "2000")}
+OPTIONS = {
+    "files": ("--runs", "1", "--files", "500", "--starts", "5"),
+    "soak": ("--runs", os.environ.get("LINWIN_SOAK_RUNS", "100"), "--execs", "2000"),
+}
 
 
-@pytest.mark.parametrize("bench", ["cli", "exec", "idle", "memory", "soak", "start", "stream"])
+@pytest.mark.parametrize(
+    "bench", ["cli", "exec", "files", "idle", "memory", "net", "soak", "start", "stream"]
+)
 def test_a_bench_meets_its_target(linwin: Linwin, bench: str) -> None:
     """One that misses is run once more: what else the host does for a moment does not decide."""
     missed = missed_by(linwin, bench)
@@ -80,11 +85,11 @@ def test_the_import_bench_at_a_small_size(tmp_path: Path) -> None:
 
 
 def test_every_bench_is_tried() -> None:
-    shared = {"bare", "daemon", "fake_daemon", "figures", "layer_tar", "shared_guest"}
+    shared = {"bare", "daemon", "fake_daemon", "figures", "hand_made", "layer_tar", "shared_guest"}
     scripts = {path.stem for path in (REPOSITORY / "bench").glob("*.py")} - shared
     # That of the API needs no guest: tests/scenario/test_bench_api.py.
-    tried = {"api", "cli", "exec", "idle", "import_layer", "memory", "pool", "soak", "start", "stream"}
-    assert scripts == tried
+    tried = {"api", "cli", "exec", "files", "idle", "import_layer", "memory", "net", "pool", "soak"}
+    assert scripts == tried | {"start", "stream"}
 
 
 def test_a_missed_target_is_not_met() -> None:

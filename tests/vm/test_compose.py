@@ -67,3 +67,14 @@ def test_two_services_talk_by_name(
     label = f"label=com.docker.compose.project={compose.project}"
     words = [docker_client, "network", "ls", "--quiet", "--filter", label]
     assert subprocess.run(words, env=linwin.environment, capture_output=True, check=True).stdout == b""
+
+
+def test_a_volume_and_a_folder_beside_the_file(linwin: Linwin, compose: Compose) -> None:
+    use(compose, "volumes.yaml")
+    shutil.copytree(REPOSITORY / "examples/compose/conf", compose.folder / "conf")
+    run(compose, "up", "--detach")
+    assert linwin.text("wait", "shop-read-1") == "0\n"
+    assert "setting" in run(compose, "logs", "--no-color", "read")
+    run(compose, "down", "--volumes")
+    assert linwin.text("volume", "ls", "--quiet") == ""
+    assert linwin.containers() == []
