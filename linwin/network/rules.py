@@ -86,8 +86,7 @@ table inet {table} {{
 
 	chain from_container {{
 		ct state established,related accept
-		# The file server: only those that have something there are translated to it.
-		ip daddr {file_address} tcp dport {file_port} ct status dnat accept
+		ip daddr {file_address} tcp dport {file_port} ct status dnat jump to_files
 		iifname @isolated reject with icmpx admin-prohibited
 		meta nfproto ipv4 udp dport 67 accept
 		icmpv6 type {{ nd-neighbor-solicit, nd-neighbor-advert }} accept
@@ -100,6 +99,13 @@ table inet {table} {{
 		reject with icmpx admin-prohibited
 	}}
 
+	chain to_files {{
+		# Only those that have something there are translated to it. One connection is enough for a
+		# guest, and each takes a process of the server's.
+		add @file_connections {{ ip saddr ct count over {connections} }} drop
+		accept
+	}}
+
 	chain to_gateway {{
 		icmp type echo-request accept
 		icmpv6 type echo-request accept
@@ -107,6 +113,16 @@ table inet {table} {{
 	}}
 }}
 """
+
+_COUNTED = """\
+	set file_connections {
+		type ipv4_addr
+		size 65535
+		flags dynamic
+	}
+"""
+CONNECTIONS = 16
+"""How many each guest may have with the file server."""
 
 _BRIDGE = """\
 table bridge {table} {{
@@ -193,6 +209,7 @@ def _inet(names: HostNames, desired: HostNetworks) -> str:
         _set("set", "hairpin", "type ifname . ifname", (f'"{name}" . "{name}"' for name in bridges.values())),
         _set("set", "gateways4", "type ifname . ipv4_addr", _pairs(gateways, IPv4Address)),
         _set("set", "gateways6", "type ifname . ipv6_addr", _pairs(gateways, IPv6Address)),
+        _COUNTED,
         _set("set", "file_clients", "type ifname . ipv4_addr . ipv4_addr", _file_clients(desired, bridges)),
         *_published(desired),
     )
@@ -203,6 +220,7 @@ def _inet(names: HostNames, desired: HostNetworks) -> str:
         file_server=f"{address}:{port}",
         file_address=address,
         file_port=port,
+        connections=CONNECTIONS,
         sets="\n".join(sets),
         masquerade="".join(
             line for network in desired.networks for line in _masquerade(network, bridges[network.id])

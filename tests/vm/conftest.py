@@ -10,7 +10,8 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,10 @@ REPOSITORY = Path(__file__).parents[2]
 NANOSERVER = "microsoft/nanoserver"
 GUEST_TIMEOUT = 420
 """Seconds one container may take from start to end under software emulation on a busy machine."""
+
+
+PATIENCE = 120.0
+"""Seconds for what takes some, on a busy machine."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -107,6 +112,13 @@ def kill(pid: int) -> None:
         select.select([descriptor], [], [])
     finally:
         os.close(descriptor)
+
+
+def until(holds: Callable[[], bool], what: str) -> None:
+    """Ask again until it holds, or fail with ``what``: nothing tells a test of what others do."""
+    deadline = time.monotonic() + PATIENCE
+    while not holds():
+        assert time.monotonic() < deadline, what
 
 
 def owners(folder: Path) -> set[tuple[int, int]]:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import itertools
 import os
-import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.vm.conftest import NANOSERVER, Linwin, kill
+from tests.vm.conftest import NANOSERVER, Linwin, kill, until
 
 STAY = ("cmd", "/c", "ping -n 100000 127.0.0.1 >nul")
-PATIENCE = 60.0
-"""Seconds until what was killed is there again, on a busy machine."""
 
 
 def dnsmasq(linwin: Linwin) -> int:
@@ -22,13 +19,6 @@ def dnsmasq(linwin: Linwin) -> int:
 
 def smbd(linwin: Linwin) -> int:
     return int((linwin.root / "shares/pid").read_text().split()[0])
-
-
-def until(holds: Callable[[], bool], what: str) -> None:
-    """Ask again until it holds: nothing tells a test of another process's restart."""
-    deadline = time.monotonic() + PATIENCE
-    while not holds():
-        assert time.monotonic() < deadline, what
 
 
 def serves(find: Callable[[Linwin], int], linwin: Linwin, dead: int) -> bool:

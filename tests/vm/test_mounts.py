@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -11,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.vm.conftest import NANOSERVER, Linwin, kill, owners
+from linwin.paths import Paths
+from tests.vm.conftest import NANOSERVER, Linwin, kill, owners, until
 
 OWNER = (4000, 4001)
 STAY = ("cmd", "/c", "ping -n 100000 127.0.0.1 >nul")
@@ -195,6 +197,42 @@ def test_without_a_network_mounts_work_and_nothing_else(
     assert neighbour("type C:\\src\\a.txt") == "from the host\n"
     listed = linwin.text("network", "ls", "--format", "{{.Name}}").split()
     assert "linwin-files" not in listed
+
+
+def test_mounts_go_through_an_internal_network(linwin: Linwin, folder: Path) -> None:
+    linwin("network", "create", "--internal", "inside")
+    try:
+        words = ("run", "--rm", "--network", "inside", "-v", f"{folder}:C:\\src", NANOSERVER, "cmd", "/c")
+        assert linwin.text(*words, "type C:\\src\\a.txt") == "from the host\n"
+    finally:
+        linwin("network", "rm", "inside")
+
+
+def test_a_long_pause_loses_no_file(linwin: Linwin, folder: Path) -> None:
+    """The server takes a guest that is halted for a dead one after 25 s."""
+    loop = "for /L %i in (1,1,100000) do @(echo %i> C:\\src\\n.txt & ping -n 1 127.0.0.1 >nul & echo %i)"
+    name = linwin.text("run", "-d", "-v", f"{folder}:C:\\src", NANOSERVER, "cmd", "/c", loop).strip()
+    try:
+        until(lambda: linwin.text("logs", name).count("\n") > 3, "the program does not begin")
+        linwin("pause", name)
+        until(lambda: connections(linwin) == 0, "the server keeps a guest that is halted")
+        linwin("unpause", name)
+        lines = linwin.text("logs", name).count("\n")
+        until(lambda: linwin.text("logs", name).count("\n") > lines + 5, "the program does not go on")
+        assert int((folder / "n.txt").read_text()) > lines
+        assert linwin.text("logs", name).split() == [
+            str(number + 1) for number in range(linwin.text("logs", name).count("\n"))
+        ]
+    finally:
+        linwin("rm", "-f", name)
+
+
+def connections(linwin: Linwin) -> int:
+    """How many guests the file server has a connection with (proc_net_tcp(5); 1 is established)."""
+    address, port = Paths(linwin.root, linwin.socket).file_server
+    here = f"{socket.inet_aton(address)[::-1].hex().upper()}:{port:04X}"
+    lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
+    return sum(line.split()[1] == here and line.split()[3] == "01" for line in lines)
 
 
 def smbd_of(linwin: Linwin) -> int:
