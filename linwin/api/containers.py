@@ -133,7 +133,7 @@ async def inspect(request: web.Request) -> web.Response:
     engine = engine_of(request)
     log = str(request.app[PATHS].log(container.id))
     mounts = mount_points.listed(container, request.app[PATHS])
-    networks = endpoints.settings(container, await engine.networks.list())
+    networks = endpoints.settings(container, await engine.networks.all())
     execs = engine.execs.of(container.id)
     shown = render.inspection(container, execs, log, engine.health(container), networks, mounts)
     return answer(versions.container({**shown, **sizes}, version_of(request)))
@@ -152,7 +152,7 @@ async def list_some(request: web.Request) -> web.Response:
         before=await _one(request, wanted, "before"),
         since=await _one(request, wanted, "since"),
     )
-    with_size, networks = query.flag(request, "size"), await engine.networks.list()
+    with_size, networks = query.flag(request, "size"), await engine.networks.all()
     elements = []
     for one in found:
         shown = render.summary(one, networks, mount_points.listed(one, request.app[PATHS]))

@@ -71,7 +71,7 @@ def _images(
 async def _containers(
     request: web.Request, containers: Iterable[Container], found: Iterable[Image], use: DiskUse
 ) -> list[dict[str, Any]]:
-    networks, paths = await engine_of(request).networks.list(), request.app[PATHS]
+    networks, paths = await engine_of(request).networks.all(), request.app[PATHS]
     below = {image.id: image.size for image in found}
     return [
         render.summary(container, networks, mount_points.listed(container, paths))

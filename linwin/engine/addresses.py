@@ -11,7 +11,7 @@ from linwin.engine import names, subnets
 from linwin.errors import Forbidden, InvalidRequest, Unavailable
 from linwin.model.container import Container
 from linwin.model.ip import Address, address_of
-from linwin.model.network import Attachment, EndpointSpec, Interface, Network, Subnet
+from linwin.model.network import USER_RESOLVER, Attachment, EndpointSpec, Interface, Network, Subnet
 
 MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 
@@ -37,6 +37,15 @@ def check(wanted: EndpointSpec, network: Network | None) -> None:
     if wanted.mac and not (MAC.fullmatch(wanted.mac) and not int(wanted.mac[:2], 16) & 1):
         raise InvalidRequest(
             f"invalid MAC address: {wanted.mac}", hint="Use six bytes, the first even, as 02:42:ac:11:00:02."
+        )
+
+
+def check_user(wanted: EndpointSpec) -> None:
+    """Raise InvalidRequest for what the network user has nobody to do."""
+    if wanted.ipv4 or wanted.ipv6 or wanted.aliases:
+        raise InvalidRequest(
+            "the network user has no addresses and names to choose",
+            hint="Leave out --ip and --network-alias.",
         )
 
 
@@ -100,10 +109,17 @@ def interface(
         addresses=tuple(addresses),
         gateway4=gateways.get(4, "") if leads_out else "",
         gateway6=gateways.get(6, "") if leads_out and attachment.ipv6 else "",
-        dns=() if network.isolated else spec.dns or (gateways[4],),
+        dns=spec.dns or _resolvers(network, gateways[4]),
         search=spec.dns_search,
         mtu=network.mtu,
     )
+
+
+def _resolvers(network: Network, gateway: str) -> tuple[str, ...]:
+    """Who knows names in a network: its dnsmasq at its gateway, where it has one."""
+    if network.isolated:
+        return ()
+    return (USER_RESOLVER,) if network.emulated else (gateway,)
 
 
 def _address(

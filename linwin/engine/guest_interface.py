@@ -11,7 +11,7 @@ from linwin.model.files import FileStat, VolumePath
 from linwin.model.guest import Chunk, Preparation, ProcessSpec
 from linwin.model.machine import Checkpoint, MachineExit
 from linwin.model.mount import GuestMount
-from linwin.model.network import Interface
+from linwin.model.network import Attachment, Interface
 from linwin.model.usage import ProcessInfo, Usage
 
 
@@ -63,6 +63,12 @@ class Machine(Protocol):
 
         ``nic_id`` is unique in the machine, and names the NIC when it is to be unplugged.
         Raises Conflict when no port is free, Unavailable in QEMU's words.
+        """
+
+    async def plug_user_nic(self, nic_id: str, attachment: Attachment) -> None:
+        """Hot-plug a NIC whose network is QEMU itself, which listens at the attachment's ports.
+
+        Raises Conflict when no port of the machine's is free, Unavailable in QEMU's words.
         """
 
     async def unplug_nic(self, nic_id: str) -> None:

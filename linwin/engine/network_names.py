@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from linwin.errors import InvalidRequest, NotFound
-from linwin.model.network import DEFAULT_NETWORK, FILES_NETWORK, NO_NETWORK, Network
+from linwin.model.network import DEFAULT_NETWORK, FILES_NETWORK, NO_NETWORK, USER_NETWORK, Network
 
 DEFAULT_NAMES = frozenset({"", "default", "bridge", DEFAULT_NETWORK})
 """What clients call the default network; those that think of Linux say bridge."""
-PREDEFINED = (DEFAULT_NAMES - {""}) | {NO_NETWORK, "host", FILES_NETWORK}
+PREDEFINED = (DEFAULT_NAMES - {""}) | {NO_NETWORK, "host", FILES_NETWORK, USER_NETWORK}
 
 
 def plain(name: str) -> str:

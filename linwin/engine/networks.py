@@ -8,13 +8,14 @@ recorded first, so the next daemon repairs what this one could not finish.
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import hashlib
 import logging
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from linwin.engine import attach, names, network_names, subnets
+from linwin.engine import connections, names, network_names, subnets
 from linwin.engine.network_names import PREDEFINED
 from linwin.errors import Conflict, Forbidden, LinwinError, Unavailable
 from linwin.model.container import Container
@@ -22,6 +23,8 @@ from linwin.model.network import (
     DEFAULT_NETWORK,
     FILES_NETWORK,
     NO_NETWORK,
+    USER_NETWORK,
+    USER_SUBNET,
     Attachment,
     EndpointSpec,
     HostNetworks,
@@ -53,15 +56,15 @@ class Networks:
     # Looking them up
 
     async def list(self) -> Sequence[Network]:
-        """All but the link to the file server, which is nobody's to use: see :meth:`all`."""
-        return [network for network in await self.all() if not network.isolated]
+        """All but those that are not of the host's, or nobody's to use: see :meth:`all`."""
+        return [network for network in await self.all() if not (network.isolated or network.emulated)]
 
     async def all(self) -> Sequence[Network]:
         """All, the predefined ones first. The default one has no subnet until it is needed."""
         kept = await self._engine.rooms.state.networks.list()
         own = [network for network in kept if network.name != DEFAULT_NETWORK]
         default = next((network for network in kept if network.name == DEFAULT_NETWORK), None)
-        return [default or self._predefined(DEFAULT_NETWORK), self._predefined(NO_NETWORK), *own]
+        return [default or self._predefined(DEFAULT_NETWORK), self._predefined(NO_NETWORK), *own, self.user]
 
     async def find(self, reference: str) -> Network:
         """By id, name or unique beginning of an id. Raises NotFound or InvalidRequest in docker's words."""
@@ -75,6 +78,11 @@ class Networks:
             for attachment in container.attachments
             if attachment.network_id == network.id
         ]
+
+    @property
+    def user(self) -> Network:
+        """The network that QEMU is for one guest."""
+        return dataclasses.replace(self._predefined(USER_NETWORK), subnets=(USER_SUBNET,))
 
     def _predefined(self, name: str) -> Network:
         """One that is not recorded. Its id comes from the root's, so that it stays the same."""
@@ -200,11 +208,11 @@ class Networks:
 
     async def connect(self, network: str, container: str, wanted: EndpointSpec) -> None:
         """Connect a container to a network, now where it runs."""
-        await attach.connect(self._engine, container, network, wanted)
+        await connections.connect(self._engine, container, network, wanted)
 
     async def disconnect(self, network: str, container: str, *, force: bool) -> None:
         """Take a container out of a network; ``force`` does without the consent of its guest."""
-        await attach.disconnect(self._engine, container, network, force=force)
+        await connections.disconnect(self._engine, container, network, force=force)
 
     # Telling the host
 

@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 from linwin.daemon_log import about
-from linwin.engine import attach, health, pause, remove, restarts, stop, unreadable, watch
+from linwin.engine import connections, health, pause, remove, restarts, stop, unreadable, watch
 from linwin.engine.live import LOST, Run
 from linwin.engine.pool import own
 from linwin.engine.start import abandon, at_rest, process_id
@@ -97,7 +97,7 @@ async def _take_over(engine: Engine, container: Container) -> None:
 
 async def _mend(engine: Engine, container: Container, run: Run) -> None:
     try:
-        await attach.mend(engine, container, run)
+        await connections.mend(engine, container, run)
     except LinwinError as error:  # the next daemon finds it again
         logger.error("container %s: its networks were not put right: %s", container.short_id, error)
         engine.metrics.failed("recover", error)

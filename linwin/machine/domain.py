@@ -25,6 +25,7 @@ from typing import Any, Literal
 
 from linwin.errors import InvalidRequest
 from linwin.model.machine import C_SERIAL, FIRST_MAC, FIRST_NIC, MachineSpec
+from linwin.model.network import USER_RESOLVER, USER_SUBNET, Attachment
 
 Accelerator = Literal["kvm", "tcg"]
 
@@ -222,6 +223,27 @@ def nic_backend(nic_id: str) -> dict[str, Any]:
     """
     backend, _ = nic_names(nic_id)
     return {"type": "tap", "id": backend, "fd": f"{backend}-tap", "vhost": False}
+
+
+def user_backend(nic_id: str, attachment: Attachment) -> dict[str, Any]:
+    """Arguments of ``netdev_add`` for a network that QEMU itself is, with the attachment's ports.
+
+    A port of the host leads to the container by ``hostfwd``, whose form is that of the command line.
+    """
+    backend, _ = nic_names(nic_id)
+    forwards = [
+        f"{port.protocol}:{port.host_ip}:{port.host_port}-{attachment.ipv4}:{port.container_port}"
+        for port in attachment.ports
+    ]
+    return {
+        "type": "user",
+        "id": backend,
+        "net": USER_SUBNET.subnet,
+        "host": USER_SUBNET.gateway,
+        "dns": USER_RESOLVER,
+        "ipv6": False,
+        "hostfwd": [{"str": forward} for forward in forwards],
+    }
 
 
 def nic_device(nic_id: str, mac: str, port: str) -> dict[str, Any]:

@@ -6,9 +6,10 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from linwin.host.process import last_words
 from linwin.machine import console, domain
 from linwin.machine.monitor import Monitor
 from linwin.model.machine import FIRST_NIC, MachineExit, MachineSpec
+from linwin.model.network import Attachment
 
 QUIT_SECONDS = 5.0
 """How long QEMU may take to end itself before it is killed."""
@@ -99,13 +101,22 @@ class QemuMachine:
         refuses; nothing of the NIC is left in the machine then, and the tap is free.
         """
         backend = domain.nic_backend(nic_id)
+        await self._plug(nic_id, mac, partial(self._add_backend, tap, backend))
+
+    async def plug_user_nic(self, nic_id: str, attachment: Attachment) -> None:
+        """Hot-plug a NIC whose network is QEMU itself, which listens at the attachment's ports."""
+        backend = domain.user_backend(nic_id, attachment)
+        await self._plug(nic_id, attachment.mac, partial(self._execute, "netdev_add", backend))
+
+    async def _plug(self, nic_id: str, mac: str, add_backend: Callable[[], Awaitable[object]]) -> None:
+        backend, _ = domain.nic_names(nic_id)
         async with self._plugging:
             port = await self._free_port()
-            await self._add_backend(tap, backend)
+            await add_backend()
             try:
                 await self._execute("device_add", domain.nic_device(nic_id, mac, port))
             except LinwinError:
-                await self._execute("netdev_del", {"id": backend["id"]})
+                await self._execute("netdev_del", {"id": backend})
                 raise
 
     async def _add_backend(self, tap: int, backend: dict[str, Any]) -> None:

@@ -25,6 +25,12 @@ NO_NETWORK = "none"
 FILES_NETWORK = "linwin-files"
 """The link of containers that have mounts and no network: it leads to the file server alone."""
 
+USER_NETWORK = "user"
+"""The network that QEMU itself is for one guest, by sockets of the machine's own user."""
+
+USER_RESOLVER = "10.0.2.3"
+"""Where QEMU answers for the host's name servers."""
+
 HOST_NAME = "host.linwin.internal"
 """The host, as containers of every network name it."""
 
@@ -76,9 +82,18 @@ class Network:
         return self.name == FILES_NETWORK
 
     @property
+    def emulated(self) -> bool:
+        """Whether nothing of it is on the host: each container in it has one of its own."""
+        return self.name == USER_NETWORK
+
+    @property
     def mtu(self) -> int:
         """Bytes of the largest packet, on the guests' side and the host's."""
         return int(self.options.get(MTU_OPTION, USUAL_MTU))
+
+
+USER_SUBNET = Subnet("10.0.2.0/24", "10.0.2.2", ip_range="10.0.2.16/28")
+"""That of every :data:`USER_NETWORK`; the gateway is the host's loopback."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from linwin.errors import NotFound, Unavailable
 from linwin.model.machine import FIRST_MAC, FIRST_NIC, Checkpoint, MachineExit, MachineSpec, Room
+from linwin.model.network import Attachment
 from linwin.paths import AGENT_SOCKET
 from tests.scenario.fakes.gate import Gate
 
@@ -23,6 +24,7 @@ class FakeMachine:
         self.disk = spec.c_disk
         assert self.disk is None or os.access(self.disk, os.R_OK), f"{self.disk} is used before it was made"
         self.nics = {FIRST_NIC: FIRST_MAC} if spec.nic else {}
+        self.user_nics: dict[str, Attachment] = {}
         self.connected = False
         self._plugged = asyncio.Event()
         self.paused = False
@@ -53,6 +55,12 @@ class FakeMachine:
         os.fstat(tap)
         assert nic_id not in self.nics
         self.nics[nic_id] = mac
+        self._plugged.set()
+
+    async def plug_user_nic(self, nic_id: str, attachment: Attachment) -> None:
+        assert nic_id not in self.nics
+        self.user_nics[nic_id] = attachment
+        self.nics[nic_id] = attachment.mac
         self._plugged.set()
 
     async def has_nic(self, mac: str) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import fcntl
 import os
 import signal
+import socket
 import struct
 import time
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from linwin.machine import monitor
 from linwin.machine.qemu import QemuMachines
 from linwin.machine.running import QemuMachine
 from linwin.model.machine import FIRST_MAC, FIRST_NIC, MachineSpec
+from linwin.model.network import Attachment, PortBinding
 from tests.unit.machine.test_qemu import GuestMaker, boot_and_die, console_says
 
 pytestmark = [pytest.mark.usefixtures("emulated"), pytest.mark.root]
@@ -88,6 +90,36 @@ async def test_a_plugged_nic_is_on_the_tap_and_goes_when_its_guest_lets_go(
         await machine.unplug_nic("endpoint")
     finally:
         await machine.quit()
+
+
+def user_attachment(port: int) -> Attachment:
+    binding = PortBinding(80, "tcp", "127.0.0.1", port)
+    return Attachment("e" * 64, "n" * 64, "c" * 64, MAC, "10.0.2.16", ports=(binding,))
+
+
+async def test_a_user_nic_listens_at_its_ports_until_it_goes(
+    machines: QemuMachines, guest: GuestMaker
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = other.getsockname()[1]
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        machine = await machines.boot(guest("hello\n", "let go"))
+        try:
+            await console_says(machine, "hello")
+            with pytest.raises(Unavailable, match=f"'tcp:127.0.0.1:{taken}-10.0.2.16:80'"):
+                await machine.plug_user_nic("endpoint", user_attachment(taken))
+            assert await nics(machine) == {}
+            await machine.plug_user_nic("endpoint", user_attachment(port))
+            assert await nics(machine) == {"nic-endpoint": MAC}
+            with socket.create_connection(("127.0.0.1", port), timeout=5):
+                pass
+            await machine.unplug_nic("endpoint")
+            assert await nics(machine) == {}
+            with pytest.raises(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port)):
+                pass
+        finally:
+            await machine.quit()
 
 
 async def test_a_nic_from_the_start_is_taken_out_like_any(machines: QemuMachines, guest: GuestMaker) -> None:
