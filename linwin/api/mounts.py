@@ -38,7 +38,7 @@ _MODES = {
 _IDENTITY = re.compile(r"(uid|gid)=(\d{1,10})")
 _LARGEST_IDENTITY = 2**32 - 2
 _PRIVATE = ("", "private", "rprivate")
-"""The propagations that there are: a guest does not see what the host mounts later."""
+"""The propagations that may be asked for: a guest mounts nothing that the host could see."""
 
 _FOREIGN = {
     "npipe": ("named pipes", "This host is Linux and has none; publish a port."),
