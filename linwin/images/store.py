@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from linwin.errors import Forbidden, NotFound
+from linwin.host.turns import Turns
 from linwin.images import references
 from linwin.images.aliases import Aliases
 from linwin.images.archive_output import SavedImage, select, stream_archive
@@ -67,9 +68,8 @@ class ImageStore:
         self._interrupted = InterruptedPulls(paths.pulls)
         self._aliases = Aliases(paths.aliases)
         self._bases: Mapping[str, Image] = {}
-        self._lock = asyncio.Lock()
+        self._turns = Turns()
         self._limits = limits or Limits()
-        self._changes: set[asyncio.Task[Any]] = set()
         self._search = Search(paths.registries_conf, self._aliases, web or Web())
         self._puller = Puller(
             paths,
@@ -320,15 +320,7 @@ class ImageStore:
 
     async def _exclusively(self, change: Callable[[], Awaitable[_Result]]) -> _Result:
         """Run one change alone and to its end: a cancelled caller must not free the lock under a thread."""
-
-        async def alone() -> _Result:
-            async with self._lock:
-                return await change()
-
-        task = asyncio.create_task(alone())
-        self._changes.add(task)
-        task.add_done_callback(self._changes.discard)
-        return await asyncio.shield(task)
+        return await self._turns.take(change())
 
     def _names(self) -> Names:
         contents, bases = self._catalogue.contents, self._bases
@@ -360,7 +352,7 @@ class ImageStore:
         """Images, under the references given with their ids, whose blobs stay until the context ends."""
         lease = self.blobs.lease()
         try:
-            async with self._lock:  # nothing is collected between the look-up and the claims
+            async with self._turns.lock:  # nothing is collected between the look-up and the claims
                 chosen = choose(self._names())
                 images = [SavedImage(self._entry(key), tuple(sorted(chosen[key]))) for key in chosen]
                 for digest in {digest for image in images for digest in image.entry.record.blobs}:

@@ -6,11 +6,12 @@ import asyncio
 import errno
 import logging
 import os
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 
 from linwin.errors import LinwinError, Unavailable
 from linwin.host import process
+from linwin.host.turns import Turns
 from linwin.model.ip import Range
 from linwin.model.network import Attachment, HostNetworks, PortBinding, Subnet
 from linwin.network import firewall, flows, host_links, rules, subnets, taps
@@ -37,10 +38,9 @@ class BridgeNetworks:
         self._free_ports = FreePorts()
         self._published = PublishedPorts()
         self._applied = HostNetworks()
-        self._changing = asyncio.Lock()
+        self._turns = Turns()
         self._able = False
         self._looked_for_trouble = False
-        self._changes: set[asyncio.Task[None]] = set()
         self._watch = self._host.watch(self._mend)
 
     async def unavailable(self) -> str:
@@ -61,7 +61,7 @@ class BridgeNetworks:
         return self._free_ports.choose(bindings, published)
 
     async def apply(self, desired: HostNetworks) -> None:
-        await self._uninterrupted(self._apply(desired))
+        await self._turns.take(self._apply(desired))
 
     async def open_tap(self, attachment: Attachment) -> int:
         name = self._names.tap(attachment.id)
@@ -82,10 +82,10 @@ class BridgeNetworks:
 
     async def name_tap(self, tap: int, attachment: Attachment) -> None:
         # Its own file, since it is finished also where its caller has closed the one it gave.
-        await self._uninterrupted(self._name_tap(os.dup(tap), attachment))
+        await self._turns.take(self._name_tap(os.dup(tap), attachment))
 
     async def purge(self) -> None:
-        await self._uninterrupted(self._purge())
+        await self._turns.take(self._purge())
 
     async def close(self) -> None:
         self._watch.keep(())
@@ -130,7 +130,7 @@ class BridgeNetworks:
     async def _mend(self) -> None:
         """Start again what ended by itself; what a change ended is running again, or wanted no more."""
         try:
-            await self._uninterrupted(self._apply_again())
+            await self._turns.take(self._apply_again())
         except LinwinError as error:  # the next change tries again
             logger.error("the host's networks are not as they should be: %s", error)
 
@@ -158,18 +158,6 @@ class BridgeNetworks:
         await self._published.become(())
         await self._host.carry_out(removal(self._names, await self._host.observe()))
         self._applied = HostNetworks()
-
-    async def _uninterrupted(self, change: Coroutine[object, object, None]) -> None:
-        """One change after the other, each to its end: a caller that is cancelled leaves no half of it."""
-
-        async def alone() -> None:
-            async with self._changing:
-                await change
-
-        task = asyncio.create_task(alone())
-        self._changes.add(task)  # the loop alone would not keep it
-        task.add_done_callback(self._changes.discard)
-        await asyncio.shield(task)
 
     async def _used(self, besides: HostNames | None = None) -> list[tuple[Range, str]]:
         def look() -> list[tuple[Range, str]]:

@@ -17,6 +17,7 @@ from typing import TypeVar
 from linwin.errors import LinwinError, NotFound, Unavailable
 from linwin.host.files import make_folders, write_atomically
 from linwin.host.process import find_program
+from linwin.host.turns import Turns
 from linwin.model.mount import Access, Share
 from linwin.paths import Paths
 from linwin.shares import configuration
@@ -42,11 +43,10 @@ class SambaShares:
         self._address, self._port = paths.file_server
         self._server = FileServer(self._folder, paths.file_server)
         self._scratch = paths.scratch
-        self._changing = asyncio.Lock()
+        self._turns = Turns()
         self._filling = asyncio.Lock()
         self._closing = asyncio.Event()
         self._watch: asyncio.Task[None] | None = None
-        self._changes: set[asyncio.Task[object]] = set()
 
     async def unavailable(self) -> str:
         if os.geteuid() != 0:
@@ -92,7 +92,7 @@ class SambaShares:
         try:
             await asyncio.to_thread(self._clear_away, {share.id for share in shares})
             names = [await asyncio.to_thread(self._lay_out, share) for share in shares]
-            shares = [_owned(share) for share in shares]
+            shares = [await asyncio.to_thread(_owned, share) for share in shares]
             await asyncio.to_thread(self._write_users, configuration.passwd(self._lines(), shares))
             if not self._server.find():
                 await asyncio.to_thread(self._configure)  # now: who adds users reads it too
@@ -205,7 +205,7 @@ class SambaShares:
                 pause = min(pause * 2, _LONGEST_PAUSE)
             else:
                 pause = 1.0
-            async with self._changing:
+            async with self._turns.lock:
                 if self._server.find():
                     continue
                 if not (shares := set(self._users())):
@@ -297,22 +297,11 @@ class SambaShares:
         return [link.readlink() for link in links.iterdir()] if links.exists() else []
 
     async def _uninterrupted(self, change: Coroutine[object, object, T]) -> T:
-        """One change after the other, each to its end: a caller that is cancelled leaves no half of it.
-
-        Raises Unavailable for an OSError.
-        """
-
-        async def alone() -> T:
-            try:
-                async with self._changing:
-                    return await change
-            except OSError as error:
-                raise _failure(error) from error
-
-        task = asyncio.create_task(alone())
-        self._changes.add(task)  # the loop alone would not keep it
-        task.add_done_callback(self._changes.discard)
-        return await asyncio.shield(task)
+        """Carry a change out to its end when it is its turn. Raises Unavailable for an OSError."""
+        try:
+            return await self._turns.take(change)
+        except OSError as error:
+            raise _failure(error) from error
 
 
 def _present(source: Path) -> Path:

@@ -6,7 +6,6 @@ import json
 import os
 import socket
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -111,9 +110,7 @@ def test_both_sides_see_what_the_other_changes(
     assert do("type C:\\src\\a.txt") == "from the host\n"
     (folder / "a.txt").write_text("edited on the host\n")
     (folder / "new.txt").write_text("new\n")
-    changed = time.monotonic()
     assert do("type C:\\src\\a.txt & type C:\\src\\new.txt") == "edited on the host\nnew\n"
-    assert time.monotonic() - changed < 30, "the look itself is not slow"
     do("(echo guest)> C:\\src\\a.txt & del C:\\src\\new.txt & ren C:\\src\\a.txt B.txt")
     assert sorted(path.name for path in folder.iterdir()) == ["B.txt"]
     assert (folder / "B.txt").read_bytes() == b"guest\r\n"

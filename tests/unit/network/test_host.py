@@ -166,7 +166,7 @@ async def test_a_tap_is_named_also_where_its_caller_has_gone(world: World) -> No
     tap = await world.room.spare_tap()
     machine = os.dup(tap)
     try:
-        async with world.room._changing:
+        async with world.room._turns.lock:
             naming = asyncio.create_task(world.room.name_tap(tap, WEB))
             await asyncio.sleep(0)
             naming.cancel()

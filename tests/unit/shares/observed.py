@@ -63,5 +63,5 @@ async def next_daemon(paths: Paths, earlier: SambaShares) -> AsyncIterator[Samba
 
 async def started_again(room: SambaShares) -> None:
     """Wait until a start that has come to the server is over."""
-    async with room._changing:
+    async with room._turns.lock:
         pass
