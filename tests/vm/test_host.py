@@ -61,7 +61,7 @@ def test_a_published_port_is_reached_from_another_host(
 
 @dataclass
 class HostState:
-    """Links, rules, mounts, and the command lines of processes that have to do with a root."""
+    """Links, rules, mounts, and the command lines of the processes that name a root's path."""
 
     links: set[str]
     rules: str
@@ -87,7 +87,7 @@ def command_lines() -> Iterator[str]:
 
 
 def test_purging_leaves_the_host_as_it_was(shared_daemon: Linwin, tmp_path: Path) -> None:
-    before = host_state("/nowhere")
+    before = host_state(str(tmp_path))  # which no process names yet, whatever else runs on this host
     with daemon(like=shared_daemon) as linwin:
         linwin("network", "create", "mine")
         mounted = ("-v", f"{tmp_path}:C:\\src", NANOSERVER, "cmd", "/c", "echo x> C:\\src\\x")
