@@ -31,6 +31,9 @@ class Files(Protocol):
         What Windows keeps of a file travels as the records of a Windows layer.
         """
 
+    async def names(self, path: VolumePath) -> Sequence[tuple[str, bool]]:
+        """What is in a folder at rest: names in their order, and whether each is a folder itself."""
+
     async def write(self, path: VolumePath, archive: Path, *, keep_kinds: bool) -> None:
         """Unpack an archive into the folder at ``path``.
 
@@ -177,6 +180,9 @@ class Guest(Protocol):
     @property
     def files(self) -> Files:
         """The files on its C:. An archive to be unpacked has been through :meth:`Disks.plain_copy`."""
+
+    async def flush(self) -> None:
+        """Write the registry, and all that waits in memory, out to C:. Programs go on. Raises Unavailable."""
 
     async def processes(self) -> Sequence[ProcessInfo]:
         """What runs in the guest, but for the guest's own plumbing. Raises Unavailable."""

@@ -21,10 +21,13 @@ from linwin.engine.guest_interface import Mold as Mold
 from linwin.engine.guest_interface import Process as Process
 from linwin.engine.network_interface import Networks as Networks
 from linwin.engine.share_interface import Shares
+from linwin.engine.source_interface import Source as Source
+from linwin.engine.source_interface import Sources
 from linwin.engine.state_interface import ContainerLog as ContainerLog
 from linwin.engine.state_interface import State as State
 from linwin.model.files import Change
-from linwin.model.image import Image, Layer, Removed
+from linwin.model.image import Image, ImageDraft, Layer, Removed
+from linwin.model.layer import WrittenLayer
 from linwin.model.machine import Checkpoint, MachineSpec, Room
 from linwin.model.progress import Report
 from linwin.model.registry import Credentials, Distribution, Pushed, SearchResult
@@ -67,6 +70,15 @@ class Images(Protocol):
 
         Raises InvalidRequest for a corrupt, truncated or non-Windows archive,
         Unavailable for a full disk. Nothing is left behind when it raises.
+        """
+
+    async def compose(
+        self, parent: Image, draft: ImageDraft, layer: Path | None, references: Sequence[str]
+    ) -> StagedImage:
+        """Stage an image made here: ``parent``'s layers, and above them the plain tar ``layer``, if any.
+
+        ``references`` are to name it. Raises InvalidRequest for one that cannot be a reference,
+        Unavailable for a full disk. The tar is copied.
         """
 
     async def commit_all(self, staged: Sequence[StagedImage]) -> Sequence[Image]:
@@ -181,6 +193,19 @@ class Disks(Protocol):
         Folders above what differs are among it, as modified; what was in a deleted folder is not.
         """
 
+    async def layer(
+        self, overlay: Path, output: Path, *, kind: str, latest: int | None = None
+    ) -> WrittenLayer:
+        """Write what the C: of a container at rest has that its image has not, as a Windows layer.
+
+        ``kind`` is the template's. ``output`` becomes a plain tar; the same changes give the same
+        bytes. No time in it is later than ``latest``, in nanoseconds since 1970, where that is given.
+        What Windows itself writes and no image wants (page file, logs, caches) is left out.
+        """
+
+    async def copy(self, overlay: Path, target: Path) -> None:
+        """Copy a container's overlay, which nobody writes to meanwhile, to a file in the same folder."""
+
     async def backing(self, overlay: Path) -> str | None:
         """The chain id that a container's overlay stands on; None when it is no overlay of a chain."""
 
@@ -285,5 +310,6 @@ class Rooms:
     guest: Guests
     network: Networks
     shares: Shares
+    sources: Sources
     templates: Templates
     state: State

@@ -28,6 +28,7 @@ class RunConfig:
 
     ``env`` holds ``NAME=value`` strings. ``args_escaped`` is Docker's Windows
     flag: the first word of the command is a verbatim command line.
+    ``on_build`` are instructions for whoever builds on the image.
     """
 
     entrypoint: tuple[str, ...] = ()
@@ -42,6 +43,7 @@ class RunConfig:
     stop_signal: str = ""
     health_check: HealthCheck | None = None
     args_escaped: bool = False
+    on_build: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,8 @@ class Image:
     template that *is* this image, for the base images templates provide.
     ``digests`` are canonical ``name@sha256:…`` of the manifest it came with,
     docker's RepoDigests; empty for a docker-archive, which has no manifest.
+    ``parent`` is the id of the image that it was made from here, and ``step`` what
+    :class:`ImageDraft` says; both are empty for images that came from elsewhere.
     """
 
     id: str
@@ -97,6 +101,23 @@ class Image:
     size: int = 0
     template: str | None = None
     digests: tuple[str, ...] = ()
+    parent: str = ""
+    step: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageDraft:
+    """What an image that is made here is to say of itself, beside its layers.
+
+    ``entry`` is its own line of history, after those of its parent. ``step`` is empty but for a
+    build's: what was done to its parent, in such words that equal words mean an equal image.
+    """
+
+    config: RunConfig
+    entry: HistoryEntry
+    created: str
+    author: str = ""
+    step: str = ""
 
 
 @dataclass(frozen=True, slots=True)
