@@ -28,6 +28,7 @@ from linwin.layers.hives import (
     Protection,
     Readable,
     Registry,
+    UsersOperations,
     WineFile,
     WineHive,
     apply,
@@ -62,7 +63,14 @@ DESTINATIONS = (
     Destination("DefaultUser_Delta", "DEFAULT", "userdef.reg", ()),
 )
 """In the order in which they are applied."""
-WINE_MOUNTS = {"system.reg": ("Machine",), "userdef.reg": ("User", ".Default")}
+SOFTWARE = DESTINATIONS[1]
+USER_FILE = "user.reg"
+"""What Wine keeps HKEY_CURRENT_USER in, whoever the user is. ``Software_Delta`` has it below USERS_KEYS."""
+WINE_MOUNTS = {
+    "system.reg": ("Machine",),
+    "userdef.reg": ("User", ".Default"),
+    USER_FILE: ("User", "S-1-5-21-0-0-0-1000"),
+}
 """What Wine's files hold of the registry."""
 
 
@@ -80,6 +88,7 @@ class RegistryChanges:
         self._kept: dict[Destination, str] = {}
         self._stayed = 0
         self._fold = lru_cache(maxsize=FOLDED_NAMES)(volume.fold)
+        self._users = UsersOperations(self._fold)
 
     def keep(self, entry: HiveDelta) -> None:
         """Keep a delta until it can be applied. Raises Refused, and Unavailable without space."""
@@ -132,6 +141,15 @@ class RegistryChanges:
                 path = f"{CONFIG}/linwin/{name}"
                 with self._opened(path, destinations[0]) as file:
                     self._rewrite(file, path, destinations)
+        if self._users.kept:
+            self._apply_to_user()
+
+    def _apply_to_user(self) -> None:
+        path = f"{CONFIG}/linwin/{USER_FILE}"
+        with self._opened(path, SOFTWARE) as file, self._blaming(path):
+            text = WineFile(file, self._fold, WINE_MOUNTS[USER_FILE])
+            apply(self._users.kept, WineHive(text, ()), Protection((), self._fold))
+            file.replace(text.pieces())
 
     def _rewrite(self, file: FileContent, path: str, destinations: list[Destination]) -> None:
         with self._blaming(path):
@@ -152,7 +170,10 @@ class RegistryChanges:
 
     def _operations(self, destination: Destination, delta: Readable) -> Iterator[Operation]:
         try:
-            yield from read_delta(delta, self._fold)
+            operations = read_delta(delta, self._fold)
+            if self._kind == "wine" and destination is SOFTWARE:
+                operations = self._users.taken_from(operations)
+            yield from operations
         except Malformed as error:
             raise InvalidRequest(f"{self._entry(destination)}: {error}", hint=DAMAGED) from error
 

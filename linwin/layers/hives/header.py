@@ -23,7 +23,8 @@ LARGEST = 0x7FFFF000
 CHECKED = 508
 LAYERED_KEYS = 0x2
 PREFIX = struct.Struct("<4sII8xIIIIII")
-SEQUENCES, DATA_SIZE, FLAGS = 4, 40, 0x90
+SEQUENCES, WRITTEN, DATA_SIZE, CLUSTERING, FLAGS = 4, 12, 40, 44, 0x90
+MINOR_OF_LAYERED = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,17 @@ def write_base_block(file: Writable, sequence: int, data_size: int) -> None:
     struct.pack_into("<II", block, SEQUENCES, sequence, sequence)
     struct.pack_into("<I", block, DATA_SIZE, data_size)
     file.write(0, bytes(block) + struct.pack("<I", checksum(block)))
+
+
+def new_base_block(root: int, data_size: int, written: int) -> bytes:
+    """The base block of a new hive with layered keys. ``written`` is a FILETIME."""
+    block = bytearray(SIZE)
+    PREFIX.pack_into(block, 0, b"regf", 1, 1, 1, MINOR_OF_LAYERED, 0, 1, root, data_size)
+    struct.pack_into("<Q", block, WRITTEN, written)
+    struct.pack_into("<I", block, CLUSTERING, 1)
+    struct.pack_into("<I", block, FLAGS, LAYERED_KEYS)
+    struct.pack_into("<I", block, CHECKED, checksum(block))
+    return bytes(block)
 
 
 def checksum(block: bytes | bytearray) -> int:

@@ -140,4 +140,6 @@ class ValueRecord:
         name, compressed = names.encode(self.name)
         size = self.size | INLINE if self.is_inline else self.size
         flags = VALUE_COMPRESSED_NAME if compressed and name else 0
+        if self.is_tombstone:
+            flags |= VALUE_TOMBSTONE
         return VALUE.pack(b"vk", len(name), size, self.data, self.type, flags) + name

@@ -21,3 +21,14 @@ class Writable(Readable, Protocol):
 
     def write(self, at: int, data: bytes) -> None:
         """Overwrite bytes; what lies beyond the end makes the file longer. ``at`` is within it."""
+
+
+class InMemory:
+    """A file's bytes in memory, as a Readable."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.size = len(data)
+
+    def read(self, at: int, size: int) -> bytes:
+        return self.data[at : at + size]

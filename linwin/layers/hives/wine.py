@@ -31,9 +31,12 @@ class WineHive:
     def put_key(self, key: PutKey, keep: Keep) -> None:
         with about(key.path):
             is_link = bool(key.flags & SYMBOLIC_LINK)
-            node = self._file.find(self._root + key.path, follow=not is_link)
+            # What replaces a key replaces a link as well, and not what that leads to.
+            replaces = key.lower is not Lower.MERGED and keep(key.path) is not Kept.ALL
+            follow = not (is_link or replaces)
+            node = self._file.find(self._root + key.path, follow=follow)
             is_new = node is None
-            node = node or self._file.find(self._root + key.path, make=True, follow=not is_link)
+            node = node or self._file.find(self._root + key.path, make=True, follow=follow)
             assert node is not None
             self._last = key.path, node
             if not is_new and key.lower is not Lower.MERGED:

@@ -7,10 +7,20 @@ from collections.abc import Iterable, Iterator
 
 from linwin.layers.errors import Malformed
 from linwin.layers.hives.names import Fold, text_of
-from linwin.layers.hives.wine_text import key_line, time_line, unescape
+from linwin.layers.hives.wine_text import (
+    SECONDS_FROM_1601_TO_1970,
+    TICKS_PER_SECOND,
+    key_line,
+    time_line,
+    unescape,
+    value_of,
+)
 
 VALUE = re.compile(rb'\s*(?:@|"((?:[^"\\]|\\.)*)")\s*=\s*')
 LINK_VALUE = "SymbolicLinkValue"
+CLASS = re.compile(rb'\s*#class="((?:[^"\\]|\\.)*)"')
+TIME = re.compile(rb"\s*#time=([0-9a-fA-F]{1,16})\s*")
+LINE_TIME = re.compile(rb"\][ \t]*([0-9]{1,11})\s*$")
 BINARY = re.compile(rb"hex\([0-9a-fA-F]+\):")
 
 
@@ -55,6 +65,31 @@ class KeyText:
             if match and unescape(match[1] or b"").upper() == LINK_VALUE.upper():
                 return text_of(binary(line[match.end() :]))
         return None
+
+    # ---- reading --------------------------------------------------------------
+
+    def says_the_same(self, other: KeyText) -> bool:
+        """Whether both are written alike but for their times. Others may mean the same, too."""
+        return untimed(self._body) == untimed(other._body)
+
+    def class_name(self) -> str:
+        """The key's class, empty when it has none. Raises Malformed."""
+        found = [match[1] for line in logical_lines(self._body) if (match := CLASS.match(line))]
+        return unescape(found[-1]) if found else ""
+
+    def written(self) -> int:
+        """When the key was written, a FILETIME; 0 where that is not told."""
+        for line in logical_lines(self._body):
+            if match := TIME.fullmatch(line):
+                return int(match[1], 16)
+        seconds = LINE_TIME.search(self._head)
+        return (int(seconds[1]) + SECONDS_FROM_1601_TO_1970) * TICKS_PER_SECOND if seconds else 0
+
+    def values(self) -> Iterator[tuple[str, int, bytes]]:
+        """Name, type and data of each value; of one that is there twice the last counts. Raises Malformed."""
+        for line in logical_lines(self._body):
+            if match := VALUE.match(line):
+                yield unescape(match[1] or b""), *value_of(line[match.end() :])
 
     # ---- changing -------------------------------------------------------------
 
@@ -110,6 +145,10 @@ class KeyText:
         self._options = [old for old in self._options if not old.lstrip().startswith(first)]
         if line is not None:
             self._options.append(line.encode())
+
+
+def untimed(body: bytes) -> list[bytes]:
+    return [line for line in body.splitlines() if line and not TIME.fullmatch(line)]
 
 
 def logical_lines(body: bytes) -> Iterator[bytes]:

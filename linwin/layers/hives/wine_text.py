@@ -20,6 +20,10 @@ BYTES_IN_LINE = 24
 SECONDS_FROM_1601_TO_1970 = 11_644_473_600
 TICKS_PER_SECOND = 10_000_000
 
+TEXT = re.compile(rb'(?:str(?:\(([27])\))?:)?"((?:[^"\\]|\\.)*)"\s*', re.DOTALL)
+NUMBER = re.compile(rb"dword:([0-9a-fA-F]{1,8})\s*")
+HEXADECIMAL = re.compile(rb"hex(?:\(([0-9a-fA-F]{1,8})\))?:")
+
 LETTERS = {7: "a", 8: "b", 9: "t", 10: "n", 11: "v", 12: "f", 13: "r", 27: "e"}
 CHARACTERS = {letter: chr(unit) for unit, letter in LETTERS.items()}
 ESCAPE = re.compile(rb"\\(?:x([0-9A-Fa-f]{1,4})|([0-7]{1,3})|(.))|([^\\]+)", re.DOTALL)
@@ -91,3 +95,23 @@ def value_data(type: int, data: bytes) -> str:
 def hexadecimal(data: bytes) -> str:
     lines = (data[at : at + BYTES_IN_LINE].hex(",") for at in range(0, len(data), BYTES_IN_LINE))
     return ",\\\n  ".join(lines)
+
+
+def value_of(text: bytes) -> tuple[int, bytes]:
+    """Type and data of a value, from what follows its name. Raises Malformed."""
+    if match := TEXT.fullmatch(text):
+        content = unescape(match[2]).encode("utf-16-le", "surrogatepass")
+        return int(match[1] or b"1"), content + b"\0\0"
+    if match := NUMBER.fullmatch(text):
+        return REG_DWORD, int(match[1], 16).to_bytes(4, "little")
+    if match := HEXADECIMAL.match(text):
+        return int(match[1] or b"3", 16), bytes_of(text[match.end() :])
+    raise Malformed("it has a value that is not written as Wine writes values")
+
+
+def bytes_of(digits: bytes) -> bytes:
+    """The bytes that ``5c,00,\\…`` stands for. Raises Malformed."""
+    try:
+        return bytes.fromhex(re.sub(rb"[\\,\s]", b"", digits).decode("ascii"))
+    except ValueError as error:
+        raise Malformed("it has binary data that is none") from error
