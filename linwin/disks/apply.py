@@ -37,11 +37,16 @@ class Applier:
 
     ``hives`` receives the registry deltas. ``waiting`` are the files whose content
     has to come from UtilityVM afterwards. Raises Refused for an entry that the
-    volume cannot have, and what :class:`Volume` raises.
+    volume cannot have, and what :class:`Volume` raises. A folder that is there already
+    loses what streams it has, since a layer brings all of a folder but what is in it;
+    with ``keep_streams`` it does not.
     """
 
-    def __init__(self, volume: Volume, hives: Callable[[HiveDelta], None]) -> None:
+    def __init__(
+        self, volume: Volume, hives: Callable[[HiveDelta], None], *, keep_streams: bool = False
+    ) -> None:
         self._volume = volume
+        self._keep_streams = keep_streams
         self._hives = hives
         self.waiting = WaitingFiles(volume)
         self._forget_directories()
@@ -100,6 +105,8 @@ class Applier:
     def _merge(self, parent: int, name: str, metadata: Metadata) -> int:
         existing = self._volume.lookup(parent, name)
         if existing is not None and existing.is_folder:
+            if not self._keep_streams:
+                self._volume.remove_streams(existing.number)
             self._volume.set_metadata(existing.number, metadata)
             return existing.number
         self._remove(parent, name)

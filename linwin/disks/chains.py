@@ -16,7 +16,7 @@ from pathlib import Path
 from linwin.disks.check import examine
 from linwin.disks.durable import publish, sync
 from linwin.disks.failures import translated
-from linwin.disks.files import DiskFiles
+from linwin.disks.files import UNFINISHED, DiskFiles, copy_disk
 from linwin.disks.findings import Judgement, missing
 from linwin.disks.flatten import flatten
 from linwin.disks.job import Job
@@ -29,6 +29,7 @@ from linwin.layers import short
 from linwin.model.chain import chain_ids
 from linwin.model.files import Change
 from linwin.model.image import Layer
+from linwin.model.layer import WrittenLayer
 from linwin.model.progress import Progress, Report
 from linwin.model.template import Template
 from linwin.model.upkeep import Finding
@@ -93,6 +94,20 @@ class ChainDisks:
 
     async def changes(self, overlay: Path) -> list[Change]:
         return await self.files(overlay).changes()
+
+    async def layer(
+        self, overlay: Path, output: Path, *, kind: str, latest: int | None = None
+    ) -> WrittenLayer:
+        return await self.files(overlay).layer(output, kind=kind, latest=latest)
+
+    async def copy(self, overlay: Path, target: Path) -> None:
+        unfinished = target.with_name(target.name + UNFINISHED)
+        with translated():
+            try:
+                await copy_disk(overlay, unfinished)
+                await asyncio.to_thread(publish, unfinished, target)
+            finally:
+                unfinished.unlink(missing_ok=True)
 
     async def plain_copy(self, archive: Path, output: Path, overlay: Path) -> None:
         await DiskFiles(overlay, self._paths.scratch).flatten(archive, output)

@@ -13,7 +13,9 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from linwin.disks.volume import ROOT, Extent, Records, Volume, VolumeError
+from linwin.disks.likeness import REPEATED_FLAGS
+from linwin.disks.volume import ROOT, Extent, Node, Records, Volume, VolumeError
+from linwin.layers.noise import WINE_REGISTRY
 from linwin.model.files import Change, ChangeKind
 
 # magic, offset and count of the update sequence, log number, sequence number, links, offset of
@@ -26,8 +28,6 @@ RESIDENT = struct.Struct("<16xIH")
 """Length and offset of the value, in the head of an attribute that is kept in its record."""
 INFORMATION = struct.Struct("<QQQQI")
 """The four times and the flags of $STANDARD_INFORMATION."""
-REPEATED_FLAGS = 0x30000000
-"""FILE_ATTR_DUP_*_INDEX_PRESENT, which ntfs3 sets where ntfs-3g does not."""
 NAME_REPEATS, NAME_GOES_ON = 0x08, 0x40
 """Between these, $FILE_NAME has the times, sizes and flags of the file as they were once."""
 END = 0xFFFFFFFF
@@ -44,8 +44,7 @@ LONGEST_PATH = 32_767
 AT_ONCE = 1 << 20
 """Bytes of records that are read at once: what a guest lets its table grow to has no bound."""
 
-OWN = "/windows/system32/config/linwin"
-"""Where a wine guest keeps its registry on C:, in lower case (``agent/wine``): no file of the user's."""
+OWN = f"/{WINE_REGISTRY}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,8 +176,8 @@ class View:
         paths = (joined(self._folder(parent), name) for parent, name in self._names(number))
         return tuple(path for path in paths if path is not None)
 
-    def below(self, number: int, path: str) -> Iterator[str]:
-        """The paths of all that is in a folder, and in the folders in it.
+    def below(self, number: int, path: str) -> Iterator[tuple[str, Node]]:
+        """All that is in a folder, and in the folders in it, with its path.
 
         But of what it told before: a folder has one path, and a volume of a hostile guest
         may have one that is in itself.
@@ -192,7 +191,7 @@ class View:
             for name, node in self.volume.list(folder):
                 if (found := joined(above, name)) is None:
                     continue
-                yield found
+                yield found, node
                 if node.is_folder:
                     waiting.append((node.number, found))
 
@@ -237,8 +236,8 @@ def changes(old: Volume, new: Volume, written: Sequence[Extent]) -> list[Change]
         earlier = set(before.paths(number)) if number in was else set()
         later = set(after.paths(number)) if number in is_ else set()
         if earlier != later and moved_folder(was.get(number), is_.get(number)):
-            gone |= {path for one in earlier for path in before.below(number, one)}
-            there |= {path for one in later for path in after.below(number, one)}
+            gone |= {path for one in earlier for path, _ in before.below(number, one)}
+            there |= {path for one in later for path, _ in after.below(number, one)}
         gone |= earlier
         there |= later
     return listed(gone - {""}, there - {""})  # the root is nobody's
@@ -248,6 +247,8 @@ def records_of(
     before: View, after: View, written: Sequence[Extent]
 ) -> tuple[dict[int, Record], dict[int, Record]]:
     """The files whose records differ, by number: as they were, and as they are."""
+    was: dict[int, Record | None] = {}
+    is_: dict[int, Record | None] = {}
     owners: set[int] = set()
     for some in pieces(touched(after.records, written), AT_ONCE // after.records.size):
         old, new = dict(before.read([some])), dict(after.read([some]))
@@ -255,12 +256,17 @@ def records_of(
             one, other = old.get(number), new.get(number)
             if (one and one.essence) != (other and other.essence):
                 owners |= {record.owner for record in (one, other) if record is not None}
-    alone = [range(number, number + 1) for number in sorted(owners)]
-    return in_use(before.read(alone)), in_use(after.read(alone))
+                was[number], is_[number] = one, other
+    # What a record continues may lie elsewhere, and be as it was.
+    elsewhere = [range(number, number + 1) for number in sorted(owners - was.keys())]
+    was |= before.read(elsewhere)
+    is_ |= after.read(elsewhere)
+    return in_use(was), in_use(is_)
 
 
-def in_use(records: Iterable[tuple[int, Record | None]]) -> dict[int, Record]:
-    return {number: record for number, record in records if record is not None and record.owner == number}
+def in_use(records: dict[int, Record | None]) -> dict[int, Record]:
+    """Those of them that a file begins with."""
+    return {number: record for number, record in records.items() if record and record.owner == number}
 
 
 def moved_folder(was: Record | None, is_: Record | None) -> bool:

@@ -18,7 +18,7 @@ class CopyIn:
     def __init__(self, volume: Volume, *, keep_kinds: bool) -> None:
         self._volume = volume
         self._keep_kinds = keep_kinds
-        self._applier = Applier(volume, no_hives)
+        self._applier = Applier(volume, no_hives, keep_streams=True)
 
     def apply(self, entry: Copied) -> None:
         there = self._place(entry.path)

@@ -19,6 +19,7 @@ from linwin.disks.supervise import end, start_worker, tail
 from linwin.errors import Internal
 from linwin.host.process import last_words, run
 from linwin.model.files import Change, FileStat, VolumePath, parse_path
+from linwin.model.layer import WrittenLayer
 
 WORK = "files-"
 EXPANSION = 2
@@ -56,10 +57,7 @@ class DiskFiles:
         unfinished = self._overlay.with_name(self._overlay.name + UNFINISHED)
         with translated():
             try:
-                await run(
-                    ["cp", "--reflink=auto", "--preserve=mode,ownership", self._overlay, unfinished],
-                    check=True,
-                )
+                await copy_disk(self._overlay, unfinished)
                 await self._write(unfinished, path, archive, keep_kinds=keep_kinds)
                 await asyncio.to_thread(publish, unfinished, self._overlay)
             finally:
@@ -88,6 +86,40 @@ class DiskFiles:
             ) as messages:
                 await ended(messages)
 
+    async def names(self, path: VolumePath) -> list[tuple[str, bool]]:
+        """See :meth:`linwin.engine.interfaces.Files.names`; raises NotFound, or InvalidRequest for a file."""
+        with translated():
+            async with self._working("names", path, disk=self._overlay) as messages:
+                return [name async for payload in data_of(messages) for name in files_job.names_in(payload)]
+
+    async def layer(self, output: Path, *, kind: str, latest: int | None) -> WrittenLayer:
+        """See :meth:`linwin.engine.interfaces.Disks.layer`. There is no ``output`` when it raises."""
+        unfinished = output.with_name(output.name + UNFINISHED)
+        with translated():
+            try:
+                written = await self._layer(unfinished, kind, latest)
+                await asyncio.to_thread(publish, unfinished, output)
+            finally:
+                unfinished.unlink(missing_ok=True)
+        return written
+
+    async def _layer(self, output: Path, kind: str, latest: int | None) -> WrittenLayer:
+        backing = await self._backing()
+        async with self._working(
+            "layer",
+            ROOT,
+            disk=self._overlay,
+            backing=str(backing),
+            written=await written_parts(self._overlay),
+            output=str(output),
+            kind=kind,
+            latest=latest,
+        ) as messages:
+            told = [payload async for word, payload in messages if word == files_job.WRITTEN]
+        if not told:
+            raise Internal("writing a layer told nothing of what it wrote")
+        return files_job.layer_in(told[0])
+
     async def changes(self) -> list[Change]:
         """See :meth:`linwin.engine.interfaces.Disks.changes`."""
         with translated():
@@ -97,10 +129,7 @@ class DiskFiles:
                 "changes", ROOT, disk=self._overlay, backing=str(backing), written=written
             ) as messages:
                 return [
-                    change
-                    async for kind, payload in messages
-                    if kind == files_job.DATA
-                    for change in files_job.changes_in(payload)
+                    change async for payload in data_of(messages) for change in files_job.changes_in(payload)
                 ]
 
     async def _backing(self) -> Path:
@@ -119,6 +148,14 @@ class DiskFiles:
             job = FilesJob(verb, run_dir, os.getpid(), path, str(disk or ""), **more)
             async with aclosing(messages_of(job)) as messages:
                 yield messages
+
+
+async def copy_disk(disk: Path, copy: Path) -> None:
+    """Copy an overlay that nobody writes to, with its owner and mode; on the disk itself where that can be.
+
+    Raises Unavailable in cp's own words.
+    """
+    await run(["cp", "--reflink=auto", "--preserve=mode,ownership", disk, copy], check=True)
 
 
 async def messages_of(job: FilesJob) -> AsyncGenerator[tuple[bytes, bytes], None]:
@@ -167,6 +204,13 @@ async def told(messages: AsyncGenerator[tuple[bytes, bytes], None]) -> FileStat:
         if kind == files_job.STAT:
             return files_job.stat_in(payload)
     raise Internal("copying files told nothing of what it found")
+
+
+async def data_of(messages: AsyncGenerator[tuple[bytes, bytes], None]) -> AsyncIterator[bytes]:
+    """What the process says, piece by piece, until the job is done."""
+    async for kind, payload in messages:
+        if kind == files_job.DATA:
+            yield payload
 
 
 async def ended(messages: AsyncGenerator[tuple[bytes, bytes], None]) -> None:

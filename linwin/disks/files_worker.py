@@ -24,12 +24,16 @@ from linwin.disks.copy_out import CopyOut, stat
 from linwin.disks.export import exported, exported_read_only
 from linwin.disks.failures import no_space
 from linwin.disks.files_job import FilesJob
+from linwin.disks.layer_plan import plan
+from linwin.disks.layer_tar import LayerTar
 from linwin.disks.plain_copy import write_plain
-from linwin.disks.volume import ExportError, Extent, Volume, VolumeError
+from linwin.disks.registry_deltas import registry_deltas
+from linwin.disks.volume import ExportError, Extent, Node, Volume, VolumeError
 from linwin.disks.worker import MEMORY_LIMIT
 from linwin.errors import InvalidRequest, LinwinError, NotFound, Unavailable
 from linwin.layers import quoted
 from linwin.layers.copied import UNUSABLE, read_copy
+from linwin.model.layer import WrittenLayer
 
 NOT_CLEAN = "the container's C: was not closed: its guest ended without writing its disk out"
 NOT_CLEAN_HINT = "copy out of it what you need, and go on with a new container"
@@ -65,8 +69,12 @@ def do(job: FilesJob) -> None:
             write(job)
         case "stat" | "read":
             look(job)
+        case "names":
+            tell_names(job)
         case "changes":
             compare(job)
+        case "layer":
+            write_layer(job)
 
 
 def look(job: FilesJob) -> None:
@@ -83,8 +91,47 @@ def look(job: FilesJob) -> None:
             )
 
 
+def tell_names(job: FilesJob) -> None:
+    """Tell what is in the folder at the path, a link there followed."""
+    with (
+        exported_read_only(Path(job.disk), Path(job.run_dir)) as connection,
+        opened(connection, job.offset, writable=False) as volume,
+    ):
+        folder = places.resolve(volume, job.path.parts, follow_last=True).node
+        if not folder.is_folder:
+            raise InvalidRequest("it is not a folder", hint="name the folder that the file is in")
+        for told in files_job.of_names(names(volume, folder)):
+            say(told)
+
+
+def names(volume: Volume, folder: Node) -> Iterator[tuple[str, bool]]:
+    # A listing does not say which names are links; a look-up does.
+    for name, _ in sorted(volume.list(folder.number)):
+        node = volume.lookup(folder.number, name)
+        if node is not None:
+            yield name, node.is_folder
+
+
 def compare(job: FilesJob) -> None:
     """Tell what the disk has that its backing has not, and the reverse."""
+    with both(job) as (old, new):
+        for told in files_job.of_changes(changes(old, new, written(job))):
+            say(told)
+
+
+def write_layer(job: FilesJob) -> None:
+    """Write what the disk has that its backing has not, as a layer."""
+    with both(job) as (old, new), Path(job.output).open("wb") as file:
+        tar = LayerTar(file, old, new, latest=job.latest)
+        deltas = registry_deltas(old, new, job.kind, latest=job.latest)
+        is_empty = tar.write(plan(old, new, written(job)), deltas)
+        read = old.bytes_read + new.bytes_read
+        say(files_job.of_layer(WrittenLayer(tar.digest, tar.size, is_empty, read)))
+
+
+@contextmanager
+def both(job: FilesJob) -> Iterator[tuple[Volume, Volume]]:
+    """The volumes of the backing and of the disk."""
     run_dir = Path(job.run_dir)
     with (
         exported_read_only(Path(job.disk), run_dir) as connection,
@@ -92,9 +139,12 @@ def compare(job: FilesJob) -> None:
         opened(connection, job.offset, writable=False) as new,
         opened(backing, job.offset, writable=False) as old,
     ):
-        written = [Extent(start - job.offset, length) for start, length in job.written]
-        for told in files_job.of_changes(changes(old, new, written)):
-            say(told)
+        yield old, new
+
+
+def written(job: FilesJob) -> list[Extent]:
+    """What the disk holds itself, in bytes of the volume."""
+    return [Extent(start - job.offset, length) for start, length in job.written]
 
 
 def write(job: FilesJob) -> None:

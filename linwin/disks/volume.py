@@ -119,6 +119,11 @@ class Volume:
         finally:
             lib.device_close(self._device)
 
+    @property
+    def bytes_read(self) -> int:
+        """Bytes that were read of the disk so far."""
+        return int(lib.device_bytes_read(self._device))
+
     def lookup(self, parent: int, name: str) -> Node | None:
         """Find a name in a directory."""
         result = lib.volume_lookup(self._volume, parent, *utf16(name), self._number, self._kind)
@@ -184,6 +189,10 @@ class Volume:
         del kept_alive
         self._number[0] = number
         self._created(result, metadata)
+
+    def remove_streams(self, number: int) -> None:
+        """Remove all alternate data streams of a file or directory."""
+        self._check(lib.volume_remove_streams(self._volume, number))
 
     def link(self, target: int, parent: int, name: str) -> int:
         """Give the file ``target`` one more name; EEXIST when it is taken."""

@@ -11,12 +11,14 @@ from collections.abc import Iterable
 
 from linwin.layers import tar
 from linwin.layers.decode import ATTRIBUTES, CREATION_TIME, EPOCH, EXTENDED_ATTRIBUTE, TICKS_PER_SECOND
-from linwin.layers.entries import Metadata
+from linwin.layers.entries import FILE_ATTRIBUTE_DIRECTORY, Metadata
 
 END = bytes(2 * tar.BLOCK)
 """What closes an archive."""
 
 FILE_ATTRIBUTE_READONLY = 0x1
+MOUNT_POINT = "MSWINDOWS.mountpoint"
+"""The record that makes a junction of a symbolic link."""
 LARGEST_OCTAL = 8**11 - 1
 MODES = {
     tar.FILE: 0o755,
@@ -26,6 +28,8 @@ MODES = {
     tar.PAX: 0o644,
 }
 """docker's on Windows: everything can be executed."""
+TYPE_BITS = {tar.FILE: 0o100000, tar.DIRECTORY: 0o040000, tar.SYMBOLIC_LINK: 0o120000, tar.HARD_LINK: 0}
+"""What the mode of a layer's entry has; a symbolic link to a folder has a folder's bit too."""
 
 
 def member_header(
@@ -38,24 +42,59 @@ def member_header(
     records: Iterable[tuple[str, str]] = (),
 ) -> bytes:
     """The header blocks of a member of type ``kind``; ``records`` are further pax records."""
+    mode = MODES[kind]
+    if kind == tar.FILE and metadata.attributes & FILE_ATTRIBUTE_READONLY:
+        mode &= 0o555
     pax = {**windows_records(metadata), **dict(records)}
+    return headers(name, kind, mode, size, whole_seconds(metadata.modified), link, pax)
+
+
+def layer_header(
+    name: str,
+    kind: bytes,
+    size: int = 0,
+    metadata: Metadata | None = None,
+    *,
+    link: str = "",
+    junction: bool = False,
+) -> bytes:
+    """The header blocks of a layer's entry, the same for the same arguments.
+
+    Streams, hard links and whiteouts have no ``metadata`` of their own. The mode tells the type
+    and nothing more, as docker's on Windows does.
+    """
+    mode, seconds = TYPE_BITS[kind], 0
+    pax = {} if metadata is None else dict(sorted(windows_records(metadata).items()))
+    if metadata is not None:
+        seconds = whole_seconds(metadata.modified)
+        if metadata.attributes & FILE_ATTRIBUTE_DIRECTORY:
+            mode |= TYPE_BITS[tar.DIRECTORY]
+    if junction:
+        pax[MOUNT_POINT] = "1"
+    return headers(name, kind, mode, size, seconds, link, pax)
+
+
+def headers(
+    name: str, kind: bytes, mode: int, size: int, seconds: int, link: str, pax: dict[str, str]
+) -> bytes:
+    """A header block, and before it a pax header of what it cannot hold and of ``pax``, if there is any."""
     if not fits(name):
         pax["path"] = name
     if not fits(link):
         pax["linkpath"] = link
     if size > LARGEST_OCTAL:
         pax["size"] = str(size)
-    mode = MODES[kind]
-    if kind == tar.FILE and metadata.attributes & FILE_ATTRIBUTE_READONLY:
-        mode &= 0o555
-    seconds = max(0, min((metadata.modified - EPOCH) // TICKS_PER_SECOND, LARGEST_OCTAL))
+    own = block(name, kind, mode, size, seconds, link)
+    if not pax:
+        return own
     extended = b"".join(record(key, value) for key, value in pax.items())
-    return (
-        block("PaxHeaders/entry", tar.PAX, MODES[tar.PAX], len(extended), 0, "")
-        + extended
-        + padding(len(extended))
-        + block(name, kind, mode, size, seconds, link)
-    )
+    before = block("PaxHeaders/entry", tar.PAX, MODES[tar.PAX], len(extended), 0, "")
+    return before + extended + padding(len(extended)) + own
+
+
+def whole_seconds(filetime: int) -> int:
+    """FILETIME → what a header block can hold of it: seconds since 1970."""
+    return max(0, min((filetime - EPOCH) // TICKS_PER_SECOND, LARGEST_OCTAL))
 
 
 def padding(size: int) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 
-WRITER = 2
+WRITER = 3
 """Raised when the same layer begins to make another disk: a chain of an older linwin is none of ours then."""
 
 

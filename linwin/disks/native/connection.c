@@ -10,6 +10,7 @@ struct connection {
 	struct nbd_handle *nbd;
 	uint64_t size;
 	int error;
+	uint64_t bytes_read;
 
 	uint8_t *holes;    /* one bit a block: reads as zeros, so it need not be fetched */
 	uint64_t surveyed; /* how far the search for holes has come */
@@ -42,6 +43,11 @@ uint64_t connection_size(const struct connection *connection)
 int connection_error(const struct connection *connection)
 {
 	return connection->error;
+}
+
+uint64_t connection_bytes_read(const struct connection *connection)
+{
+	return connection->bytes_read;
 }
 
 /* ---- holes ------------------------------------------------------------- */
@@ -179,6 +185,7 @@ int connection_read(struct connection *connection, uint8_t *data, size_t length,
 		return -1;
 	if (nbd_pread(connection->nbd, data, length, start, 0) == -1)
 		return fail(connection, nbd_get_errno());
+	connection->bytes_read += length;
 	return 0;
 }
 

@@ -39,6 +39,9 @@ uint64_t connection_size(const struct connection *connection);
 /* The errno of the first request that the export refused, 0 if none was. */
 int connection_error(const struct connection *connection);
 
+/* Bytes that the export was asked for so far; holes are not. */
+uint64_t connection_bytes_read(const struct connection *connection);
+
 /* Reads a part of one block. 0, or -1 with errno set, as all that follow. */
 int connection_read(struct connection *connection, uint8_t *data, size_t length, uint64_t start);
 

@@ -32,6 +32,11 @@ int device_export_error(const struct device *device)
 	return connection_error(device->connection);
 }
 
+uint64_t device_bytes_read(const struct device *device)
+{
+	return connection_bytes_read(device->connection);
+}
+
 int device_flush(struct device *device)
 {
 	if (cache_write_back(device->cache) != 0)

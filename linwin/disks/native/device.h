@@ -29,6 +29,9 @@ uint64_t device_size(const struct device *device);
 /* The errno of the first request that the export refused, 0 if none was. */
 int device_export_error(const struct device *device);
 
+/* Bytes that were read of the export so far: not what the cache had, nor holes. */
+uint64_t device_bytes_read(const struct device *device);
+
 /*
  * From now on shows the first records of $MFT in place of $MFTMirr, for a volume
  * that is only read. 0, or -1 when the boot sector cannot be read.

@@ -255,6 +255,48 @@ int volume_create_stream(struct volume *volume, uint64_t number, const uint16_t 
 	return error;
 }
 
+/* The name of one alternate stream. Reports its length, or 0 when there is none. */
+static int any_stream(ntfs_inode *inode, ntfschar *name)
+{
+	ntfs_attr_search_ctx *search = ntfs_attr_get_search_ctx(inode, NULL);
+	int length = 0;
+
+	if (search == NULL)
+		return error_of_errno();
+	while (length == 0 && ntfs_attr_lookup(AT_DATA, NULL, 0, CASE_SENSITIVE, 0, NULL, 0, search) == 0)
+		length = search->attr->name_length;
+	if (length > 0)
+		memcpy(name, (const uint8_t *)search->attr + le16_to_cpu(search->attr->name_offset),
+		       (size_t)length * sizeof *name);
+	else if (errno != ENOENT)
+		length = error_of_errno();
+	ntfs_attr_put_search_ctx(search);
+	return length;
+}
+
+int volume_remove_streams(struct volume *volume, uint64_t number)
+{
+	ntfschar stream[NTFS_MAX_NAME_LEN];
+	ntfs_inode *inode;
+	int length;
+	int error = volume_let_go(volume);
+
+	if (error != 0)
+		return error;
+	inode = ntfs_inode_open(volume->ntfs, number);
+	if (inode == NULL)
+		return error_of_errno();
+	while (error == 0 && (length = any_stream(inode, stream)) != 0) {
+		if (length < 0)
+			error = length;
+		else if (ntfs_attr_remove(inode, AT_DATA, stream, (u32)length) != 0)
+			error = error_of_errno();
+	}
+	if (ntfs_inode_close(inode) != 0 && error == 0)
+		error = error_of_errno();
+	return error;
+}
+
 int volume_append(struct volume *volume, const void *data, size_t length)
 {
 	return write_data(volume, data, length);

@@ -219,6 +219,19 @@ int volume_lookup(struct volume *volume, uint64_t parent, const uint16_t *name, 
 
 /* ---- linking and removing ---------------------------------------------- */
 
+/*
+ * Closes a file that has names in several directories, one of them the one held. Where
+ * libntfs-3g has to update all names, it takes a directory that it is told of for
+ * every name's, and closes it when it does not find one there.
+ */
+static int close_linked(struct volume *volume, ntfs_inode *inode)
+{
+	int error = NInoFileNameDirty(inode) ? volume_let_go(volume) : 0;
+	int closing = volume_close(volume, inode);
+
+	return error != 0 ? error : closing;
+}
+
 int volume_link(struct volume *volume, uint64_t target, uint64_t parent, const uint16_t *name,
 		size_t length)
 {
@@ -243,7 +256,7 @@ int volume_link(struct volume *volume, uint64_t target, uint64_t parent, const u
 	else if (ntfs_link(inode, volume->directory, (const ntfschar *)name, (u8)length) != 0)
 		error = error_of_errno();
 	/* The target's other names may lie in the directory held: close it in that. */
-	closing = volume_close(volume, inode);
+	closing = close_linked(volume, inode);
 	return error != 0 ? error : closing;
 }
 

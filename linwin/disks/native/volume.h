@@ -74,6 +74,9 @@ int volume_finish(struct volume *volume);
 int volume_set_metadata(struct volume *volume, uint64_t number, const struct metadata *metadata,
 			uint32_t *security_id);
 
+/* Removes all alternate data streams of a file or directory. */
+int volume_remove_streams(struct volume *volume, uint64_t number);
+
 int volume_link(struct volume *volume, uint64_t target, uint64_t parent, const uint16_t *name,
 		size_t length);
 

@@ -16,6 +16,7 @@ from linwin.model.progress import Progress
 from linwin.model.template import Template
 from linwin.model.upkeep import Finding
 from linwin.paths import Paths
+from tests.unit.disks.container_disk import Change, Container, ContainerDisk, populate, volume
 from tests.unit.disks.ntfs_reader import VolumeReader
 from tests.unit.layers.windows_tar import diff_id, docker_on_windows
 
@@ -171,3 +172,18 @@ def check(disks: ChainDisks, base: Template) -> Check:
         return list(await disks.check(frozenset(needed), (base, *templates), lambda _: None, repair=repair))
 
     return check
+
+
+@pytest.fixture(scope="session")
+def populated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A raw disk that holds what a container has to begin with."""
+    folder = tmp_path_factory.mktemp("populated")
+    return volume(folder / "c.raw", folder / "mount", populate)
+
+
+@pytest.fixture
+def container(populated: Path, tmp_path: Path) -> Container:
+    def changed(*changes: Change, options: str = "noatime") -> ContainerDisk:
+        return ContainerDisk.on(populated, tmp_path, template).change(*changes, options=options)
+
+    return changed

@@ -13,6 +13,8 @@ from dissect.ntfs import NTFS
 
 STANDARD_INFORMATION, FILE_NAME, DATA, REPARSE_POINT, EA = 0x10, 0x30, 0x80, 0xC0, 0xE0
 IN_USE = 1
+LONGEST_HEAD = 72
+"""Bytes of the longest head that an attribute may have."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,8 @@ class VolumeReader:
     def _walk(self, directory: Any, prefix: str) -> Iterator[Found]:
         for entry in directory.iterdir():
             name, record = entry.attribute.file_name, entry.dereference()
+            # dissect.ntfs reads more of an attribute's head than a short one has, and stops at the end.
+            record.data = bytes(record.data) + bytes(LONGEST_HEAD)
             if record.segment < 24 or name == "." or not has_name(record, directory, name):
                 continue
             path = prefix + name

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from linwin.layers import Metadata, tar
 from linwin.layers.decode import metadata
-from linwin.layers.encode import END, member_header, padding, seconds_of
+from linwin.layers.encode import END, layer_header, member_header, padding, seconds_of
 from linwin.layers.tar import TarReader
 
 TIMES = st.integers(0, 2**63 - 1)
@@ -46,3 +46,33 @@ def test_sizes_and_links_that_no_header_block_holds() -> None:
 def test_times_before_1970() -> None:
     assert seconds_of(0) == "-11644473600"
     assert seconds_of(116_444_735_995_000_000) == "-0.5"
+
+
+def test_a_layers_header_is_the_same_whatever_the_order_of_attributes() -> None:
+    now = [131_000_000_000_000_000] * 4
+    one, other = (
+        layer_header("Files/f", tar.FILE, 3, Metadata(0x20, *now, None, extended))
+        for extended in ((("A", b"1"), ("B", b"2")), (("B", b"2"), ("A", b"1")))
+    )
+    assert one == other
+    (member,) = TarReader(io.BytesIO(one + b"abc" + padding(3) + END).read)
+    assert list(member.pax) == sorted(member.pax)
+
+
+def test_a_layers_entry_without_metadata_is_one_block() -> None:
+    assert len(layer_header("Files/.wh.x", tar.FILE)) == tar.BLOCK
+    link = layer_header("Files/b", tar.HARD_LINK, link="Files/a")
+    assert len(link) == tar.BLOCK
+    (member,) = TarReader(io.BytesIO(link + END).read)
+    assert (member.name, member.linkname, member.pax, member.mtime) == ("Files/b", "Files/a", {}, 0)
+
+
+def test_modes_of_a_layer_tell_the_type_alone() -> None:
+    now = [131_000_000_000_000_000] * 4
+    headers = (
+        layer_header("Files/f", tar.FILE, 0, Metadata(0x21, *now)),
+        layer_header("Files/d", tar.DIRECTORY, 0, Metadata(0x10, *now)),
+        layer_header("Files/l", tar.SYMBOLIC_LINK, 0, Metadata(0x400, *now), link="x"),
+        layer_header("Files/j", tar.SYMBOLIC_LINK, 0, Metadata(0x410, *now), link="C:\\x", junction=True),
+    )
+    assert [int(header[-412:-405], 8) for header in headers] == [0o100000, 0o040000, 0o120000, 0o160000]
