@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -75,6 +75,11 @@ class Contents:
         return (layer for entry in self.entries.values() for layer in entry.record.layers)
 
     @property
+    def parents(self) -> dict[str, str]:
+        """What each usable image was made from here, if it was."""
+        return {key: entry.record.parent for key, entry in self.entries.items()}
+
+    @property
     def manifests(self) -> set[str]:
         """The digests of the images' own manifests."""
         return {entry.record.manifest for entry in self.entries.values() if entry.record.manifest}
@@ -116,10 +121,10 @@ class Catalogue:
             for entry, own_names in images:
                 image_id = entry.record.id
                 known = entries.get(image_id)
-                if known is None or not self._serves(known.record, entry.record):
-                    home = entry.record.home or (known.record.home if known else None)
-                    entries[image_id] = replace(entry, record=replace(entry.record, home=home))
-                    self.write_record(entries[image_id].record)
+                record = self._merged(known.record if known else None, entry.record)
+                if known is None or record != known.record:
+                    entries[image_id] = replace(entry, record=record)
+                    self.write_record(record)
                     written[image_id] = entries[image_id]
                 damaged.pop(image_id, None)
                 names.update(dict.fromkeys(own_names, image_id))
@@ -133,15 +138,15 @@ class Catalogue:
         now = self._contents
         self._write(Contents(now.entries, {**now.references, reference: image_id}, now.damaged))
 
-    def forget(self, names: frozenset[str], image_id: str | None = None) -> None:
-        """Drop references and, where given, an image with them, at once."""
+    def forget(self, names: frozenset[str], image_ids: Collection[str] = ()) -> None:
+        """Drop references, and images with them, at once."""
         now = self._contents
         kept = {name: target for name, target in now.references.items() if name not in names}
-        entries = {key: entry for key, entry in now.entries.items() if key != image_id}
-        damaged = {key: image for key, image in now.damaged.items() if key != image_id}
+        entries = {key: entry for key, entry in now.entries.items() if key not in image_ids}
+        damaged = {key: image for key, image in now.damaged.items() if key not in image_ids}
         self._write(Contents(entries, kept, damaged))
-        if image_id is not None:
-            with storing("the deletion of an image"):
+        with storing("the deletion of an image"):
+            for image_id in image_ids:
                 self.record_path(image_id).unlink(missing_ok=True)
 
     def write_record(self, record: Record) -> None:
@@ -195,6 +200,15 @@ class Catalogue:
         unnamed = [path for path in self.records.iterdir() if path.name not in named]
         return sorted([*unnamed, *self.index.parent.glob(f".{self.index.name}.*")])
 
+    def _merged(self, known: Record | None, new: Record) -> Record:
+        """What is to be recorded of an image that comes once more: where it is from, nobody forgets."""
+        if known is None:
+            return new
+        record = known if self._serves(known, new) else new
+        home = record.home or known.home
+        made = known if known.step or not new.step else new
+        return replace(record, home=home, parent=made.parent, step=made.step)
+
     def _serves(self, known: Record, new: Record) -> bool:
         """Whether the record that is here will do, so that its blobs, which somebody may be reading, stay.
 
@@ -202,7 +216,8 @@ class Catalogue:
         blob of it was lost, or when the new one says more: by which manifest
         the image is known, or known to a registry.
         """
-        says_more = new.manifest and new != known and (new.home or not known.home)
+        origin = replace(new, parent=known.parent, step=known.step)
+        says_more = new.manifest and origin != known and (new.home or not known.home)
         if known.base_layers != new.base_layers or says_more:
             return False
         sizes = {layer.digest: layer.size for layer in known.layers}

@@ -75,6 +75,7 @@ def _run_config(document: Document) -> RunConfig:
         stop_signal=document.text("StopSignal"),
         health_check=_health_check(document.object("Healthcheck")) if "Healthcheck" in document else None,
         args_escaped=document.flag("ArgsEscaped"),
+        on_build=document.texts("OnBuild"),
     )
 
 

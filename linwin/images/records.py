@@ -31,6 +31,7 @@ class Record:
     is where its base layers' blobs can be had, as ``REPOSITORY@DIGEST`` in
     canonical form: the repository that it, or the image below it, was pulled
     from, and the manifest there that names them. None where no registry is known.
+    ``parent`` and ``step`` are what :class:`linwin.model.image.Image` has.
     """
 
     id: str
@@ -39,6 +40,8 @@ class Record:
     manifest: str | None = None
     index_digest: str | None = None
     home: str | None = None
+    parent: str = ""
+    step: str = ""
 
     @property
     def blobs(self) -> frozenset[str]:
@@ -65,6 +68,8 @@ class Record:
             manifest=_digest(document, "manifest") if "manifest" in document else None,
             index_digest=_digest(document, "index_digest") if "index_digest" in document else None,
             home=_home(document) if "home" in document else None,
+            parent=_digest(document, "parent") if document.text("parent") else "",
+            step=document.text("step"),
         )
 
 

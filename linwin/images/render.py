@@ -37,6 +37,8 @@ def stored_image(entry: Entry, names: Sequence[str], blobs: BlobStore) -> Image:
         history=config.history,
         size=sum(layer.size for layer in layers),
         digests=_digests(record, names),
+        parent=record.parent,
+        step=record.step,
     )
 
 

@@ -25,6 +25,7 @@ from linwin.images.bases import base_config
 from linwin.images.blobs import BlobStore, Lease
 from linwin.images.catalogue import Catalogue
 from linwin.images.check import Store, check_store
+from linwin.images.compose import stage_composed
 from linwin.images.configs import created_at
 from linwin.images.names import Found, Names
 from linwin.images.readings import read_blobs
@@ -37,11 +38,11 @@ from linwin.images.registry.pull import PulledDraft, Puller
 from linwin.images.registry.push import Pusher, pushable
 from linwin.images.registry.search import Search
 from linwin.images.registry.web import Web
-from linwin.images.removal import Removal, plan_removal
+from linwin.images.removal import Removal, planned
 from linwin.images.render import base_image, stored_image
 from linwin.images.staged import ArchivedImage, PulledImage
 from linwin.images.staging import Draft, Watch, stage_archive
-from linwin.model.image import Image, Removed
+from linwin.model.image import Image, ImageDraft, Layer, Removed
 from linwin.model.progress import Report
 from linwin.model.registry import Credentials, Distribution, Pushed, SearchResult
 from linwin.model.template import Template
@@ -95,11 +96,19 @@ class ImageStore:
         Unavailable for a full disk or when no template serves an image. Nothing
         is left behind when it raises.
         """
+
+        def work(watch: Watch) -> builtins.list[Draft]:
+            return stage_archive(archive, templates, self.blobs, self._scratch, watch)
+
+        return await self._staged(work, report)
+
+    async def _staged(
+        self, stage: Callable[[Watch], builtins.list[Draft]], report: Report
+    ) -> builtins.list[ArchivedImage]:
+        """Do the work in a thread, which is told to stop when nobody waits for it any more."""
         loop = asyncio.get_running_loop()
         watch = Watch(lambda progress: loop.call_soon_threadsafe(report, progress))
-        work = asyncio.create_task(
-            asyncio.to_thread(stage_archive, archive, templates, self.blobs, self._scratch, watch)
-        )
+        work = asyncio.create_task(asyncio.to_thread(stage, watch))
         try:
             drafts = await asyncio.shield(work)
         except BaseException:
@@ -109,6 +118,18 @@ class ImageStore:
             await self._exclusively(self._collect)
             raise
         return [ArchivedImage(self, draft) for draft in drafts]
+
+    async def compose(
+        self, parent: Image, draft: ImageDraft, layer: Path | Layer | None, references: Sequence[str]
+    ) -> ArchivedImage:
+        """Stage an image made here. See :meth:`linwin.engine.interfaces.Images.compose`."""
+        entry = self._entry(parent.id)
+
+        def work(watch: Watch) -> builtins.list[Draft]:
+            return [stage_composed(entry, draft, layer, references, self.blobs, watch.breathe)]
+
+        (composed,) = await self._staged(work, lambda _: None)
+        return composed
 
     async def list(self) -> builtins.list[Image]:
         """All images, newest first, the templates' base images included."""
@@ -144,7 +165,9 @@ class ImageStore:
 
         await self._exclusively(change)
 
-    async def remove(self, reference: str, *, force: bool, in_use: frozenset[str]) -> builtins.list[Removed]:
+    async def remove(
+        self, reference: str, *, force: bool, in_use: frozenset[str], leave_children: bool = False
+    ) -> builtins.list[Removed]:
         """Untag, and delete the image when its last reference went.
 
         Raises NotFound, Conflict in docker's words for what must be forced, and
@@ -159,12 +182,10 @@ class ImageStore:
             elif found.id in self._bases:
                 removal = self._untag_base(found)
             else:
-                removal = plan_removal(
-                    found, names.of(found.id), reference, force=force, used=found.id in in_use
-                )
-            deleted = removal.image_id if removal.deletes else None
-            await asyncio.to_thread(self._catalogue.forget, removal.references, deleted)
-            if deleted:
+                parents = {} if leave_children else self._catalogue.contents.parents
+                removal = planned(found, names, parents, reference, force=force, in_use=in_use)
+            await asyncio.to_thread(self._catalogue.forget, removal.references, removal.deleted)
+            if removal.deletes:
                 await self._collect()
             return removal.report
 

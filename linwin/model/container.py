@@ -39,6 +39,7 @@ class ContainerSpec:
     exposed port beside ``ports``. ``dns`` and ``dns_search`` empty are for the network's own.
     ``extra_hosts`` are ``NAME:ADDRESS``, or ``NAME:host-gateway``. ``volumes`` are paths at which
     linwin is to make a volume; ``volumes_from`` are ``CONTAINER[:MODE]``, whose mounts this one gets too.
+    ``args_escaped`` says that the first word of ``cmd`` is a verbatim command line.
     ``host_config`` is what the client sent, echoed by inspect.
     """
 
@@ -78,6 +79,7 @@ class ContainerSpec:
     dns: tuple[str, ...] = ()
     dns_search: tuple[str, ...] = ()
     extra_hosts: tuple[str, ...] = ()
+    args_escaped: bool = False
     host_config: Mapping[str, Any] = field(default_factory=dict)
 
 
