@@ -152,5 +152,8 @@ func (Guest) Rehearse(wire.Rehearsal) error { return nil }
 // Prepare implements session.Guest.
 func (Guest) Prepare(wire.Preparation) error { return nil }
 
+// Flush implements session.Guest: what the host has yet to write is the host's own.
+func (Guest) Flush() error { return nil }
+
 // Shutdown implements session.Guest.
 func (Guest) Shutdown() error { return nil }

@@ -26,6 +26,7 @@ var operations = map[string]operation{
 	"adopt":     adopt,
 	"clock":     clock,
 	"drop":      drop,
+	"flush":     flush,
 	"forget":    forget,
 	"get":       get,
 	"mount":     mount,
@@ -406,6 +407,8 @@ func wait(s *Server, c call) (any, error) {
 	<-p.Done()
 	return p.Exit(), nil
 }
+
+func flush(s *Server, _ call) (any, error) { return nil, s.Guest.Flush() }
 
 func shutdown(s *Server, c call) (any, error) {
 	log.Print("shutting down")

@@ -31,6 +31,8 @@ type Guest interface {
 	Rehearse(wire.Rehearsal) error
 	// Prepare makes the guest into one container.
 	Prepare(wire.Preparation) error
+	// Flush writes the registry and all that waits in memory out. Programs go on.
+	Flush() error
 	// Shutdown leaves the disk clean. Every process has ended by then.
 	Shutdown() error
 }

@@ -63,6 +63,7 @@ type nothing struct{}
 func (nothing) Warm() error                    { return nil }
 func (nothing) Rehearse(wire.Rehearsal) error  { return nil }
 func (nothing) Prepare(wire.Preparation) error { return nil }
+func (nothing) Flush() error                   { return nil }
 func (nothing) Shutdown() error                { return nil }
 
 // host is the other end: it collects the frames of a session.

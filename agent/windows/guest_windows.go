@@ -21,7 +21,10 @@ var (
 	longestNetBIOSName = uint32(15)
 )
 
-const errorInvalidFunction = syscall.Errno(1)
+const (
+	errorInvalidFunction = syscall.Errno(1)
+	errorNoMoreItems     = syscall.Errno(259)
+)
 
 // Guest prepares and shuts down a Windows guest.
 type Guest struct{ Kind *Kind }
@@ -95,19 +98,80 @@ func (g *Guest) setName(hostname string) error {
 	return nil
 }
 
-// Shutdown implements session.Guest: what Windows has yet to write to the
-// registry and to C:, it writes. It goes on running on C:.
-func (*Guest) Shutdown() error {
-	for _, key := range []syscall.Handle{syscall.HKEY_LOCAL_MACHINE, syscall.HKEY_USERS} {
-		if code, _, _ := regFlushKey.Call(uintptr(key)); code != 0 {
-			return fmt.Errorf("flush the registry: %w", syscall.Errno(code))
-		}
+// Flush implements session.Guest.
+func (*Guest) Flush() error { return writeOut() }
+
+// Shutdown implements session.Guest. Windows goes on running on C:.
+func (*Guest) Shutdown() error { return writeOut() }
+
+// writeOut has Windows write what it has yet to write to the registry and to C:.
+func writeOut() error {
+	if err := flushRegistry(); err != nil {
+		return wire.Errorf(wire.Unavailable, "flush the registry: %v", err)
 	}
 	if err := flush(os.Getenv("SystemDrive")); err != nil {
 		return err
 	}
 	log.Print("C: is written out")
 	return nil
+}
+
+// flushRegistry writes each hive that layers have deltas of, and those of all users who are
+// logged on. It is a hive that is flushed, by any of its keys: the roots are in none on the disk.
+func flushRegistry() error {
+	for _, name := range []string{"SOFTWARE", "SYSTEM", "SAM", "SECURITY"} {
+		if err := flushKey(syscall.HKEY_LOCAL_MACHINE, name); err != nil {
+			return fmt.Errorf("HKLM\\%s: %w", name, err)
+		}
+	}
+	users, err := subkeys(syscall.HKEY_USERS)
+	if err != nil {
+		return fmt.Errorf("HKU: %w", err)
+	}
+	for _, name := range users {
+		if err := flushKey(syscall.HKEY_USERS, name); err != nil {
+			return fmt.Errorf("HKU\\%s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// flushKey returns when the hive of a key is on the disk. One that does not exist has nothing to write.
+func flushKey(root syscall.Handle, name string) error {
+	wide, err := syscall.UTF16PtrFromString(name)
+	if err != nil {
+		return err
+	}
+	var key syscall.Handle
+	err = syscall.RegOpenKeyEx(root, wide, 0, syscall.KEY_QUERY_VALUE, &key)
+	if err == syscall.ERROR_FILE_NOT_FOUND {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer syscall.RegCloseKey(key)
+	if code, _, _ := regFlushKey.Call(uintptr(key)); code != 0 {
+		return syscall.Errno(code)
+	}
+	return nil
+}
+
+// subkeys names the keys right below one.
+func subkeys(key syscall.Handle) (names []string, err error) {
+	const longest = 255 // characters of a key's name
+	var name [longest + 1]uint16
+	for i := uint32(0); ; i++ {
+		length := uint32(len(name))
+		switch err := syscall.RegEnumKeyEx(key, i, &name[0], &length, nil, nil, nil, nil); err {
+		case nil:
+			names = append(names, syscall.UTF16ToString(name[:length]))
+		case errorNoMoreItems:
+			return names, nil
+		default:
+			return nil, err
+		}
+	}
 }
 
 // flush writes a volume out.

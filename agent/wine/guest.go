@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -53,6 +54,7 @@ type Guest struct {
 	Reaper   *job.Reaper
 	Kind     *Kind
 	Networks *network.Interfaces
+	changing sync.Mutex  // held while C: and Wine come and go, and while they are written out
 	server   int         // wineserver's pid, 0 while none runs
 	prepared bool        // C: was mounted once
 	mounted  bool        // and is
@@ -79,6 +81,8 @@ func environment() []string {
 
 // Prepare implements session.Guest.
 func (g *Guest) Prepare(p wire.Preparation) error {
+	g.changing.Lock()
+	defer g.changing.Unlock()
 	if g.prepared {
 		return wire.Errorf(wire.Invalid, "the guest is prepared already")
 	}
@@ -248,6 +252,8 @@ func (g *Guest) background(path string, argv ...string) (int, error) {
 // and C: is unmounted clean.
 func (g *Guest) Shutdown() error {
 	g.ready.Store(false)
+	g.changing.Lock()
+	defer g.changing.Unlock()
 	if !g.mounted {
 		return nil
 	}
@@ -261,7 +267,7 @@ func (g *Guest) Shutdown() error {
 		g.unsaved = true
 	}
 	if g.unsaved {
-		if err := saveHives(); err != nil {
+		if err := saveHives(prefix); err != nil {
 			return fmt.Errorf("save the registry: %w", err)
 		}
 		g.unsaved = false
@@ -312,19 +318,6 @@ func syncFiles(path string) error {
 	const sysSyncfs = 306 // missing in package syscall
 	if _, _, errno := syscall.Syscall(sysSyncfs, file.Fd(), 0, 0); errno != 0 {
 		return errno
-	}
-	return nil
-}
-
-func saveHives() error {
-	folder, err := below(cMount, hiveFolder)
-	if err != nil {
-		return err
-	}
-	for _, hive := range hives {
-		if err := replaceFile(filepath.Join(prefix, hive), filepath.Join(folder, hive)); err != nil {
-			return err
-		}
 	}
 	return nil
 }

@@ -37,6 +37,8 @@ NETWORK_TIMEOUT = 60.0
 """Seconds until a NIC is found, configured and has its link: under one, in an emulated guest."""
 MOUNT_TIMEOUT = 120.0
 """Seconds for all mounts: a tenth of one each, and more where the file server is being started again."""
+FLUSH_TIMEOUT = 300.0
+"""Seconds: some for the registry under software emulation, and for what waits in memory a slow disk's."""
 SELF_CONFIGURED = "windows"
 """The kind of guests that configure their NICs themselves, by DHCP."""
 REOPENED = 3
@@ -147,6 +149,16 @@ class AgentGuest:
     @property
     def files(self) -> AgentFiles:
         return AgentFiles(self._session)
+
+    async def flush(self) -> None:
+        if "flush" not in self.hello.capabilities:
+            raise Unavailable(
+                "the guest's agent is too old to write its disk out while programs run",
+                hint=f"stop the container first, or {REBUILD}",
+            )
+        answer = await self._session.request("flush", timeout=FLUSH_TIMEOUT)
+        if isinstance(answer, Failure):
+            raise answer.error()
 
     async def processes(self) -> list[ProcessInfo]:
         return await self._observe("processes", parse_processes)

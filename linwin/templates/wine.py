@@ -25,7 +25,9 @@ from linwin.templates.manifest import C_DISK, INITRD, KERNEL, PARTS, ROOT_DISK, 
 from linwin.templates.recipe import Recipe
 
 AGENT = "linwin-agent"
-OWN_PROGRAMS = ("linwin-launch.exe", "linwin-stop-services.exe", "linwin-define-drives.exe")
+OWN_PROGRAMS = (
+    "linwin-launch.exe", "linwin-stop-services.exe", "linwin-define-drives.exe", "linwin-save-registry.exe",
+)  # fmt: skip
 """What the agent has Wine run for it."""
 REPLACED = ("setx.exe", "hostname.exe")
 """Our own, in the place of Wine's."""

@@ -152,6 +152,16 @@ async def test_prepare_is_answered(target: Target, guest: AgentGuest) -> None:
         await guest.prepare(Preparation("name", "serial", 0, b"\0\xff"))
 
 
+async def test_programs_go_on_while_a_guest_is_flushed(target: Target, guest: AgentGuest) -> None:
+    process = await guest.spawn("p", target.spec("line", "4", stdin=True))
+    output = process.output()
+    await until(output, b"ready\n")
+    await asyncio.gather(guest.flush(), guest.flush())
+    await process.write(b"word\n")
+    assert await until(output, b"\n") == b"got word\n"
+    assert await process.wait() == 4
+
+
 FILE_REQUESTS = frozenset({"stat", "get", "put", "drop"})
 
 
