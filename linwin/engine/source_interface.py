@@ -45,5 +45,8 @@ class Sources(Protocol):
     async def changes(self, lines: Sequence[str]) -> tuple[Instruction, ...]:
         """Read instructions one by one, as ``--change`` has them. Raises InvalidRequest."""
 
+    async def triggers(self, lines: Sequence[str]) -> tuple[Instruction, ...]:
+        """Read what an image has ONBUILD: any instruction that ONBUILD can hold. Raises InvalidRequest."""
+
     async def fetch(self, address: str, target: Path) -> Fetched:
         """Fetch a file for ADD, dated as its server says. Raises Unavailable, InvalidRequest."""

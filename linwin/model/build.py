@@ -8,7 +8,10 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Heredoc:
-    """Text that follows an instruction, up to a line ``name``. Variables are put in unless its name was quoted."""
+    """Text that follows an instruction, up to a line ``name``.
+
+    Variables are put in with ``expand``: unless its name was quoted.
+    """
 
     name: str
     content: str
