@@ -34,6 +34,7 @@ from linwin.machine import DEFAULT_BUDGET, QemuMachines
 from linwin.network import BridgeNetworks
 from linwin.paths import Paths
 from linwin.shares import SambaShares
+from linwin.sources import BuildSources
 from linwin.state import Database
 from linwin.templates import InstalledTemplates
 from linwin.tls import certificates
@@ -52,6 +53,7 @@ def build_rooms(paths: Paths, state: Database) -> Rooms:
         guest=AgentGuests(),
         network=BridgeNetworks(paths),
         shares=SambaShares(paths),
+        sources=BuildSources(paths),
         templates=InstalledTemplates(paths),
         state=state,
     )

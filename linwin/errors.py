@@ -15,6 +15,7 @@ exit codes in :mod:`linwin.cli`; nothing else knows about either.
     ├── Forbidden         allowed by nobody (a predefined thing)
     ├── Unauthorized      a registry does not accept the credentials
     ├── Unsupported       docker can, linwin cannot (yet)
+    ├── BuildFailed       a command of a build ended with another code than 0
     ├── Unavailable       this host or guest cannot serve it now
     │   └── OutOfMemory          the host has no room for one more guest
     └── Internal          a defect of linwin itself
@@ -71,6 +72,14 @@ class Unauthorized(LinwinError):
 
 class Unsupported(LinwinError):
     """Docker can do this and linwin cannot."""
+
+
+class BuildFailed(LinwinError):
+    """A command of a build failed; ``exit_code`` is its own, 127 for one that is not there."""
+
+    def __init__(self, message: str, *, exit_code: int = 1, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.exit_code = exit_code
 
 
 class Unavailable(LinwinError):

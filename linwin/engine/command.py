@@ -36,6 +36,8 @@ def resolve(spec: ContainerSpec, image: RunConfig) -> Command:
             "no command specified",
             hint="The image has no command of its own; name the program to run after the image.",
         )
+    if spec.args_escaped and spec.cmd and not _cleared(entrypoint):
+        return Command(argv, " ".join((argv[0], *map(escape, argv[1:]))))
     from_image = spec.entrypoint is None and (bool(image.entrypoint) or not spec.cmd)
     if image.args_escaped and from_image:
         return Command(argv, " ".join((argv[0], *map(escape, argv[1:]))))

@@ -89,7 +89,8 @@ async def create(engine: Engine, spec: ContainerSpec, name: str | None) -> tuple
         )
         await engine.rooms.state.add(container)
     engine.events.container(container, "create")
-    warnings = unserved.warnings(template, image, spec.image, container.argv)
+    words = container.command_line.split() if container.command_line else container.argv
+    warnings = unserved.warnings(template, image, spec.image, words)
     return container.id, (*warnings, *filter(None, (no_network, no_volumes)))
 
 

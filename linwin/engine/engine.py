@@ -7,7 +7,8 @@ what they share. ``engine/start.py`` is where a reader of one run goes next.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections import Counter
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from linwin.engine import (
     archive,
     changes,
     check,
+    commit,
     disk,
     health,
     load,
@@ -30,6 +32,8 @@ from linwin.engine import (
     restarts,
     start,
     stop,
+    streams,
+    templates,
     terminal,
     top,
     update,
@@ -37,9 +41,10 @@ from linwin.engine import (
 )
 from linwin.engine import exec as execs
 from linwin.engine.admission import Admission
+from linwin.engine.build import Listener, build
 from linwin.engine.chains import ChainUse
 from linwin.engine.checkpoints import Checkpoints
-from linwin.engine.create import choose_template, create, left_out_hint
+from linwin.engine.create import choose_template, create
 from linwin.engine.events import Events
 from linwin.engine.exec import Exec, Execs
 from linwin.engine.host_info import HostInfo, host_info
@@ -52,13 +57,14 @@ from linwin.engine.stats import Watch
 from linwin.engine.streams import Attachment
 from linwin.engine.timing import Timing
 from linwin.engine.volumes import Volumes
-from linwin.errors import CommandNotFound, Conflict, LinwinError, NotFound
+from linwin.errors import Conflict, NotFound
+from linwin.model.build import BuildRequest, CommitRequest
 from linwin.model.container import Container, ContainerSpec, LogQuery, LogRecord, Update, WaitCondition
 from linwin.model.exec import ExecSpec
 from linwin.model.files import Change, FileStat
 from linwin.model.guest import StreamName
 from linwin.model.health import HealthReport, HealthStatus
-from linwin.model.image import Image, Removed
+from linwin.model.image import Image, Removed, RunConfig
 from linwin.model.log_config import STANDARD, LogConfig
 from linwin.model.pool import PoolPlan
 from linwin.model.progress import Progress, Report
@@ -110,6 +116,8 @@ class Engine:
         self.timing = timing or Timing()
         self.closing = False
         """The daemon is on its way out: what it stops now, the next one starts again."""
+        self.building: Counter[str] = Counter()
+        """Images that builds under way use."""
         self.restarting_slots = asyncio.Semaphore(restarts.AT_ONCE)
         self._live: dict[str, Live] = {}
 
@@ -173,51 +181,14 @@ class Engine:
 
     async def start(self, reference: str, tell: Callable[[str], None] = lambda _: None) -> bool:
         """False when it was running already (docker's 304). ``tell`` hears what its user should know."""
-        container = await self.rooms.state.get(reference)
-        try:
-            async with self.live(container.id).lock:
-                container = await stop.settle(self, await self.rooms.state.get(container.id))
-                if container.status in ("running", "restarting"):
-                    return False
-                if container.status == "paused":
-                    raise Conflict("cannot start a paused container, try unpause instead")
-                start.check_startable(container)
-                self.live(container.id).delay = 0.0
-                await start.start(self, container, tell)
-                return True
-        except BaseException as error:
-            if isinstance(error, CommandNotFound):
-                error.hint = await left_out_hint(self, container, container.argv[0]) or error.hint
-            if container.spec.auto_remove and container.status in ("created", "exited"):
-                await remove.auto_remove(self, container)
-            raise
+        return await start.by_hand(self, reference, tell)
 
     async def attach(
         self, reference: str, *, stdin: bool, stdout: bool, stderr: bool, logs: bool, stream: bool
     ) -> Attachment:
         """A client's end of the container's streams; with ``logs``, what was logged comes first."""
-        container = await self.rooms.state.get(reference)
-        pause.refuse(container, "attach")
-        streams = self.live(container.id).streams
-        wanted: set[StreamName] = set()
-        wanted |= {"stdout"} if stdout else set()
-        wanted |= {"stderr"} if stderr else set()
-        log = self.rooms.state.log(container)
-        query = LogQuery(stdout=stdout, stderr=stderr)
-        attachment = Attachment(
-            streams,
-            # What is logged up to now; the rest is published from now on (see watch.py).
-            history=log.read(query) if logs else None,
-            stdin=stdin and container.spec.open_stdin,
-            half_close=container.spec.stdin_once and not container.spec.tty,
-            wanted=frozenset(wanted),
-        )
-        if stream:
-            streams.attach(attachment)
-            self.events.container(container, "attach")
-        else:
-            attachment.finish()
-        return attachment
+        wanted: tuple[StreamName, ...] = (*(("stdout",) if stdout else ()), *(("stderr",) if stderr else ()))
+        return await streams.attach(self, reference, frozenset(wanted), stdin=stdin, logs=logs, stream=stream)
 
     async def resize(self, reference: str, rows: int, columns: int) -> None:
         """Change the size of its terminal, now or for its next start; without effect where it has none."""
@@ -386,6 +357,38 @@ class Engine:
         """Write the flattened C: of an image to ``target``, which is whole or absent afterwards."""
         await disk.disk(self, reference, target, report)
 
+    # Images that are made here
+
+    async def build(
+        self,
+        context: Path | None,
+        remote: str,
+        request: BuildRequest,
+        tell: Listener,
+        credentials: Mapping[str, Credentials],
+    ) -> Image:
+        """Build an image of a context, a tar or a Dockerfile, or where there is none of one at ``remote``.
+
+        ``credentials`` are by a registry's host. Raises BuildFailed for a command that fails.
+        """
+        return await build(self, context, remote, request, tell, credentials)
+
+    async def commit(self, reference: str, request: CommitRequest, config: RunConfig | None = None) -> Image:
+        """An image of a container's files; what ``config`` says comes before what the container was told."""
+        return await commit.commit(self, reference, request, config)
+
+    def export(self, reference: str) -> AbstractAsyncContextManager[archive.Archive]:
+        """A tar of a container's whole C:."""
+        return commit.export(self, reference)
+
+    async def import_image(self, source: Path, request: CommitRequest, platform: str) -> Image:
+        """An image with an archive's files on a template's base image."""
+        return await commit.import_image(self, source, request, platform)
+
+    async def prune_builds(self, *, everything: bool, keep: Callable[[Image], bool]) -> Pruned:
+        """Delete what builds have left for the next; with ``everything`` also what named images stand on."""
+        return await prune.prune_builds(self, everything=everything, keep=keep)
+
     # Upkeep
 
     async def prune_images(self, *, dangling_only: bool, keep: Callable[[Image], bool]) -> Pruned:
@@ -416,28 +419,11 @@ class Engine:
         return choose_template(image, await self.templates())
 
     async def build_template(self, name: str, report: Report) -> Template:
-        template = await self.rooms.templates.build(name, report)
-        await self.rooms.images.adopt_base_images(await self.rooms.templates.list())
-        await self.checkpoints.prune(everything=False)  # of the build before
-        if self.checkpoints.wanted(template):
-            try:
-                await self.checkpoints.make(template, report)
-            except LinwinError as error:  # the template is good without one
-                report(Progress(f"No checkpoint was made: {error}", id=name))
-        return template
+        return await templates.build(self, name, report)
 
     async def remove_template(self, name: str) -> None:
         """Conflict while a container uses it."""
-        async with self.creating:
-            for container in await self.list():
-                if container.template == name:
-                    raise Conflict(
-                        f"template {name} is in use by container {container.short_id}",
-                        hint=f"Remove the container first: linwin rm {container.name}",
-                    )
-            await self.rooms.templates.remove(name)
-        await self.checkpoints.prune(everything=False)
-        await self.rooms.images.adopt_base_images(await self.rooms.templates.list())
+        await templates.remove(self, name)
 
     async def info(self) -> HostInfo:
         return await host_info(self)

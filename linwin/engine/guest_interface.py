@@ -31,9 +31,6 @@ class Files(Protocol):
         What Windows keeps of a file travels as the records of a Windows layer.
         """
 
-    async def names(self, path: VolumePath) -> Sequence[tuple[str, bool]]:
-        """What is in a folder at rest: names in their order, and whether each is a folder itself."""
-
     async def write(self, path: VolumePath, archive: Path, *, keep_kinds: bool) -> None:
         """Unpack an archive into the folder at ``path``.
 

@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Protocol
 
 from linwin.engine.guest_interface import Files as Files
+from linwin.engine.guest_interface import FilesAtRest as FilesAtRest
 from linwin.engine.guest_interface import Guest as Guest
 from linwin.engine.guest_interface import Guests as Guests
+from linwin.engine.guest_interface import Line as Line
 from linwin.engine.guest_interface import Machine as Machine
 from linwin.engine.guest_interface import Mold as Mold
 from linwin.engine.guest_interface import Process as Process
@@ -73,12 +75,12 @@ class Images(Protocol):
         """
 
     async def compose(
-        self, parent: Image, draft: ImageDraft, layer: Path | None, references: Sequence[str]
+        self, parent: Image, draft: ImageDraft, layer: Path | Layer | None, references: Sequence[str]
     ) -> StagedImage:
-        """Stage an image made here: ``parent``'s layers, and above them the plain tar ``layer``, if any.
+        """Stage an image made here: ``parent``'s layers, and ``layer`` above them if there is one.
 
-        ``references`` are to name it. Raises InvalidRequest for one that cannot be a reference,
-        Unavailable for a full disk. The tar is copied.
+        A layer is a plain tar, which is copied, or another image's. ``references`` are to name the
+        image. Raises InvalidRequest for one that cannot be a reference, Unavailable for a full disk.
         """
 
     async def commit_all(self, staged: Sequence[StagedImage]) -> Sequence[Image]:
@@ -99,8 +101,12 @@ class Images(Protocol):
         None is no error; the reference's own tag does not count.
         """
 
-    async def remove(self, reference: str, *, force: bool, in_use: frozenset[str]) -> Sequence[Removed]:
-        """Untag, and delete the image when its last reference went.
+    async def remove(
+        self, reference: str, *, force: bool, in_use: frozenset[str], leave_children: bool = False
+    ) -> Sequence[Removed]:
+        """Untag, and delete the image when its last reference went, with those that it alone was made from.
+
+        One that others were made from is deleted only with ``leave_children``; Conflict says so.
 
         ``in_use`` are the ids of images that containers use; deleting one of
         them raises Conflict unless forced.
@@ -178,8 +184,11 @@ class Disks(Protocol):
     async def overlay(self, chain_end: Path, path: Path, *, uid: int) -> None:
         """Create a container's own overlay at ``path``, owned by ``uid``."""
 
-    def files(self, overlay: Path) -> Files:
-        """The files on the disk of a container at rest; ``write`` does all of it or nothing."""
+    def files(self, overlay: Path) -> FilesAtRest:
+        """The files on a container's disk, or at a chain's end, where nothing is written.
+
+        ``write`` does all of it or nothing.
+        """
 
     async def plain_copy(self, archive: Path, output: Path, overlay: Path) -> None:
         """Check an archive that is to be unpacked on the C: of ``overlay``; write what a guest can unpack.

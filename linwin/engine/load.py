@@ -48,10 +48,7 @@ async def remove_image(engine: Engine, reference: str, *, force: bool) -> list[R
     rooms = engine.rooms
     async with engine.creating:  # a container that is being created uses its image already
         image = await rooms.images.resolve(reference)
-        containers = await rooms.state.list()
-        removed = await rooms.images.remove(
-            reference, force=force, in_use=frozenset(container.image_id for container in containers)
-        )
+        removed = await rooms.images.remove(reference, force=force, in_use=await prune.images_in_use(engine))
     engine.events.removed(image, removed)
     await prune.prune_chains(engine)
     return list(removed)

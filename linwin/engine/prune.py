@@ -33,21 +33,65 @@ async def prune_images(engine: Engine, *, dangling_only: bool, keep: Callable[[I
     have kept goes too, and then the chains that nothing needs any more.
     """
     images = engine.rooms.images
-    removed: list[Removed] = []
     async with engine.creating:
-        in_use = frozenset(container.image_id for container in await engine.rooms.state.list())
         before = await images.list()
-        for image in before:
-            needed = image.template is not None or image.id in in_use
-            if not (needed or (dangling_only and image.references) or keep(image)):
-                gone = await images.remove(image.id, force=True, in_use=in_use)
-                engine.events.removed(image, gone)
-                removed += gone
+        removed = await _remove_images(
+            engine, lambda image: not ((dangling_only and image.references) or keep(image))
+        )
         freed = _freed(before, await images.list())
     freed += await images.discard_interrupted()
     freed += await prune_chains(engine)
     engine.events.pruned("image", freed)
     return Pruned(tuple(removed), freed=freed)
+
+
+async def prune_builds(engine: Engine, *, everything: bool, keep: Callable[[Image], bool]) -> Pruned:
+    """Delete the images of builds' steps that have no name and that no container and no build uses.
+
+    With ``everything`` also those that named images were made from: the next build of them begins anew.
+    """
+    images = engine.rooms.images
+    async with engine.creating:
+        before = await images.list()
+        removed = await _remove_images(
+            engine,
+            lambda image: bool(image.step) and not image.references and not keep(image),
+            ancestors=everything,
+        )
+        freed = _freed(before, await images.list())
+    freed += await prune_chains(engine)
+    return Pruned(tuple(removed), freed=freed)
+
+
+async def _remove_images(
+    engine: Engine, doomed: Callable[[Image], bool], *, ancestors: bool = False
+) -> list[Removed]:
+    """Remove the images that are ``doomed`` and in no use. Called with ``creating`` held.
+
+    What others were made from stays unless these go too, or ``ancestors`` are to go.
+    """
+    images = engine.rooms.images
+    in_use = await images_in_use(engine)
+    removed: list[Removed] = []
+    while True:
+        there = await images.list()
+        parents = {image.parent for image in there}
+        for image in there:
+            needed = image.template is not None or image.id in in_use
+            if needed or not doomed(image) or (image.id in parents and not ancestors):
+                continue
+            gone = await images.remove(image.id, force=True, in_use=in_use, leave_children=ancestors)
+            engine.events.removed(image, gone)
+            removed += gone
+            break
+        else:
+            return removed
+
+
+async def images_in_use(engine: Engine) -> frozenset[str]:
+    """The ids of the images that containers, or builds under way, use."""
+    containers = {container.image_id for container in await engine.rooms.state.list()}
+    return frozenset(containers | (+engine.building).keys())
 
 
 def _freed(before: Iterable[Image], after: Iterable[Image]) -> int:

@@ -12,9 +12,20 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from linwin.engine import attach, command, copy_up, health, sharing, terminal, unserved, watch
+from linwin.engine import (
+    attach,
+    command,
+    copy_up,
+    health,
+    remove,
+    sharing,
+    stop,
+    terminal,
+    unserved,
+    watch,
+)
 from linwin.engine.checkpoints import guest_spec, has_nic
-from linwin.engine.create import MIB
+from linwin.engine.create import MIB, left_out_hint
 from linwin.engine.live import Exit, Run
 from linwin.engine.phases import Phases
 from linwin.engine.pool import own
@@ -41,6 +52,29 @@ logger = logging.getLogger(__name__)
 
 ENTROPY = 64
 """Random bytes that each guest is given: twice what its generator holds."""
+
+
+async def by_hand(engine: Engine, reference: str, tell: Tell) -> bool:
+    """Start a container for its user; False when it was running already."""
+    container = await engine.rooms.state.get(reference)
+    live = engine.live(container.id)
+    try:
+        async with live.lock:
+            container = await stop.settle(engine, await engine.rooms.state.get(container.id))
+            if container.status in ("running", "restarting"):
+                return False
+            if container.status == "paused":
+                raise Conflict("cannot start a paused container, try unpause instead")
+            check_startable(container)
+            live.delay = 0.0
+            await start(engine, container, tell)
+            return True
+    except BaseException as error:
+        if isinstance(error, CommandNotFound):
+            error.hint = await left_out_hint(engine, container, container.argv[0]) or error.hint
+        if container.spec.auto_remove and container.status in ("created", "exited"):
+            await remove.auto_remove(engine, container)
+        raise
 
 
 async def start(engine: Engine, container: Container, tell: Tell, *, by_hand: bool = True) -> None:

@@ -7,6 +7,7 @@ image gives itself away by its name, its command, its variables or its labels.
 from __future__ import annotations
 
 import fnmatch
+import re
 from collections.abc import Iterator, Sequence
 
 from linwin.errors import CommandNotExecutable
@@ -74,13 +75,14 @@ def _names(argv: Sequence[str], product: Unserved) -> bool:
 
 
 def _programs(argv: Sequence[str]) -> Iterator[str]:
-    """The program of a command, and the one that it tells a cmd to run."""
+    """The program of a command, and those that it tells a cmd to run, one after the other."""
     if not argv:
         return
     first = program_name(argv[0])
     yield first
     told = iter(argv[1:])
     if first == "cmd" and any(word.lower() in _SHELL_OPTIONS for word in told):
-        line = next(told, "").split()
-        if line:
-            yield program_name(line[0].strip('"'))
+        line = " ".join(told)
+        for command in re.split(r"[&|\n]+", line):
+            if words := command.replace("(", " ").strip('" ').split():
+                yield program_name(words[0].strip('"'))

@@ -13,6 +13,7 @@ import docker as sdk  # type: ignore[import-untyped]
 import pytest
 
 from tests.scenario import api_description, proofs
+from tests.scenario.builds import Builds
 from tests.scenario.docker_py import off_loop
 from tests.scenario.fakes import Fakes
 from tests.scenario.harness import Daemon, Docker, make_root, served
@@ -107,3 +108,12 @@ async def connection(daemon: Daemon) -> AsyncIterator[RawConnection]:
     opened = await RawConnection.open(daemon.paths.socket)
     yield opened
     await opened.close()
+
+
+@pytest.fixture
+async def build(daemon: Daemon) -> AsyncIterator[Builds]:
+    """Builds, of which nothing is left but images."""
+    yield Builds(daemon)
+    assert await daemon.engine.list() == []
+    assert list(daemon.paths.scratch.iterdir()) == []
+    assert +daemon.engine.building == {}

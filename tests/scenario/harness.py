@@ -81,6 +81,7 @@ async def served(
     metrics_at: TcpAddress | None = None,
 ) -> AsyncIterator[Daemon]:
     """An engine over ``fakes``, opened, served, and closed at the end."""
+    fakes.settle(paths)
     engine = Engine(fakes.rooms, paths, pool=pool)
     await engine.open()
     async with serve(engine, paths.socket, tls, metrics_at):

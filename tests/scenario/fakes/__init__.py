@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from linwin.engine.interfaces import Rooms, State
+from linwin.engine.interfaces import Rooms, Sources, State
+from linwin.paths import Paths
+from linwin.sources import BuildSources
 from tests.scenario.fakes.disks import FakeDisks
 from tests.scenario.fakes.guest import FakeGuests
 from tests.scenario.fakes.images import FakeImages
@@ -19,7 +21,10 @@ __all__ = ["Fakes"]
 
 @dataclass
 class Fakes:
-    """A complete set of rooms that shares nothing with any other; ``state`` may be the real one."""
+    """A complete set of rooms that shares nothing with any other; ``state`` may be the real one.
+
+    ``sources`` is the real one of the root that is served.
+    """
 
     state: State = field(default_factory=FakeState)
     images: FakeImages = field(default_factory=FakeImages)
@@ -29,10 +34,17 @@ class Fakes:
     networks: FakeNetworks = field(default_factory=FakeNetworks)
     shares: FakeShares = field(default_factory=FakeShares)
     templates: FakeTemplates = field(default_factory=FakeTemplates)
+    sources: Sources | None = None
+
+    def settle(self, paths: Paths) -> None:
+        """Take a root for what is kept in files."""
+        self.sources = BuildSources(paths)
+        self.images.folder = paths.cache
 
     @property
     def rooms(self) -> Rooms:
         return Rooms(
+            sources=self.sources,  # type: ignore[arg-type]  # those who build have settled
             images=self.images,
             disks=self.disks,
             machine=self.machines,

@@ -1,8 +1,10 @@
-"""Chains that are names in a set; overlays that are files of zeros."""
+"""Chains that are names in a set; overlays that are files of zeros, or tars of what was made here."""
 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import shutil
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -11,10 +13,11 @@ from linwin.errors import InvalidRequest
 from linwin.model.chain import chain_ids
 from linwin.model.files import Change
 from linwin.model.image import Layer
+from linwin.model.layer import WrittenLayer
 from linwin.model.progress import Progress, Report
 from linwin.model.template import Template
 from linwin.model.upkeep import Finding
-from tests.scenario.fakes.files import FakeFiles, make_plain
+from tests.scenario.fakes.files import FakeFile, FakeFiles, folded, make_plain, read_members, write_members
 from tests.scenario.fakes.gate import Gate
 
 CHAIN_SIZE = 10_000
@@ -31,6 +34,7 @@ class FakeDisks:
 
     def __init__(self) -> None:
         self.chains: dict[str, str | None] = {}
+        self.contents: dict[str, dict[tuple[str, ...], FakeFile]] = {}
         self.overlays: dict[Path, str] = {}
         self.changed: list[Change] = []
         self.gate: Gate | None = None
@@ -46,6 +50,9 @@ class FakeDisks:
                 raise InvalidRequest(f"layer {layer.digest} cannot be applied: its first entry is a lie")
             report(Progress("Extracting", layer.digest[7:19], layer.size, layer.size))
             self.chains[chain_id] = parent
+            self.contents[chain_id] = dict(self.contents.get(parent, {}))
+            if layer.blob.exists():  # it was made here
+                self.contents[chain_id] |= {folded(file.parts): file for file in read_members(layer.blob)}
         if self.gate:
             await self.gate.passed()
         return ids[-1], path_of(ids[-1])
@@ -54,12 +61,29 @@ class FakeDisks:
         assert path_of(f"sha256:{chain_end.stem}") == chain_end
         if chain_end.name != "c.qcow2":  # a template's own
             assert f"sha256:{chain_end.stem}" in self.chains, "the chain was pruned before it was used"
-        _write(path, b"\0" * OVERLAY_SIZE)
         self.overlays[path] = f"sha256:{chain_end.stem}"
+        if below := self.contents.get(self.overlays[path]):
+            write_members(path, below.values())
+        else:
+            _write(path, b"\0" * OVERLAY_SIZE)
 
     def files(self, overlay: Path) -> FakeFiles:
+        if f"sha256:{overlay.stem}" in self.chains:
+            return FakeFiles(overlay, below=self.contents.get(f"sha256:{overlay.stem}", {}))
         assert overlay in self.overlays, "files were asked of a disk that was not made"
         return FakeFiles(overlay)
+
+    async def copy(self, overlay: Path, target: Path) -> None:
+        shutil.copyfile(overlay, target)
+        self.overlays[target] = self.overlays[overlay]
+
+    async def layer(
+        self, overlay: Path, output: Path, *, kind: str, latest: int | None = None
+    ) -> WrittenLayer:
+        """The members that the overlay has beyond its chain; who deletes a file is not seen."""
+        below = self.contents.get(self.overlays[overlay], {})
+        changed = [file for file in read_members(overlay) if below.get(folded(file.parts)) != file]
+        return written(output, changed)
 
     async def plain_copy(self, archive: Path, output: Path, overlay: Path) -> None:
         assert overlay in self.overlays, "a running container has a disk"
@@ -99,6 +123,12 @@ class FakeDisks:
         report(Progress("Checking chains"))
         found, self.faults = self.faults, [] if repair else self.faults
         return [dataclasses.replace(finding, repaired=repair) for finding in found]
+
+
+def written(output: Path, changed: list[FakeFile]) -> WrittenLayer:
+    write_members(output, changed)
+    data = output.read_bytes()
+    return WrittenLayer(f"sha256:{hashlib.sha256(data).hexdigest()}", len(data), not changed, 0)
 
 
 def disk_of(chain_id: str) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import tarfile
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,11 +26,19 @@ class FakeFile:
 class FakeFiles:
     """Implements :class:`linwin.engine.interfaces.Files`.
 
-    ``open_in_a_guest`` takes only what the disks' room has made plain.
+    ``open_in_a_guest`` takes only what the disks' room has made plain. ``below`` are the files of
+    a chain, which has no overlay.
     """
 
-    def __init__(self, overlay: Path, *, open_in_a_guest: bool = False) -> None:
+    def __init__(
+        self,
+        overlay: Path,
+        *,
+        open_in_a_guest: bool = False,
+        below: dict[tuple[str, ...], FakeFile] | None = None,
+    ) -> None:
         self._overlay = overlay
+        self._below = below
         self._plain = open_in_a_guest
 
     async def stat(self, path: VolumePath) -> FileStat:
@@ -52,6 +60,12 @@ class FakeFiles:
         for at in range(0, len(data), PIECE):
             yield data[at : at + PIECE]
 
+    async def names(self, path: VolumePath) -> list[tuple[str, bool]]:
+        files = self._load()
+        folder = self._find(files, path)
+        inside = [file for file in files.values() if file.parts and file.parts[:-1] == folder.parts]
+        return sorted((file.parts[-1], file.content is None) for file in inside)
+
     async def write(self, path: VolumePath, archive: Path, *, keep_kinds: bool) -> None:
         files = self._load()
         into = self._find(files, VolumePath(path.parts, is_folder=True, base=""))
@@ -71,7 +85,9 @@ class FakeFiles:
                     put(tar, "/".join(file.parts), file)
 
     def _load(self) -> dict[tuple[str, ...], FakeFile]:
-        files = [FakeFile((), None), FakeFile(("Windows",), None), *read_members(self._overlay)]
+        own = read_members(self._overlay) if self._below is None else self._below.values()
+        above = [FakeFile(file.parts[:end], None) for file in own for end in range(1, len(file.parts))]
+        files = [FakeFile((), None), FakeFile(("Windows",), None), *above, *own]
         return {folded(file.parts): file for file in files}
 
     def _find(self, files: dict[tuple[str, ...], FakeFile], path: VolumePath) -> FakeFile:
@@ -109,6 +125,13 @@ def read_members(archive: Path) -> list[FakeFile]:
     except (tarfile.TarError, ValueError) as error:
         raise InvalidRequest(f"the archive: {error}") from error
     return files
+
+
+def write_members(archive: Path, files: Iterable[FakeFile]) -> None:
+    """Write an archive of files, the same bytes for the same files."""
+    with tarfile.open(archive, "w") as tar:
+        for file in sorted(files, key=lambda file: file.parts):
+            put(tar, "/".join(file.parts), file)
 
 
 def make_plain(archive: Path, output: Path) -> None:

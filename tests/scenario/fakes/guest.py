@@ -9,12 +9,14 @@ from collections.abc import AsyncIterator, Sequence
 
 from linwin.engine.interfaces import Machine, Mold
 from linwin.errors import CommandNotExecutable, CommandNotFound, Unavailable
+from linwin.model.files import parse_entry
 from linwin.model.guest import Chunk, Preparation, ProcessSpec, StreamName
 from linwin.model.machine import C_SERIAL
 from linwin.model.mount import GuestMount
 from linwin.model.network import Interface
 from linwin.model.usage import DiskUsage, NetworkUsage, ProcessInfo, Usage
-from tests.scenario.fakes.files import FakeFiles
+from tests.scenario.fakes.files import FakeFile, FakeFiles, folded, read_members, write_members
+from tests.scenario.fakes.gate import Gate
 from tests.scenario.fakes.machine import FakeMachine
 from tests.scenario.fakes.programs import KILLED, PROGRAMS, resolve
 
@@ -58,6 +60,10 @@ class FakeProcess:
         self.largest_backlog = 0
 
     # What a program does
+
+    def store(self, name: str, text: str) -> None:
+        """Write a file on C:."""
+        self._guest.store(name, text)
 
     @property
     def sick(self) -> bool:
@@ -168,6 +174,7 @@ class FakeGuest:
         self.mounts: list[GuestMount] = []
         self.ended_by = ""
         self.warmed = False
+        self.flushed = 0
         self.rehearsed = False
         self.sick = False
         self.clockless = False
@@ -253,6 +260,12 @@ class FakeGuest:
         self.adopted = {"stdout": stdout, "stderr": stderr}
         return self.running.get(process_id)
 
+    async def flush(self) -> None:
+        assert not self.resting, "a guest that is halted was asked to write something"
+        if self.mute:
+            raise Unavailable("this guest writes nothing out")
+        self.flushed += 1
+
     async def processes(self) -> list[ProcessInfo]:
         if isinstance(self.usage, Exception):
             raise self.usage
@@ -277,6 +290,15 @@ class FakeGuest:
         assert self.machine.disk is not None
         return FakeFiles(self.machine.disk, open_in_a_guest=True)
 
+    def store(self, name: str, text: str) -> None:
+        """Write a file on C: as the guest's own programs do."""
+        disk = self.machine.disk
+        assert disk is not None
+        files = {folded(file.parts): file for file in read_members(disk)}
+        parts = parse_entry(name)
+        files[folded(parts)] = FakeFile(parts, text.encode())
+        write_members(disk, files.values())
+
     async def shutdown(self, *, timeout: float) -> None:
         self.ended_by = "shutdown"
         for process in self.running.values():
@@ -299,17 +321,20 @@ class FakeGuests:
     """``silent`` makes guests that never say hello, ``mute`` those that cannot be warmed, and
     ``unmountable`` is what those say that cannot mount.
 
-    A guest outlives the sessions with it.
+    A ``gate`` holds hellos. A guest outlives the sessions with it.
     """
 
     def __init__(self) -> None:
         self.silent = False
+        self.gate: Gate | None = None
         self.mute = False
         self.unmountable: Unavailable | None = None
         self._guests: dict[FakeMachine, FakeGuest] = {}
 
     async def connect(self, machine: Machine | Mold, *, timeout: float) -> FakeGuest:
         assert isinstance(machine, FakeMachine)
+        if self.gate:
+            await self.gate.passed()
         if self.silent:
             raise Unavailable(
                 f"the guest's agent did not say hello within {timeout:.0f} s",

@@ -11,7 +11,7 @@ from typing import Any
 
 from linwin.errors import Conflict, InvalidRequest, NotFound, Unavailable
 from linwin.images.references import parse
-from linwin.model.image import HistoryEntry, Image, Layer, Platform, Removed, RunConfig
+from linwin.model.image import HistoryEntry, Image, ImageDraft, Layer, Platform, Removed, RunConfig
 from linwin.model.progress import Progress, Report
 from linwin.model.registry import Credentials, Distribution, Pushed, SearchResult
 from linwin.model.template import Template
@@ -67,6 +67,7 @@ class FakeImages:
         self.interrupted = 0
         self.faults: list[Finding] = []
         self.torn = False
+        self.folder: Path | None = None
 
     def store(self, image: Image) -> None:
         """Take an image in; its references leave the images that had them, and are added to its own."""
@@ -96,6 +97,42 @@ class FakeImages:
             for one in images
         ]
 
+    async def compose(
+        self, parent: Image, draft: ImageDraft, layer: Path | Layer | None, references: Sequence[str]
+    ) -> FakeStaged:
+        made = self._kept(layer) if isinstance(layer, Path) else layer
+        own = (made,) if made else ()
+        image = dataclasses.replace(
+            parent,
+            id="",
+            config=draft.config,
+            diff_ids=(*parent.diff_ids, *(one.diff_id for one in own)),
+            layers=(*parent.layers, *own),
+            references=tuple(canonical(name) for name in references),
+            created=draft.created,
+            author=draft.author,
+            history=(*parent.history, draft.entry),
+            size=parent.size + sum(one.size for one in own),
+            template=None,
+            digests=(),
+            parent=parent.id,
+            step=draft.step,
+        )
+        said = (image.config, image.diff_ids, image.history, image.created, image.author)
+        digest = hashlib.sha256(repr(said).encode()).hexdigest()
+        return FakeStaged(self, dataclasses.replace(image, id=f"sha256:{digest}"))
+
+    def _kept(self, layer: Path) -> Layer:
+        """A layer whose blob is a copy of its tar."""
+        data = layer.read_bytes()
+        digest = hashlib.sha256(data).hexdigest()
+        assert self.folder is not None
+        blob = self.folder / digest
+        self.folder.mkdir(parents=True, exist_ok=True)
+        blob.write_bytes(data)
+        media_type = "application/vnd.oci.image.layer.v1.tar"
+        return Layer(f"sha256:{digest}", f"sha256:{digest}", media_type, len(data), blob)
+
     async def commit_all(self, staged: Sequence[FakeStaged]) -> list[Image]:
         return [await item.commit() for item in staged]
 
@@ -121,7 +158,9 @@ class FakeImages:
         names = (name for image in self.stored.values() for name in image.references)
         return sorted(name for name in names if parse(name).name == parse(repository).name)
 
-    async def remove(self, reference: str, *, force: bool, in_use: frozenset[str]) -> Sequence[Removed]:
+    async def remove(
+        self, reference: str, *, force: bool, in_use: frozenset[str], leave_children: bool = False
+    ) -> Sequence[Removed]:
         image = await self.resolve(reference)
         if image.id in in_use and not force:
             raise Conflict(
@@ -136,6 +175,19 @@ class FakeImages:
         else:
             del self.stored[image.id]
             removed.append(Removed(deleted=image.id))
+            removed += self._orphans(image, in_use)
+        return removed
+
+    def _orphans(self, image: Image, in_use: frozenset[str]) -> list[Removed]:
+        """Delete what only ``image``, which is gone, was made from."""
+        removed = []
+        while (parent := self.stored.get(image.parent)) is not None:
+            children = [one for one in self.stored.values() if one.parent == parent.id]
+            if children or parent.references or parent.id in in_use:
+                break
+            del self.stored[parent.id]
+            removed.append(Removed(deleted=parent.id))
+            image = parent
         return removed
 
     async def adopt_base_images(self, templates: Sequence[Template]) -> None:

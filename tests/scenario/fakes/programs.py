@@ -20,7 +20,9 @@ CONTROL_C = 0xC000013A
 
 
 def resolve(argv: Sequence[str]) -> list[str]:
-    """The words of the program to run."""
+    """The words of the program to run. One word with blanks in it is a command line."""
+    if len(argv) == 1:
+        argv = argv[0].split(" ", 3)
     if [word.lower() for word in argv[:2]] == ["cmd", "/c"]:
         return " ".join(argv[2:]).split()
     if [word.lower() for word in argv[:3]] == ["cmd", "/s", "/c"]:
@@ -127,6 +129,13 @@ async def screen(process: FakeProcess) -> int:
     return 5
 
 
+async def store(process: FakeProcess) -> int:
+    """``store NAME TEXT``: write a file."""
+    name, *text = _arguments(process)
+    process.store(name, " ".join(text))
+    return 0
+
+
 async def crash(process: FakeProcess) -> int:
     from tests.scenario.fakes.guest import GuestLost
 
@@ -147,5 +156,6 @@ PROGRAMS: dict[str, Callable[[FakeProcess], Awaitable[int]]] = {
     "screen": screen,
     "set": environment,
     "sort": sort,
+    "store": store,
     "stubborn": stubborn,
 }

@@ -1,0 +1,41 @@
+"""Templates: built and removed, with what is made of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from linwin.errors import Conflict, LinwinError
+from linwin.model.progress import Progress, Report
+from linwin.model.template import Template
+
+if TYPE_CHECKING:
+    from linwin.engine.engine import Engine
+
+
+async def build(engine: Engine, name: str, report: Report) -> Template:
+    """Build a template from its recipe, and its checkpoint."""
+    rooms = engine.rooms
+    template = await rooms.templates.build(name, report)
+    await rooms.images.adopt_base_images(await rooms.templates.list())
+    await engine.checkpoints.prune(everything=False)  # of the build before
+    if engine.checkpoints.wanted(template):
+        try:
+            await engine.checkpoints.make(template, report)
+        except LinwinError as error:  # the template is good without one
+            report(Progress(f"No checkpoint was made: {error}", id=name))
+    return template
+
+
+async def remove(engine: Engine, name: str) -> None:
+    """Raises Conflict while a container uses it."""
+    rooms = engine.rooms
+    async with engine.creating:
+        for container in await engine.list():
+            if container.template == name:
+                raise Conflict(
+                    f"template {name} is in use by container {container.short_id}",
+                    hint=f"Remove the container first: linwin rm {container.name}",
+                )
+        await rooms.templates.remove(name)
+    await engine.checkpoints.prune(everything=False)
+    await rooms.images.adopt_base_images(await rooms.templates.list())
