@@ -10,7 +10,7 @@ import re
 import sys
 from collections.abc import Iterator, Mapping
 
-from linwin.api import swarm, unsupported
+from linwin.api import swarm
 from linwin.api.server import NOUNS
 
 PREFACE = """\
@@ -24,8 +24,8 @@ path in all of them. `/metrics` and the paths below `/linwin` are our own.
 The test that is named saw the route answer as its state says, below `tests/scenario`; it
 fails when it does not see that any more, where docker's description of the API is at hand.
 
-A *refused* route answers 501 and says what linwin does not have; *no swarm* routes
-answer as a docker daemon outside a swarm does, and without plugins.
+*no swarm* routes answer as a docker daemon outside a swarm does, and without plugins or
+BuildKit.
 
 | request | state | what it answers | test |
 |---|---|---|---|
@@ -50,7 +50,7 @@ def rows() -> Iterator[tuple[str, str, str, str]]:
     """Path, method, state and a sentence, by path."""
     found = []
     for noun in NOUNS:
-        state = {unsupported: "refused", swarm: "no swarm"}.get(noun, "served")
+        state = "no swarm" if noun is swarm else "served"
         for method, path, handler in noun.ROUTES:
             found.append((_plain(path), method, state, _sentence(handler)))
     return iter(sorted(found))

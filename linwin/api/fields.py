@@ -20,12 +20,23 @@ async def body_of(request: web.Request) -> Fields:
     body = await request.read()
     if not body.strip():
         raise InvalidRequest("the request has no body", hint="Send a JSON object.")
+    return Fields(_parsed(body), "the request's body")
+
+
+async def optional_body_of(request: web.Request) -> Fields | None:
+    """The same where there may be none, or null. Raises InvalidRequest."""
+    body = await request.read()
+    value = _parsed(body) if body.strip() else None
+    return None if value is None else Fields(value, "the request's body")
+
+
+def _parsed(body: bytes) -> Any:
     try:
         value = json.loads(body, parse_constant=_refuse_constant, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise InvalidRequest(f"invalid JSON: {error}", hint="Send a JSON object.") from error
     _check_depth(value)
-    return Fields(value, "the request's body")
+    return value
 
 
 def _refuse_constant(name: str) -> None:

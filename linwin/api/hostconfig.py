@@ -101,14 +101,14 @@ def parse(fields: Fields) -> HostConfig:
             "can't create 'AutoRemove' container with restart policy",
             hint="Leave out one of --rm and --restart.",
         )
-    _check_isolation(fields.text("Isolation"))
+    check_isolation(fields.text("Isolation"))
     _check_namespaces(fields)
     _check_drivers(fields)
     return HostConfig(
         auto_remove=auto_remove,
         restart=restart,
         memory=_not_negative(fields, "Memory"),
-        cpus=_cpus(fields),
+        cpus=cpus_of(fields),
         console_size=fields.size("ConsoleSize"),
         log_driver=fields.object("LogConfig").text("Type"),
         log_options=fields.object("LogConfig").mapping("Config"),
@@ -126,7 +126,7 @@ def parse_update(fields: Fields) -> tuple[Update, tuple[str, ...]]:
     sent = {name: value for name, value in fields.raw().items() if value and name in CPUS}
     wanted = Update(
         memory=_not_negative(fields, "Memory"),
-        cpus=_cpus(fields),
+        cpus=cpus_of(fields),
         restart=restart_policy(policy) if policy.text("Name") else None,
         host_config={**dict.fromkeys(CPUS, 0), **sent} if sent else {},
     )
@@ -175,7 +175,8 @@ def restart_policy(fields: Fields) -> RestartPolicy:
             )
 
 
-def _check_isolation(name: str) -> None:
+def check_isolation(name: str) -> None:
+    """Refuse a process of the host's own. Raises Unsupported."""
     if name.lower() not in ("", "default", "hyperv"):
         raise Unsupported(
             f"linwin does not support the isolation {name} (Isolation)",
@@ -210,7 +211,7 @@ def _not_negative(fields: Fields, name: str) -> int:
     return value
 
 
-def _cpus(fields: Fields) -> int:
+def cpus_of(fields: Fields) -> int:
     """Whole CPUs, which is what a VM has: a count, or what stands for one, rounded up; 0 where none does.
 
     A count goes before what it was made of: inspect shows both, and clients create from what it shows.

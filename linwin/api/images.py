@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from aiohttp import web
@@ -10,7 +10,7 @@ from aiohttp import web
 from linwin.api import filters, query, versions
 from linwin.api.context import LIFETIME, answer, engine_of, version_of
 from linwin.api.references import joined
-from linwin.api.render import familiar, unix_seconds
+from linwin.api.render import familiar, health_check, unix_seconds
 from linwin.engine.usage import image_sizes
 from linwin.errors import InvalidRequest
 from linwin.model.image import Image, Removed, RunConfig
@@ -21,13 +21,16 @@ NOT_COUNTED = -1
 
 
 async def list_some(request: web.Request) -> web.Response:
-    """``GET /images/json``: filtered, newest first; with ``shared-size`` the bytes that others have too."""
+    """``GET /images/json``: filtered, newest first; with ``shared-size`` the bytes that others have too.
+
+    What builds went through on their way to another image is left out, unless ``all`` asks for it.
+    """
     engine = engine_of(request)
     wanted = query.filters(request, filters.IMAGE_FILTERS)
     images = await engine.images()
     sizes = image_sizes(images) if query.flag(request, "shared-size") else {}
     found = filters.images(
-        images,
+        images if query.flag(request, "all") else without_intermediate(images),
         wanted,
         before=await _one(request, wanted, "before"),
         since=await _one(request, wanted, "since"),
@@ -40,6 +43,12 @@ async def list_some(request: web.Request) -> web.Response:
             for image in found
         ]
     )
+
+
+def without_intermediate(images: Collection[Image]) -> list[Image]:
+    """The images that have a name, or that no other was made from."""
+    parents = {image.parent for image in images}
+    return [image for image in images if image.references or image.digests or image.id not in parents]
 
 
 def unlisted(templates: Iterable[Template]) -> frozenset[str]:
@@ -62,7 +71,7 @@ def summary(image: Image, hidden: frozenset[str]) -> dict[str, Any]:
     listed = [reference for reference in image.references if reference not in hidden]
     return {
         "Id": image.id,
-        "ParentId": "",
+        "ParentId": image.parent,
         "RepoTags": [familiar(reference) for reference in listed],
         "RepoDigests": [familiar(digest) for digest in image.digests],
         "Created": unix_seconds(image.created),
@@ -86,8 +95,8 @@ def inspection(image: Image) -> dict[str, Any]:
         "Id": image.id,
         "RepoTags": [familiar(reference) for reference in image.references],
         "RepoDigests": [familiar(digest) for digest in image.digests],
-        "Parent": "",
-        "Comment": "",
+        "Parent": image.parent,
+        "Comment": image.history[-1].comment if image.history else "",
         "Created": image.created,
         "ContainerConfig": {},
         "DockerVersion": "",
@@ -118,7 +127,8 @@ def _config(config: RunConfig) -> dict[str, Any]:
         "StopSignal": config.stop_signal,
         "Shell": list(config.shell) or None,
         "ArgsEscaped": config.args_escaped,
-        "OnBuild": None,
+        "OnBuild": list(config.on_build) or None,
+        **health_check(config.health_check),
     }
 
 

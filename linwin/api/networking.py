@@ -48,7 +48,7 @@ def parse(body: Fields) -> Networking:
         host.flag("PublishAllPorts"),
         _servers(host),
         _domains(host),
-        _extra_hosts(host),
+        extra_hosts(host),
     )
 
 
@@ -70,13 +70,18 @@ def endpoint(network: str, fields: Fields) -> EndpointSpec:
     )
 
 
-def _endpoints(body: Fields, mode: str) -> tuple[EndpointSpec, ...] | None:
-    """The networks asked for, that of the mode first; None for the default one."""
+def check_mode(mode: str) -> None:
+    """Refuse to share the network of the host or of a container. Raises Unsupported."""
     if mode == "host" or mode.startswith("container:"):
         raise Unsupported(
             f"linwin does not support the network mode {mode}",
             hint="Every container is a VM of its own: use a network, or none.",
         )
+
+
+def _endpoints(body: Fields, mode: str) -> tuple[EndpointSpec, ...] | None:
+    """The networks asked for, that of the mode first; None for the default one."""
+    check_mode(mode)
     settings = body.object("NetworkingConfig").object("EndpointsConfig")
     found: dict[str, EndpointSpec] = {}
     for name in settings.names():
@@ -132,7 +137,7 @@ def _domains(host: Fields) -> tuple[str, ...]:
     return domains
 
 
-def _extra_hosts(host: Fields) -> tuple[str, ...]:
+def extra_hosts(host: Fields) -> tuple[str, ...]:
     """``NAME:ADDRESS`` as the engine has it: without the brackets that an IPv6 address may be in."""
     texts = host.texts("ExtraHosts") or ()
     if len(texts) > _MOST_HOSTS:

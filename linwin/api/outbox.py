@@ -51,14 +51,18 @@ async def send_all(pieces: AsyncGenerator[bytes, None], write: Callable[[bytes],
 
 
 async def send_tar(
-    request: web.Request, pieces: AsyncIterator[bytes], what: str, headers: Mapping[str, str] | None = None
+    request: web.Request,
+    pieces: AsyncIterator[bytes],
+    what: str,
+    headers: Mapping[str, str] | None = None,
+    content_type: str = "application/x-tar",
 ) -> web.StreamResponse:
     """Answer with a tar that is made as it is sent; ``what`` names it in the log.
 
     An error before the first piece is a status; one after it can only break the connection off.
     """
     response = web.StreamResponse(headers=headers)
-    response.content_type = "application/x-tar"
+    response.content_type = content_type
     response.enable_chunked_encoding()
     try:
         async for piece in pieces:

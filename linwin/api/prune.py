@@ -1,4 +1,4 @@
-"""The prunes of images and containers, and of a build cache, of which there is none."""
+"""The prunes of images and containers, and the filters that all prunes share."""
 
 from __future__ import annotations
 
@@ -21,9 +21,6 @@ CONTAINER_FILTERS = LABELS | {"until"}
 IMAGE_FILTERS = CONTAINER_FILTERS | {"dangling"}
 NETWORK_FILTERS = CONTAINER_FILTERS
 VOLUME_FILTERS = LABELS | {"all"}
-BUILD_FILTERS = frozenset(
-    {"until", "id", "parent", "type", "description", "inuse", "shared", "private", "immutable", "mutable"}
-)
 
 _UNITS = {"ns": 1, "us": 10**3, "µs": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
 _NUMBER = r"\d{1,12}(?:\.\d{0,9})?"
@@ -99,14 +96,7 @@ def moment(text: str, now_ns: int) -> int:
         ) from error
 
 
-async def build_cache(request: web.Request) -> web.Response:
-    """``POST /build/prune``: there is none to remove."""
-    query.filters(request, BUILD_FILTERS)
-    return answer({"CachesDeleted": [], "SpaceReclaimed": 0})
-
-
 ROUTES = (
     ("POST", "/images/prune", images),
     ("POST", "/containers/prune", containers),
-    ("POST", "/build/prune", build_cache),
 )

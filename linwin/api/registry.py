@@ -10,6 +10,7 @@ from aiohttp import web
 from linwin.api import platforms, progress, query, versions
 from linwin.api.auth import credentials_of
 from linwin.api.context import answer, engine_of
+from linwin.api.import_export import import_image
 from linwin.api.references import joined, repository, tag_of
 from linwin.api.render import familiar, size_text
 from linwin.errors import InvalidRequest, Unsupported
@@ -21,8 +22,10 @@ SEARCH_LIMIT = 25
 MOST_RESULTS = 100
 
 
-async def pull(request: web.Request) -> web.StreamResponse:
-    """``POST /images/create``: pull one image; the pull ends when the client goes away."""
+async def create(request: web.Request) -> web.StreamResponse:
+    """``POST /images/create``: pull one image, or import one; the work ends when the client goes away."""
+    if "fromSrc" in request.query and not request.query.get("fromImage"):
+        return await import_image(request)
     reference = _pulled_reference(request)
     platforms.check(versions.query_since(request, "platform", versions.PULL_PLATFORM_SINCE))
     credentials = credentials_of(request)
@@ -37,10 +40,8 @@ async def pull(request: web.Request) -> web.StreamResponse:
 def _pulled_reference(request: web.Request) -> str:
     """Docker pulls every tag of a repository where none is named; here that is refused."""
     name = request.query.get("fromImage", "")
-    if not name or "fromSrc" in request.query:
-        raise Unsupported(
-            "linwin does not import file systems", hint="Build an image archive and use linwin load."
-        )
+    if not name:
+        raise InvalidRequest("no image was named", hint="Use create?fromImage=NAME&tag=TAG.")
     reference = joined(name, request.query.get("tag", ""))
     if reference is None:
         raise Unsupported(
@@ -146,7 +147,7 @@ def _result(found: SearchResult) -> dict[str, Any]:
 
 
 ROUTES = (
-    ("POST", "/images/create", pull),
+    ("POST", "/images/create", create),
     ("POST", "/images/{name:.+}/push", push),
     ("GET", "/distribution/{name:.+}/json", distribution),
     ("GET", "/images/search", search),

@@ -222,7 +222,8 @@ def _health(report: HealthReport) -> dict[str, Any]:
     return {"Health": {"Status": report.status, "FailingStreak": report.failing_streak, "Log": log}}
 
 
-def _health_check(check: HealthCheck | None) -> dict[str, Any]:
+def health_check(check: HealthCheck | None) -> dict[str, Any]:
+    """``Healthcheck`` of a configuration, nothing where there is none."""
     if check is None:
         return {}
     fields = {
@@ -260,7 +261,7 @@ def _config(container: Container) -> dict[str, Any]:
         "Labels": dict(container.labels),
         "StopSignal": spec.stop_signal or None,
         "StopTimeout": spec.stop_timeout,
-        **_health_check(container.health_check),
+        **health_check(container.health_check),
     }
 
 

@@ -14,11 +14,13 @@ from aiohttp import web
 from linwin.api import (
     archives,
     auth,
+    build,
     checkpoints,
     container_files,
     containers,
     events,
     images,
+    import_export,
     metrics,
     networks,
     observe,
@@ -28,7 +30,6 @@ from linwin.api import (
     swarm,
     system,
     templates,
-    unsupported,
     upkeep,
     volumes,
     websocket,
@@ -61,6 +62,9 @@ NOUNS = (
     images,
     archives,
     registry,
+    build,
+    commit,
+    import_export,
     containers,
     container_files,
     networks,
@@ -75,7 +79,6 @@ NOUNS = (
     checkpoints,
     swarm,
     volumes,
-    unsupported,
 )
 
 _VERSION = re.compile(r"(\d{1,4})\.(\d{1,4})")

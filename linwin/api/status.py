@@ -7,6 +7,7 @@ import json
 from aiohttp import web
 
 from linwin.errors import (
+    BuildFailed,
     Conflict,
     Forbidden,
     Internal,
@@ -20,6 +21,7 @@ from linwin.errors import (
 
 STATUS: dict[type[LinwinError], int] = {
     InvalidRequest: 400,
+    BuildFailed: 400,
     Unauthorized: 401,
     Forbidden: 403,
     NotFound: 404,

@@ -64,7 +64,7 @@ def _images(
             "SharedSize": sizes[image.id].shared,
             "Containers": users[image.id],
         }
-        for image in found
+        for image in images.without_intermediate(found)
     ]
 
 

@@ -26,7 +26,7 @@ def container_spec(body: Fields) -> tuple[ContainerSpec, tuple[str, ...]]:
         image=_image(body),
         entrypoint=body.words("Entrypoint"),
         cmd=body.words("Cmd") or None,
-        env=_environment(body),
+        env=environment_of(body),
         working_dir=body.text("WorkingDir"),
         user=body.text("User"),
         hostname=body.text("Hostname"),
@@ -44,7 +44,7 @@ def container_spec(body: Fields) -> tuple[ContainerSpec, tuple[str, ...]]:
         attach_stderr=body.flag("AttachStderr"),
         stop_signal=body.text("StopSignal"),
         stop_timeout=body.integer("StopTimeout"),
-        health_check=_health_check(body.object("Healthcheck")),
+        health_check=health_check_of(body.object("Healthcheck")),
         auto_remove=host.auto_remove,
         restart=host.restart,
         memory=host.memory,
@@ -79,7 +79,7 @@ def _warnings(body: Fields) -> tuple[str, ...]:
     return tuple(f"linwin has no use for {name} yet; it is ignored" for name in UNUSED if body.given(name))
 
 
-def _health_check(fields: Fields) -> HealthCheck | None:
+def health_check_of(fields: Fields) -> HealthCheck | None:
     """``Healthcheck``, refused in docker's words; None where there is none."""
     if not fields.raw():
         return None
@@ -111,7 +111,8 @@ def _image(body: Fields) -> str:
     return image
 
 
-def _environment(body: Fields) -> tuple[str, ...]:
+def environment_of(body: Fields) -> tuple[str, ...]:
+    """``Env``. Raises InvalidRequest for a variable without a name."""
     variables = body.texts("Env") or ()
     for variable in variables:
         if not variable or variable.startswith("="):

@@ -1,4 +1,4 @@
-"""``linwin builder``: docker's name for what builds leave behind, of which linwin keeps nothing."""
+"""``linwin builder``: docker's name for builds and what they leave behind."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ import click
 
 from linwin.cli.groups import LazyGroup
 
-MEMBERS = {"prune": "prune:builder_prune"}
+MEMBERS = {
+    "build": "build:build",
+    "prune": "prune:builder_prune",
+}
 
 
-@click.group(cls=LazyGroup, members=MEMBERS, unlisted={"build": "unsupported:build"})
+@click.group(cls=LazyGroup, members=MEMBERS)
 def builder() -> None:
     """Manage builds."""

@@ -8,10 +8,12 @@ from linwin.cli.groups import LazyGroup
 
 MEMBERS = {
     "attach": "attach:attach",
+    "commit": "commit:commit",
     "cp": "cp:cp",
     "create": "create:create",
     "diff": "diff:diff",
     "exec": "exec:exec",
+    "export": "export:export",
     "inspect": "inspect:container_inspect",
     "kill": "kill:kill",
     "logs": "logs:logs",
@@ -34,12 +36,8 @@ MEMBERS = {
 
 
 ALIASES = {"list": "ls", "ps": "ls", "remove": "rm"}
-UNSUPPORTED = {
-    "commit": "unsupported:commit",
-    "export": "unsupported:export",
-}
 
 
-@click.group(cls=LazyGroup, members=MEMBERS, aliases=ALIASES, unlisted=UNSUPPORTED)
+@click.group(cls=LazyGroup, members=MEMBERS, aliases=ALIASES)
 def container() -> None:
     """Manage containers."""

@@ -6,7 +6,7 @@ import base64
 import json
 import os
 import sys
-from typing import IO, Any
+from typing import Any
 
 import click
 
@@ -82,7 +82,7 @@ def to_container(client: Client, container: str, source: str, target: str, *, fo
         return send(client, container, folder, stream)
 
 
-def send(client: Client, container: str, folder: str, stream: IO[bytes]) -> int:
+def send(client: Client, container: str, folder: str, stream: Any) -> int:
     counted = Counted(stream)
     query = {"path": folder, "noOverwriteDirNonDir": True}
     client.request("PUT", archive_of(container), query, counted).close()

@@ -14,15 +14,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from linwin.cli import credential_helpers
+from linwin.cli import credential_helpers, failures
 from linwin.cli.docker_config import config_path, edited_config, read_config, section
 from linwin.cli.references import DEFAULT_DOMAIN
-from linwin.errors import InvalidRequest
+from linwin.errors import InvalidRequest, Unavailable
 from linwin.model.registry import Credentials
 
 DOCKER_HUB = "https://index.docker.io/v1/"
 _DOCKER_HUB_NAMES = ("", DEFAULT_DOMAIN, "index.docker.io", "registry-1.docker.io")
 HEADER = "X-Registry-Auth"
+CONFIG_HEADER = "X-Registry-Config"
 
 
 def registry_key(server: str) -> str:
@@ -39,6 +40,25 @@ def auth_header(server: str) -> dict[str, str]:
     kept = find_credentials(registry_key(server))
     described = {} if kept is None else auth_config(kept)
     return {HEADER: base64.urlsafe_b64encode(json.dumps(described).encode()).decode()}
+
+
+def config_header() -> dict[str, str]:
+    """The header that carries everything that is kept, for a build, which may ask any registry.
+
+    A helper that fails is named, and is no reason not to build.
+    """
+    path = config_path()
+    content = read_config(path)
+    kept: dict[str, dict[str, str]] = {}
+    for key in {**section(content, path, "auths"), **section(content, path, "credHelpers")}:
+        try:
+            found = find_credentials(key)
+        except Unavailable as error:
+            failures.say(f"warning: building without credentials for {key}: {error.message}")
+            continue
+        if found is not None:
+            kept[key] = auth_config(found)
+    return {CONFIG_HEADER: base64.urlsafe_b64encode(json.dumps(kept).encode()).decode()}
 
 
 def auth_config(credentials: Credentials) -> dict[str, str]:

@@ -35,7 +35,7 @@ class LazyGroup(Group):
 
     ``members`` maps a command's name to ``module:function`` within
     :mod:`linwin.cli`; ``aliases`` maps other names, which help leaves out, to
-    members. ``unlisted`` are commands that help leaves out altogether.
+    members.
     """
 
     def __init__(
@@ -43,20 +43,18 @@ class LazyGroup(Group):
         *arguments: Any,
         members: Mapping[str, str],
         aliases: Mapping[str, str] | None = None,
-        unlisted: Mapping[str, str] | None = None,
         **settings: Any,
     ) -> None:
         super().__init__(*arguments, **settings)
         self._members = members
         self._aliases = aliases or {}
-        self._unlisted = unlisted or {}
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self._members)
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         name = self._aliases.get(name, name)
-        place = self._members.get(name) or self._unlisted.get(name)
+        place = self._members.get(name)
         if place is None:
             return None
         module, _, function = place.partition(":")

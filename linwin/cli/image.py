@@ -7,8 +7,10 @@ import click
 from linwin.cli.groups import LazyGroup
 
 MEMBERS = {
+    "build": "build:build",
     "disk": "image_disk:disk",
     "history": "history:history",
+    "import": "import_:import_",
     "inspect": "inspect:image_inspect",
     "load": "load:load",
     "ls": "images:images",
@@ -21,9 +23,6 @@ MEMBERS = {
 }
 
 
-UNSUPPORTED = {"build": "unsupported:build", "import": "unsupported:import_"}
-
-
-@click.group(cls=LazyGroup, members=MEMBERS, aliases={"list": "ls", "remove": "rm"}, unlisted=UNSUPPORTED)
+@click.group(cls=LazyGroup, members=MEMBERS, aliases={"list": "ls", "remove": "rm"})
 def image() -> None:
     """Manage images."""

@@ -7,8 +7,8 @@ import shutil
 import stat
 import tarfile
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import IO, Any
 
 from linwin.cli.copy_rules import Source, Target, renamed
@@ -63,35 +63,37 @@ def target(path: str) -> Target:
 # ---- packing --------------------------------------------------------------------
 
 
-@contextmanager
-def packed(path: str, name: str, *, follow: bool) -> Iterator[IO[bytes]]:
-    """A tar stream of a file or folder whose first member is called ``name``.
+def packed(path: str, name: str, *, follow: bool) -> AbstractContextManager[TarStream]:
+    """A tar stream of a file or folder whose first member is called ``name``."""
+    real = os.path.realpath(path) if follow else path
+    return streamed(lambda tar: tar.add(real, name, filter=packable), real)
 
-    Raises Unavailable, in the end, for what could not be read.
+
+@contextmanager
+def streamed(fill: Callable[[tarfile.TarFile], None], what: str) -> Iterator[TarStream]:
+    """A tar stream of what ``fill`` adds to it, while it does; ``what`` names it in an error without a name.
+
+    Raises Unavailable for what could not be read, where the archive's end is looked for and in the end.
     """
     reading, writing = os.pipe()
-    packer = Packer(os.path.realpath(path) if follow else path, name, writing)
+    packer = Packer(fill, what, writing)
     packer.start()
     try:
-        with os.fdopen(reading, "rb") as stream:
-            yield stream
+        with os.fdopen(reading, "rb") as pipe:
+            yield TarStream(pipe, packer)
     except LinwinError:
-        packer.join()
-        if packer.failure is not None:  # what the daemon says of a stream that broke off is no news
-            raise packer.failure from None
+        packer.raise_failure()  # what the daemon says of a stream that broke off is no news
         raise
-    packer.join()
-    if packer.failure is not None:
-        raise packer.failure
+    packer.raise_failure()
 
 
 class Packer(threading.Thread):
     """Writes the archive into a pipe."""
 
-    def __init__(self, path: str, name: str, descriptor: int) -> None:
+    def __init__(self, fill: Callable[[tarfile.TarFile], None], what: str, descriptor: int) -> None:
         super().__init__(name="packer", daemon=True)
-        self._path, self._name, self._descriptor = path, name, descriptor
-        self.failure: LinwinError | None = None
+        self._fill, self._what, self._descriptor = fill, what, descriptor
+        self._failure: LinwinError | None = None
 
     def run(self) -> None:
         try:
@@ -100,13 +102,41 @@ class Packer(threading.Thread):
                 os.fdopen(self._descriptor, "wb") as pipe,
                 tarfile.open(fileobj=pipe, mode="w|", format=tarfile.PAX_FORMAT) as tar,
             ):
-                tar.add(self._path, self._name, filter=packable)
+                self._fill(tar)
         except BrokenPipeError:
             return  # the daemon has said why it takes no more
+        except LinwinError as error:
+            self._failure = error
         except OSError as error:
-            self.failure = Unavailable(
-                f"cannot read {error.filename or self._path}: {error.strerror or error}"
+            self._failure = Unavailable(
+                f"cannot read {error.filename or self._what}: {error.strerror or error}"
             )
+
+    def raise_failure(self) -> None:
+        """Raise what went wrong, once it has ended."""
+        self.join()
+        if self._failure is not None:
+            raise self._failure from None
+
+
+class TarStream:
+    """The reading end. An archive that broke off has no end: looking for it raises the reason."""
+
+    def __init__(self, pipe: IO[bytes], packer: Packer) -> None:
+        self._pipe, self._packer = pipe, packer
+
+    def read(self, size: int = -1) -> bytes:
+        """``size`` bytes, all that are left by default; fewer at the end."""
+        return self._checked(self._pipe.read(size))
+
+    def read1(self, size: int = PIECE) -> bytes:
+        """Bytes as they come, at most ``size``; empty at the end."""
+        return self._checked(self._pipe.read1(size))  # type: ignore[attr-defined]
+
+    def _checked(self, data: bytes) -> bytes:
+        if not data:
+            self._packer.raise_failure()
+        return data
 
 
 def packable(member: tarfile.TarInfo) -> tarfile.TarInfo | None:

@@ -22,6 +22,7 @@ from linwin.errors import LinwinError
 # Name → module and function within linwin.cli.
 COMMANDS = {
     "attach": "attach:attach",
+    "build": "build:build",
     "builder": "builder:builder",
     "checkpoint": "checkpoint:checkpoint",
     "completion": "completion:completion",
@@ -33,9 +34,11 @@ COMMANDS = {
     "diff": "diff:diff",
     "events": "events:events",
     "exec": "exec:exec",
+    "export": "export:export",
     "history": "history:history",
     "image": "image:image",
     "images": "images:images",
+    "import": "import_:import_",
     "info": "info:info",
     "inspect": "inspect:inspect",
     "kill": "kill:kill",
@@ -71,18 +74,7 @@ COMMANDS = {
 }
 
 
-# docker's, for which linwin has nothing but a sentence.
-UNSUPPORTED = {
-    "build": "unsupported:build",
-    "commit": "unsupported:commit",
-    "export": "unsupported:export",
-    "import": "unsupported:import_",
-}
-
-
-@click.group(
-    cls=LazyGroup, members=COMMANDS, unlisted=UNSUPPORTED, context_settings={"max_content_width": 100}
-)
+@click.group(cls=LazyGroup, members=COMMANDS, context_settings={"max_content_width": 100})
 @setting(
     "-H",
     "--host",
@@ -118,8 +110,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     125 for an unreadable command line and for a ``run`` that the daemon
     refused, 126 and 127 for an entrypoint that cannot be run or is not there,
-    130 after an interrupt, the container's own code for ``run``, ``attach``
-    and ``start -a``, and otherwise 0 or 1. All of them are docker's.
+    130 after an interrupt, the container's own code for ``run``, ``attach``,
+    ``start -a`` and a ``build`` in which a command failed, and otherwise 0 or 1.
+    All of them are docker's.
     """
     try:
         result = linwin.main(arguments, prog_name="linwin", standalone_mode=False)

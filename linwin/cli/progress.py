@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 class Progress:
     """Shows the lines of a docker progress stream: ``{status, id, progressDetail{current, total}}``.
 
-    A context manager. ``screen`` is stderr by default; ``quiet`` shows nothing.
+    A context manager. ``screen`` is stderr by default; ``quiet`` shows nothing, ``plain`` no bars.
     """
 
-    def __init__(self, screen: TextIO | None = None, *, quiet: bool = False) -> None:
+    def __init__(self, screen: TextIO | None = None, *, quiet: bool = False, plain: bool = False) -> None:
         self._screen = screen or sys.stderr
         self._quiet = quiet
         self._said: dict[str, str] = {}
         self._tasks: dict[str, TaskID] = {}
-        self._bars = None if quiet or not self._screen.isatty() else _bars(self._screen)
+        self._bars = None if quiet or plain or not self._screen.isatty() else _bars(self._screen)
 
     def __enter__(self) -> Progress:
         if self._bars is not None:

@@ -14,9 +14,9 @@ PREFACE = """\
 
 Made from the commands by `python -m linwin.cli.reference`; a test compares.
 Words, columns and exit codes are docker's. Every command starts the daemon
-when none runs. Only the answer is on stdout, which for `pull` and `push` is
-their progress, as it is docker's; other progress, warnings and errors are on
-stderr.
+when none runs. Only the answer is on stdout, which for `pull`, `push` and
+`build` is their progress, as it is docker's; other progress, warnings and errors are on
+stderr. [build.md](build.md) is about builds.
 
 | exit code | meaning |
 |---|---|
@@ -26,7 +26,7 @@ stderr.
 | 126 | `run`: the entrypoint cannot be run; `exec`: the program |
 | 127 | `run`: the entrypoint does not exist; `exec`: the program |
 | 130 | interrupted |
-| any | `run`, `attach`, `start -a`: the container's own; `exec`: the program's |
+| any | `run`, `attach`, `start -a`: the container's own; `exec`, `build`: a program's that failed |
 
 A Windows exit code has 32 bits and a Linux one has 8: the low 8 bits are
 given, or 255 where they would make a failure read as 0. `wait` prints all 32.
@@ -38,11 +38,10 @@ It differs from docker's on purpose in this:
 - a command line that cannot be read is answered without its usage, which `--help` shows;
 - 125 is the code of every `run` that did not run;
 - `ps` has a TEMPLATE column behind docker's, because Wine is not Windows;
-- `inspect --type` has the kinds that linwin has.
+- `inspect --type` has the kinds that linwin has;
+- `build` on a terminal shows its steps as BuildKit does; elsewhere the lines are docker's.
 
-docker's `build`, `commit`, `export` and `import` are known by name only, and answered with a
-sentence. A hundred and more command lines are compared with
-docker's own client by a test.
+A hundred and more command lines are compared with docker's own client by a test.
 
 | setting | meaning | default |
 |---|---|---|

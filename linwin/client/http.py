@@ -263,14 +263,18 @@ class Response:
 
     def lines(self) -> Iterator[Any]:
         """The JSON objects of a progress stream as they come. Raises the error that a line carries."""
+        return map(_told, self.objects())
+
+    def objects(self) -> Iterator[Any]:
+        """The same, with an error that a line carries as any other object."""
         pending = b""
         while data := self.read1():
             *complete, pending = (pending + data).split(b"\n")
             if len(pending) > MAX_JSON_LINE:
                 raise Internal("the daemon sent a line that is too long")
-            yield from (_progress(line) for line in complete if line.strip())
+            yield from (_parse(line) for line in complete if line.strip())
         if pending.strip():
-            yield _progress(pending)
+            yield _parse(pending)
 
     def error(self) -> LinwinError:
         """The error that the body describes; closes the response."""
@@ -301,8 +305,7 @@ def _parse(body: bytes) -> Any:
         raise Internal("the daemon sent malformed JSON") from error
 
 
-def _progress(line: bytes) -> Any:
-    value = _parse(line)
+def _told(value: Any) -> Any:
     detail = value.get("errorDetail") if isinstance(value, dict) else None
     if isinstance(detail, dict):
         code = detail.get("code")

@@ -29,6 +29,7 @@ UNDESCRIBED = {
     ("post", "/containers/{id}/exec"): {201},
     ("post", "/exec/{id}/start"): {101},  # its text says so
     ("post", "/containers/{id}/restart"): {204},
+    ("post", "/build/cancel"): {200},
 }
 """What docker's daemon answers, and its description forgets."""
 

@@ -357,6 +357,8 @@ STREAMS = {
     "pull": ("POST", f"/images/create?fromImage={PULLED}", {}),
     "push": ("POST", "/images/{image}/push", {}),
     "load": ("POST", "/images/load", {"Content_Length": "100000"}),
+    "build": ("POST", "/build", {"Content_Length": "100000"}),
+    "import": ("POST", "/images/create?fromSrc=-", {"Content_Length": "100000"}),
     "cp": ("PUT", "/containers/{id}/archive?path=C:%5C", {"Content_Length": "100000"}),
     "create": ("POST", "/containers/create", {"Content_Length": "100000"}),
 }

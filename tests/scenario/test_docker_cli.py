@@ -337,16 +337,6 @@ async def test_stop_options_are_kept(docker: Docker) -> None:
     assert (await docker("inspect", "options", "--format", form)).out == b"1073741824 2 json-file 7\n"
 
 
-async def test_commands_that_linwin_lacks_are_refused_by_name(docker: Docker) -> None:
-    await docker("create", "--name", "made", IMAGE)
-    done = await docker("commit", "made")
-    assert (done.code, done.err) == (
-        1,
-        b"Error response from daemon: linwin does not support docker commit\n"
-        b"This version of linwin does not have it.\n",
-    )
-
-
 async def test_attach_to_a_running_container(docker: Docker) -> None:
     await docker("run", "-di", "--name", "runs", IMAGE, "cat")
     async with docker.started("attach", "runs", stdin=PIPE) as client:

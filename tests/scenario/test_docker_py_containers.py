@@ -249,12 +249,3 @@ async def test_ignored_removal_and_auto_removal(python: Any, daemon: Daemon) -> 
     stream = await off_loop(lambda: python.containers.run(IMAGE, ["lines", "4"], stream=True, remove=True))
     assert await off_loop(lambda: b"".join(stream)) == b"line 0\nline 2\n"
     assert await daemon.nothing_left()
-
-
-async def test_what_linwin_lacks_is_said_by_name(python: Any, pet: Any) -> None:
-    for verb, what in (
-        (lambda: next(pet.export()), "docker export"),
-        (pet.commit, "docker commit"),
-    ):
-        with pytest.raises(errors.APIError, match=f"linwin does not support {what}"):
-            await off_loop(verb)

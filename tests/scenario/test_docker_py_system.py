@@ -74,11 +74,6 @@ async def test_volumes(python: Any) -> None:
     assert pruned["VolumesDeleted"] == [nameless.name]
 
 
-async def test_a_build_is_refused_by_name(python: Any) -> None:
-    with pytest.raises(errors.APIError, match="linwin does not support docker build"):
-        await off_loop(lambda: python.images.build(path=".", dockerfile="/dev/null"))
-
-
 async def test_a_swarm_is_not_here(python: Any) -> None:
     with pytest.raises(errors.APIError, match="This node is not a swarm manager"):
         await off_loop(python.services.list)

@@ -127,11 +127,7 @@ async def test_a_registry_that_is_not_reached(docker: Docker, registry: FakeRegi
             501,
             "linwin does not pull all tags of team/app at once\nName one of them, as in team/app:latest.",
         ),
-        (
-            "fromSrc=-&repo=x",
-            501,
-            "linwin does not import file systems\nBuild an image archive and use linwin load.",
-        ),
+        ("repo=x", 400, "no image was named\nUse create?fromImage=NAME&tag=TAG."),
         (
             "fromImage=team/app&tag=1&platform=linux/arm64",
             400,

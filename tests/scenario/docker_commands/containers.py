@@ -221,8 +221,10 @@ CONTAINERS = (
         "Are you sure you want to continue? [y/N] <rest>",
         stdin="n\n",
     ),
-    # what there is not
     Line("diff box"),
-    refused("commit box x", "linwin does not support docker commit", hint="<any>"),
-    refused("export box", "linwin does not support docker export", hint="<any>"),
+    # into images and archives
+    Line("commit box x", out="sha256:<full>\n"),
+    Line("container commit -a me -m words -c 'CMD a' --pause=false box x:1", out="sha256:<full>\n"),
+    refused("commit nobody x", "No such container: nobody"),
+    refused("export nobody", "No such container: nobody"),
 )

@@ -117,5 +117,12 @@ IMAGES = (
         err="open /no/such/file: no such file or directory\n",
         own=Own(ONE_FORM, err="linwin: cannot open /no/such/file: No such file or directory\n"),
     ),
-    refused("import -", "linwin does not import file systems", hint="<any>", stdin="x"),
+    Line("build -q -", out="sha256:<full>\n", stdin="FROM team/app:1\nENV A=b\n"),
+    Line("image build --quiet -t x -", out="sha256:<full>\n", stdin="FROM team/app:1\nRUN echo hi\n"),
+    Line(
+        "builder build -q --force-rm -",
+        code=3,
+        stdin="FROM team/app:1\nRUN exit 3\n",
+        err="<rest>Step 2/2 : RUN exit 3\n<rest>",
+    ),
 )

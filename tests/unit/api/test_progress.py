@@ -13,6 +13,7 @@ from aiohttp.test_utils import make_mocked_request
 
 from linwin.api import progress
 from linwin.errors import NotFound
+from linwin.model.build import BuildOutput
 from linwin.model.progress import Progress, Report
 
 
@@ -71,3 +72,23 @@ async def test_a_defect_after_the_first_line_is_logged_once(
     await progress.stream(make_mocked_request("POST", "/images/create"), work)
     assert caplog.messages == ["long work failed"]
     assert counted == [defect]
+
+
+async def test_programs_wait_for_a_slow_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "LIMIT", 10)
+    pending = progress.Pending()
+    pending(BuildOutput("one\n", "0", 1, 2))
+    await pending.room()
+    pending(BuildOutput("two and more\n"))
+    waiting = asyncio.create_task(pending.room())
+    pending(Progress("Downloading", "abc", 1, 2))
+    pending(Progress("Downloading", "abc", 2, 2))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    assert pending.take() == [
+        {"stream": "one\n", "linwin": {"stage": "0", "step": 1, "steps": 2}},
+        {"stream": "two and more\n"},
+        {"status": "Downloading", "id": "abc", "progressDetail": {"current": 2, "total": 2}},
+    ]
+    await waiting
+    assert pending.take() == []

@@ -106,14 +106,3 @@ def test_one_must_be_named(place: Any, linwin: Any, command: str) -> None:
     done = linwin("volume", command)
     assert done.code == 1
     assert done.err.startswith(f"linwin: 'linwin volume {command}' requires at least 1 argument\n")
-
-
-@pytest.mark.parametrize("words", [("export",), ("container", "export")])
-def test_an_export_to_a_file_asks_for_the_container(daemon: Any, linwin: Any, words: tuple[str, ...]) -> None:
-    daemon.on("GET /containers/box/export", error(501, "there is no export"))
-    assert linwin(*words, "-o", "file", "box") == Result(1, "", "linwin: there is no export\n")
-
-
-def test_what_is_refused_takes_any_option(daemon: Any, linwin: Any) -> None:
-    daemon.on("POST /commit", error(501, "there is no commit"))
-    assert linwin("commit", "-m", "words", "box", "--any").err == "linwin: there is no commit\n"

@@ -145,6 +145,13 @@ def test_progress_lines_carry_errors() -> None:
     assert (caught.value.message, caught.value.hint) == ("taken", "use another")
 
 
+def test_objects_of_a_stream_are_as_they_came() -> None:
+    error = {"errorDetail": {"code": 3, "message": "no"}, "error": "no"}
+    body = b'{"stream":"a"}\n{"errorDetail":{"code":3,"message":"no"},"error":"no"}\n'
+    with answered(b"HTTP/1.1 200 OK\r\n\r\n" + body) as (response, _):
+        assert list(response.objects()) == [{"stream": "a"}, error]
+
+
 def test_progress_that_is_no_json() -> None:
     with (
         answered(b"HTTP/1.1 200 OK\r\n\r\nsome text\n") as (response, _),
