@@ -12,6 +12,7 @@ from typing import Any
 from dissect.ntfs import NTFS
 
 STANDARD_INFORMATION, FILE_NAME, DATA, REPARSE_POINT, EA = 0x10, 0x30, 0x80, 0xC0, 0xE0
+SECURITY_DESCRIPTOR = 0x50
 IN_USE = 1
 LONGEST_HEAD = 72
 """Bytes of the longest head that an attribute may have."""
@@ -93,7 +94,7 @@ class VolumeReader:
             streams,
             information.file_attributes,
             times,
-            self._descriptors.get(information.attr.SecurityId),
+            self._descriptors.get(information.attr.SecurityId) or value(record, SECURITY_DESCRIPTOR) or None,
             value(record, REPARSE_POINT),
             value(record, EA),
         )
@@ -125,6 +126,9 @@ class Descriptors:
         self._found: dict[int, bytes] = {}
 
     def get(self, number: int) -> bytes | None:
+        """None for 0: a file has a descriptor of its own then, or none."""
+        if number == 0:
+            return None
         if number not in self._found:
             header = bytes(self._index.search(number).data)
             _, named, at, length = struct.unpack("<IIQI", header)
