@@ -16,6 +16,7 @@ from linwin.api import (
     auth,
     build,
     checkpoints,
+    commit,
     container_files,
     containers,
     events,

@@ -39,6 +39,13 @@ class Files(Protocol):
         """
 
 
+class FilesAtRest(Files, Protocol):
+    """The files on a disk that no machine has open."""
+
+    async def names(self, path: VolumePath) -> Sequence[tuple[str, bool]]:
+        """What is in a folder: names in their order, and whether each is a folder itself."""
+
+
 class Machine(Protocol):
     """One running virtual machine."""
 
