@@ -3,31 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 
 from linwin.disks.job import Advanced, Applied, Job, decode
 from linwin.errors import Internal, LinwinError
 from linwin.host.process import last_words
+from linwin.host.workers import end, ending, start_worker, tail
 from linwin.layers import short
-
-STDERR_KEPT = 4096
-
-
-async def start_worker(module: str) -> asyncio.subprocess.Process:
-    """A process that runs a module of ours, piped to us, in a session that :func:`end` kills as a whole."""
-    return await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        module,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        start_new_session=True,
-    )
 
 
 async def run_job(job: Job, advanced: Callable[[int], None]) -> Applied:
@@ -79,29 +62,9 @@ async def listen(
     return outcome
 
 
-async def tail(stderr: asyncio.StreamReader | None) -> bytes:
-    assert stderr is not None
-    kept = b""
-    while data := await stderr.read(STDERR_KEPT):
-        kept = (kept + data)[-STDERR_KEPT:]
-    return kept
-
-
-async def end(process: asyncio.subprocess.Process) -> None:
-    """Kill a worker that is still there, with its export, and reap it."""
-    if process.returncode is None:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-    await asyncio.shield(process.wait())
-
-
 def died(job: Job, status: int | None, complaints: bytes) -> Internal:
-    if status is not None and status < 0:
-        ending = f"was ended by {signal.Signals(-status).name}"
-    else:
-        ending = f"ended with status {status}"
     words = last_words(complaints)
     return Internal(
-        f"layer {short(job.diff_id)}: its writer {ending}" + (f": {words}" if words else ""),
+        f"layer {short(job.diff_id)}: its writer {ending(status)}" + (f": {words}" if words else ""),
         hint="nothing of the layer was kept; try again, and report it if it happens again",
     )

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from linwin.errors import Internal
 from linwin.host.process import last_words
+from linwin.host.workers import end, ending, start_worker, tail
 from linwin.sources import messages
 
-STDERR_KEPT = 4096
 GIVEN_UP = "the build's context is no longer read: a request about it was given up"
 
 
@@ -24,7 +22,7 @@ class Worker:
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
         self._turn = asyncio.Lock()
-        self._complaints = asyncio.create_task(_tail(process.stderr), name="complaints of a context's reader")
+        self._complaints = asyncio.create_task(tail(process.stderr), name="complaints of a context's reader")
         self._usable = True
 
     async def ask(self, verb: str, **arguments: Any) -> Any:
@@ -56,23 +54,16 @@ class Worker:
         return line
 
     def _died(self, complaints: bytes) -> Internal:
-        status = self._process.returncode or 0
-        if status < 0:
-            ending = f"was ended by {signal.Signals(-status).name}"
-        else:
-            ending = f"ended with status {status}"
         words = last_words(complaints)
         return Internal(
-            f"the process that reads the build's context {ending}" + (f": {words}" if words else ""),
+            f"the process that reads the build's context {ending(self._process.returncode)}"
+            + (f": {words}" if words else ""),
             hint="Nothing was changed; try again, and report it if it happens again.",
         )
 
     async def end(self) -> None:
         """Kill it, whatever it does, and reap it. Idempotent."""
-        if self._process.returncode is None:
-            with suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
-        await asyncio.shield(self._process.wait())
+        await end(self._process)
         self._complaints.cancel()
         await asyncio.gather(self._complaints, return_exceptions=True)
 
@@ -80,27 +71,9 @@ class Worker:
 @asynccontextmanager
 async def working() -> AsyncIterator[Worker]:
     """A worker that is gone when the context ends."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "linwin.sources.worker",
-        str(os.getpid()),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        start_new_session=True,
-        limit=messages.LARGEST + 1,
-    )
+    process = await start_worker("linwin.sources.worker", str(os.getpid()), limit=messages.LARGEST + 1)
     worker = Worker(process)
     try:
         yield worker
     finally:
         await worker.end()
-
-
-async def _tail(stderr: asyncio.StreamReader | None) -> bytes:
-    assert stderr is not None
-    kept = b""
-    while data := await stderr.read(STDERR_KEPT):
-        kept = (kept + data)[-STDERR_KEPT:]
-    return kept

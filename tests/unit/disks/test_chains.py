@@ -72,7 +72,7 @@ def is_below(process: int) -> bool:
 
 
 def test_chain_ids_hash_the_parent_the_layer_and_the_writer() -> None:
-    expected = "sha256:da2dc0a031f052ad048347d0639cb2c872d11f615c714d3c6d91bcf3381e97d6"
+    expected = "sha256:d5010b4458458a18d45c69a88e97e0cd75acd29ff030acba2398e3e2b1c38636"
     assert chain_ids("sha256:00", ["sha256:11"]) == ("sha256:00", expected)
 
 
