@@ -19,6 +19,7 @@ DEFAULT_SOCKET = Path("/run/linwin/linwin.sock")
 # Names inside one machine's run folder (``Paths.machine``).
 AGENT_SOCKET = "agent.sock"
 MONITOR_SOCKET = "monitor.sock"
+CONSOLE_SOCKET = "console.sock"
 CONSOLE_LOG = "console.log"
 QEMU_LOG = "qemu.log"
 PID_FILE = "pid"

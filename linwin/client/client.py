@@ -107,7 +107,15 @@ class Client:
         body = {"Detach": False, **({"ConsoleSize": list(console_size)} if any(console_size) else {})}
         return self._hijack(f"/exec/{quote(exec_id)}/start", body=body)
 
-    def _hijack(self, path: str, *, query: Mapping[str, Any] | None = None, body: Any = None) -> Attachment:
+    def console(self, container: str, *, detach_keys: str | None = None) -> Attachment:
+        """A machine's serial console as a terminal has it, for one client at a time."""
+        return self._hijack(f"/linwin/containers/{quote(container)}/console", {"detachKeys": detach_keys})
+
+    def screen(self, container: str) -> Attachment:
+        """A connection with the VNC server of a machine's screen, which asks for no password."""
+        return self._hijack(f"/linwin/containers/{quote(container)}/screen")
+
+    def _hijack(self, path: str, query: Mapping[str, Any] | None = None, body: Any = None) -> Attachment:
         upgrade = {"Connection": "Upgrade", "Upgrade": "tcp"}
         response = self.request("POST", path, query, body, headers=upgrade)
         if response.status != 101:

@@ -54,6 +54,7 @@ def guest_spec(
         template=template.digest,
         c_disk=c_disk,
         nic=nic,
+        screen=template.has_screen,
     )
 
 

@@ -18,6 +18,7 @@ from linwin.engine import (
     changes,
     check,
     commit,
+    console,
     disk,
     health,
     load,
@@ -246,6 +247,10 @@ class Engine:
     async def top(self, reference: str) -> Sequence[ProcessInfo]:
         """What runs in the container. Conflict for one that does not run, or is paused."""
         return await top.top(self, reference)
+
+    async def console(self, reference: str) -> console.Console:
+        """The console and the screen of a container that runs, or is coming up. Conflict for another."""
+        return await console.console(self, reference)
 
     async def stats(self, reference: str) -> Watch:
         """A watch over what the container takes, to be entered as a context."""

@@ -46,6 +46,19 @@ class FilesAtRest(Files, Protocol):
         """What is in a folder: names in their order, and whether each is a folder itself."""
 
 
+class Line(Protocol):
+    """A stream of bytes to and from a machine's serial console or screen."""
+
+    async def receive(self) -> bytes:
+        """What comes next; empty at the end."""
+
+    async def send(self, data: bytes) -> None:
+        """Send all of ``data``. Raises Unavailable when the machine has ended."""
+
+    def close(self) -> None:
+        """Hang up, when nobody receives or sends any more. Idempotent."""
+
+
 class Machine(Protocol):
     """One running virtual machine."""
 
@@ -95,6 +108,21 @@ class Machine(Protocol):
 
     async def console_tail(self, lines: int = 20) -> tuple[str, ...]:
         """The last lines that the guest's kernel and agent wrote to its console."""
+
+    def console(self, *, last: int | None, follow: bool) -> AsyncGenerator[str, None]:
+        """What is kept of the console, from the ``last`` lines on where given, as printable text.
+
+        With ``follow`` also what comes, until the machine ends. Raises Unavailable.
+        """
+
+    async def open_console(self) -> Line:
+        """The console as a terminal has it. Raises Unsupported, or Conflict while somebody else has it."""
+
+    async def screenshot(self) -> bytes:
+        """What its screen shows, as a PNG. Raises Unsupported where it has none."""
+
+    async def open_screen(self) -> Line:
+        """A client's end of a VNC server (RFC 6143). Raises Unsupported where there is no screen."""
 
 
 class Mold(Protocol):

@@ -17,6 +17,7 @@ from linwin.engine.guest_interface import Files as Files
 from linwin.engine.guest_interface import FilesAtRest as FilesAtRest
 from linwin.engine.guest_interface import Guest as Guest
 from linwin.engine.guest_interface import Guests as Guests
+from linwin.engine.guest_interface import Line as Line
 from linwin.engine.guest_interface import Machine as Machine
 from linwin.engine.guest_interface import Mold as Mold
 from linwin.engine.guest_interface import Process as Process

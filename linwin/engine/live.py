@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -84,6 +86,8 @@ class Live:
         self.streams = Streams()
         self.waiters = Waiters()
         self.run: Run | None = None
+        self.coming_up: Machine | None = None
+        """A machine whose agent has not said hello yet."""
         self.task: asyncio.Task[None] | None = None
         self.interrupted = asyncio.Event()
         """Set to end a wait between two restarts by policy."""
@@ -94,3 +98,12 @@ class Live:
         self.sampler = Sampler(self)
         self.console_size = (0, 0)
         """Rows and columns that a client asked for last."""
+
+    @contextmanager
+    def looked_at(self, machine: Machine) -> Iterator[None]:
+        """While its guest comes up, let the machine's console and screen be seen."""
+        self.coming_up = machine
+        try:
+            yield
+        finally:
+            self.coming_up = None

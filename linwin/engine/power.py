@@ -138,7 +138,8 @@ async def _greet(
     async with AsyncExitStack() as steps:
         steps.push_async_callback(machine.quit)
         await engine.rooms.state.advance(container.id, "starting", pid=machine.pid, boot=boot)
-        guest = await engine.rooms.guest.connect(machine, timeout=timeout)
+        with engine.live(container.id).looked_at(machine):
+            guest = await engine.rooms.guest.connect(machine, timeout=timeout)
         steps.push_async_callback(guest.close)
         await undo.enter_async_context(steps.pop_all())
     return Powered(machine, guest, boot, tap)

@@ -7,10 +7,12 @@ of what a checkpoint freezes: a clone must be given exactly the same one.
 ===========  ==================================================================
 pcie.0 addr  device
 ===========  ==================================================================
+0x01         VGA, where the machine has a screen
 0x02         virtio-serial, port ``org.linwin.agent.0``
 0x03         virtio-blk, the template's root disk, read-only
 0x04         virtio-rng
 0x05         virtio-blk, the disk that is C:, where the machine has one
+0x06         USB, with keyboard and tablet, where the machine has a screen
 0x10 …       ``spare_ports`` root ports, since pcie.0 itself refuses hot-plug;
              a NIC that is there from the start is in the first of them
 ===========  ==================================================================
@@ -33,6 +35,8 @@ AGENT_PORT = "org.linwin.agent.0"
 ROOT_SERIAL = "linwin-root"
 
 C_NODE = "c"
+SCREEN = "screen"
+"""The id of the VGA, where a machine has one."""
 _LONGEST_NIC_ID = 64
 _FIRST_PORT_ADDRESS = 0x10
 _MOST_PORTS = 0x1F - _FIRST_PORT_ADDRESS  # 0x1f is the chipset's
@@ -49,6 +53,8 @@ _ACCELERATORS: dict[Accelerator, str] = {
     "kvm": "kvm",
     "tcg": f"tcg,thread=multi,tb-size={_TCG_CACHE_MIB}",
 }
+# Of the VGA: enough for 2560 by 1600 pixels. What a VNC client is shown is a copy of it.
+_VIDEO_MIB = 16
 _OVERHEAD_MIB: dict[Accelerator, int] = {"kvm": 64, "tcg": 64 + _TCG_CACHE_MIB}
 
 # An emulated CPU does not speculate, and keeping the kernel's pages from programs takes
@@ -78,12 +84,14 @@ class Descriptors:
 
     ``monitor`` and ``agent`` are listening unix sockets; ``console`` is a file
     open for appending; ``tap`` is that of the NIC which the machine starts with, if it does.
+    ``typing`` is a listening unix socket too, of a console that takes input.
     """
 
     monitor: int
     agent: int
     console: int
     tap: int | None = None
+    typing: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,11 +124,12 @@ class Domain:
     descriptors: Descriptors
     ram: Ram | None = None
     clone: bool = False
+    screen: bool = False
 
     @property
     def footprint(self) -> int:
         """MiB of host memory that the machine can come to use."""
-        return self.memory + _OVERHEAD_MIB[self.accelerator]
+        return self.memory + _OVERHEAD_MIB[self.accelerator] + (2 * _VIDEO_MIB if self.screen else 0)
 
 
 def describe(
@@ -150,6 +159,7 @@ def describe(
         descriptors=descriptors,
         ram=ram,
         clone=clone,
+        screen=spec.screen,
     )
 
 
@@ -275,12 +285,16 @@ def nic_names(nic_id: str) -> tuple[str, str]:
 
 
 def _characters(descriptors: Descriptors) -> list[str]:
+    console = "file,id=console,path=/dev/fdset/1,append=on"
+    if descriptors.typing is not None:
+        listening = f"socket,id=console,fd={descriptors.typing},server=on,wait=off"
+        console = f"{listening},logfile=/dev/fdset/1,logappend=on"
     return [
         *("-chardev", f"socket,id=monitor,fd={descriptors.monitor},server=on,wait=off"),
         *("-mon", "chardev=monitor,mode=control"),
         *("-chardev", f"socket,id=agent,fd={descriptors.agent},server=on,wait=off"),
         *("-add-fd", f"fd={descriptors.console},set=1,opaque=console"),
-        *("-chardev", "file,id=console,path=/dev/fdset/1,append=on"),
+        *("-chardev", console),
         *("-serial", "chardev:console"),
     ]
 
@@ -294,6 +308,7 @@ def _devices(domain: Domain) -> list[str]:
         *("-object", json.dumps({"qom-type": "rng-builtin", "id": "entropy"})),
         *_device("virtio-rng-pci", rng="entropy", **_at(0x04)),
         *(() if domain.c_disk is None else _c_disk(domain.c_disk)),
+        *(_screen() if domain.screen else ()),
         *_device("vmgenid", guid="auto"),
         *(word for index in range(domain.spare_ports) for word in _port(index)),
         *(() if domain.descriptors.tap is None else _first_nic(domain.descriptors.tap)),
@@ -326,6 +341,21 @@ def _c_disk(image: Path) -> list[str]:
         "virtio-blk-pci", drive=C_NODE, serial=C_SERIAL, werror="report", rerror="report", **_at(0x05)
     )
     return ["-blockdev", json.dumps(c_node(medium_node(image))), *device]
+
+
+def _screen() -> list[str]:
+    """A screen, and what its user types and points with.
+
+    Nobody can connect to it by himself: the monitor hands the VNC server connected sockets. The tablet
+    has absolute places, without which a viewer's pointer and the guest's drift apart.
+    """
+    return [
+        *("-vnc", "none"),
+        *_device("VGA", id=SCREEN, vgamem_mb=_VIDEO_MIB, bus="pcie.0", addr="0x1"),
+        *_device("qemu-xhci", id="usb", bus="pcie.0", addr="0x6"),
+        *_device("usb-kbd", bus="usb.0"),
+        *_device("usb-tablet", bus="usb.0"),
+    ]
 
 
 def _port(index: int) -> tuple[str, str]:

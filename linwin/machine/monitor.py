@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ class Monitor:
 
     def __init__(self, client: QMPClient) -> None:
         self._client = client
+        self._passing = asyncio.Lock()  # QEMU takes the file that came last for that of the command
 
     @classmethod
     async def connect(cls, path: Path, name: str) -> Monitor:
@@ -69,11 +71,25 @@ class Monitor:
 
     async def give(self, file: int, name: str) -> None:
         """Hand an open file to QEMU, which knows it by ``name`` from then on."""
+        await self._pass(file, "getfd", {"fdname": name})
+
+    @asynccontextmanager
+    async def lend(self, file: int) -> AsyncIterator[str]:
+        """A path by which QEMU opens a file that is open here, as long as the context lasts."""
+        lent = await self._pass(file, "add-fd", {})
         try:
-            self._client.send_fd_scm(file)
-        except (OSError, StateError) as error:
-            raise Unavailable("the machine ended before it was given a file") from error
-        await self.execute("getfd", {"fdname": name})
+            yield f"/dev/fdset/{lent['fdset-id']}"
+        finally:
+            with suppress(LinwinError):  # one that has ended has no file any more
+                await self.execute("remove-fd", {"fdset-id": lent["fdset-id"]})
+
+    async def _pass(self, file: int, command: str, arguments: dict[str, Any]) -> Any:
+        async with self._passing:
+            try:
+                self._client.send_fd_scm(file)
+            except (OSError, StateError) as error:
+                raise Unavailable("the machine ended before it was given a file") from error
+            return await self.execute(command, arguments)
 
     async def take_back(self, name: str) -> None:
         """Close a file that was given and that a failed command may not have taken.

@@ -235,7 +235,8 @@ def _describe(spec: MachineSpec, accelerator: Accelerator) -> Domain:
         root_disk=Path("root"),
         c_disk=spec.c_disk and Path("c"),
     )
-    return describe(anywhere, accelerator, Descriptors(0, 0, 0, 0 if spec.nic else None))
+    descriptors = Descriptors(0, 0, 0, 0 if spec.nic else None, 0 if spec.screen else None)
+    return describe(anywhere, accelerator, descriptors)
 
 
 def _start(
@@ -256,12 +257,15 @@ def _start(
         agent = stack.enter_context(listen(spec.run_dir / paths.AGENT_SOCKET))
         console = stack.enter_context(_fresh_log(spec.run_dir / paths.CONSOLE_LOG))
         output = stack.enter_context(_fresh_log(spec.run_dir / paths.QEMU_LOG))
-        descriptors = Descriptors(monitor.fileno(), agent.fileno(), console.fileno(), tap)
+        typing = stack.enter_context(listen(spec.run_dir / paths.CONSOLE_SOCKET)) if spec.screen else None
+        descriptors = Descriptors(
+            monitor.fileno(), agent.fileno(), console.fileno(), tap, typing.fileno() if typing else None
+        )
         machine = describe(spec, accelerator, descriptors, ram, clone=clone)
         _require_memory(machine)
         inherited = [descriptors.monitor, descriptors.agent, descriptors.console]
         inherited += [] if ram is None else [ram.file]
-        inherited += [] if tap is None else [tap]
+        inherited += [file for file in (tap, descriptors.typing) if file is not None]
         process = spawn(
             [*(_nicely() if background else ()), find_program(BINARY), *arguments(machine)],
             output=output,

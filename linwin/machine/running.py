@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import os
 import signal
-from collections.abc import Awaitable, Callable, Coroutine
+import socket
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -14,11 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from linwin import paths
-from linwin.errors import Conflict, LinwinError, NotFound, Unavailable
+from linwin.errors import Conflict, LinwinError, NotFound, Unavailable, Unsupported
 from linwin.host.files import tail
 from linwin.host.pidfd import WatchedProcess
 from linwin.host.process import last_words
-from linwin.machine import console, domain
+from linwin.host.sockets import connect
+from linwin.machine import console, domain, picture
+from linwin.machine.frozen import empty_memory
+from linwin.machine.line import SocketLine
 from linwin.machine.monitor import Monitor
 from linwin.model.machine import FIRST_NIC, MachineExit, MachineSpec
 from linwin.model.network import Attachment
@@ -30,7 +35,7 @@ _TRIM_SECONDS = 10.0
 _INSERTED = "inserted"
 """The name of a medium that took the place of C:'s first one."""
 
-_ENDPOINTS = (paths.AGENT_SOCKET, paths.MONITOR_SOCKET, paths.PID_FILE)
+_ENDPOINTS = (paths.AGENT_SOCKET, paths.MONITOR_SOCKET, paths.CONSOLE_SOCKET, paths.PID_FILE)
 
 _log = logging.getLogger(__name__)
 
@@ -54,6 +59,9 @@ class QemuMachine:
         self._process = process
         self._monitor: Monitor | None = None
         self._plugging = asyncio.Lock()
+        self._console = console.ConsoleLog(spec.run_dir / paths.CONSOLE_LOG)
+        self._typing: SocketLine | None = None
+        self._screens = itertools.count(1)
         self._exit = asyncio.create_task(self._watch(), name=f"exit of {self._name}")
 
     @property
@@ -188,6 +196,7 @@ class QemuMachine:
         except OSError as error:
             raise Unavailable(f"{self._name} cannot be moved to {run_dir}: {error.strerror}") from error
         self._spec = replace(self._spec, run_dir=run_dir)
+        self._console.path = run_dir / paths.CONSOLE_LOG
 
     async def pause(self) -> None:
         """Halt its CPUs. Idempotent."""
@@ -217,6 +226,79 @@ class QemuMachine:
     async def console_tail(self, lines: int = 20) -> tuple[str, ...]:
         """The last lines of the console, as printable text."""
         return console.last_lines(self._spec.run_dir / paths.CONSOLE_LOG, lines)
+
+    def console(self, *, last: int | None, follow: bool) -> AsyncGenerator[str, None]:
+        """What the guest wrote to its console, from the ``last`` lines on, as printable text.
+
+        With ``follow`` also what it will write, until the machine ends. Raises Unavailable.
+        """
+        return self._console.read(last=last, follow=follow, over=self.exited)
+
+    async def open_console(self) -> SocketLine:
+        """The console as a terminal has it: what is written from now on, and what is typed.
+
+        Raises Unsupported for a console that takes no input, Conflict while somebody has it.
+        """
+        if self._typing is not None and not self._typing.closed:
+            raise Conflict(
+                f"somebody else types at the console of {self._name}",
+                hint="Read it meanwhile: linwin console --follow",
+            )
+        try:
+            self._typing = SocketLine(connect(self._spec.run_dir / paths.CONSOLE_SOCKET))
+        except FileNotFoundError as error:
+            raise Unsupported(f"the console of {self._name} takes no input") from error
+        except OSError as error:
+            raise Unavailable(f"the console of {self._name} cannot be opened: {error.strerror}") from error
+        return self._typing
+
+    async def screenshot(self) -> bytes:
+        """What the screen shows, as a PNG. Raises Unsupported where there is none."""
+        await self._require_screen()
+        try:
+            with os.fdopen(empty_memory("linwin-screen"), "rb") as file:
+                await self._picture(file.fileno())
+                return picture.whole_picture(file.fileno())
+        except OSError as error:
+            raise Unavailable(f"there is no room for a picture of the screen: {error.strerror}") from error
+
+    async def _require_screen(self) -> None:
+        """Ask QEMU, as it knows also after a daemon's restart: without VNC it drops a client in silence."""
+        devices = [device for bus in await self._execute("query-pci") for device in bus["devices"]]
+        if all(device["qdev_id"] != domain.SCREEN for device in devices):
+            raise Unsupported(f"{self._name} has no screen")
+
+    async def _picture(self, file: int) -> None:
+        # QEMU opens it for writing only, and takes a file that is lent for that as long as it is so too.
+        writable = os.open(f"/proc/self/fd/{file}", os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            async with self._connected().lend(writable) as path:
+                await self._execute("screendump", {"filename": path, "format": "png"})
+        finally:
+            os.close(writable)
+
+    async def open_screen(self) -> SocketLine:
+        """A client's end of the screen's VNC server (RFC 6143), which asks for no password.
+
+        Raises Unsupported where there is no screen.
+        """
+        await self._require_screen()
+        ours, theirs = socket.socketpair()
+        name = f"screen-{next(self._screens)}"
+        try:
+            ours.setblocking(False)
+            await self._connected().give(theirs.fileno(), name)
+            try:
+                await self._execute("add_client", {"protocol": "vnc", "fdname": name, "skipauth": True})
+            except LinwinError:
+                await self._connected().take_back(name)
+                raise
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        return SocketLine(ours)
 
     @property
     def _name(self) -> str:
@@ -263,8 +345,8 @@ class QemuMachine:
         """Bound what a guest can write. No event tells that a file grew, so its size is looked at."""
         while True:
             await asyncio.sleep(_TRIM_SECONDS)
-            for name in (paths.CONSOLE_LOG, paths.QEMU_LOG):
-                try:
-                    console.trim(self._spec.run_dir / name)
-                except OSError as error:
-                    _log.warning("%s of %s could not be cut: %s", name, self._name, error)
+            try:
+                self._console.trim()
+                console.trim(self._spec.run_dir / paths.QEMU_LOG)
+            except OSError as error:
+                _log.warning("the logs of %s could not be cut: %s", self._name, error)

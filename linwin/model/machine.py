@@ -27,6 +27,8 @@ class MachineSpec:
     the first of them from its start. ``template`` is the digest
     of what boots, by which a checkpoint of it is known. ``c_disk`` is a qcow2, which the
     machine writes; every one of a template has the same size. None is a machine without.
+    One with a ``screen`` is made to sit at: it has keyboard and pointer too, and a serial
+    console that takes input.
     """
 
     id: str
@@ -42,6 +44,7 @@ class MachineSpec:
     nic: bool = False
     template: str = ""
     c_disk: Path | None = None
+    screen: bool = False
 
     @classmethod
     def of_running(cls, id: str, run_dir: Path) -> MachineSpec:

@@ -48,7 +48,8 @@ class Template:
     is true for kinds (wine) that run images of every Windows build.
     ``left_out`` maps the names of programs that the template lacks on purpose,
     lower-case without ``.exe``, to the sentence a user should read. ``unserved`` are
-    products whose images it can hold and not run.
+    products whose images it can hold and not run. A kind that boots from C: has no other parts:
+    the paths of kernel, initrd and root disk are empty, and ``c_disk`` is the whole disk.
     """
 
     name: str
@@ -72,6 +73,16 @@ class Template:
     def boots_before_c(self) -> bool:
         """Whether its guests start without C:, so that one checkpoint serves every container."""
         return self.kind == "wine"
+
+    @property
+    def starts(self) -> bool:
+        """Whether this linwin starts guests of its kind."""
+        return self.kind == "wine"
+
+    @property
+    def has_screen(self) -> bool:
+        """Whether its guests have a screen to look at; others have a text console only."""
+        return self.kind == "windows"
 
 
 @dataclass(frozen=True, slots=True)

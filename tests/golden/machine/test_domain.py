@@ -42,16 +42,27 @@ SPEC = MachineSpec(
     c_disk=Path("/containers/01/c.qcow2"),
 )
 DESCRIPTORS = Descriptors(monitor=10, agent=11, console=12, tap=13)
+SEAT = replace(DESCRIPTORS, typing=14)
+
+
+def check(words: list[str], golden: Path) -> None:
+    text = "\n".join(word if word.startswith("-") else f"    {word}" for word in words) + "\n"
+    if os.environ.get("LINWIN_GOLDEN") == "write":
+        golden.write_text(text)
+    assert text == golden.read_text()
 
 
 @pytest.mark.parametrize("accelerator", ["tcg", "kvm"])
 def test_the_command_line_is_the_golden_one(accelerator: Accelerator) -> None:
-    words = arguments(describe(SPEC, accelerator, DESCRIPTORS))
-    text = "\n".join(word if word.startswith("-") else f"    {word}" for word in words) + "\n"
-    golden = HERE / f"{accelerator}.args"
-    if os.environ.get("LINWIN_GOLDEN") == "write":
-        golden.write_text(text)
-    assert text == golden.read_text()
+    check(arguments(describe(SPEC, accelerator, DESCRIPTORS)), HERE / f"{accelerator}.args")
+
+
+def test_the_command_line_of_a_machine_to_sit_at() -> None:
+    """It differs in the screen, in what is typed and pointed with, and in a console that takes input."""
+    words = arguments(describe(replace(SPEC, screen=True), "tcg", SEAT))
+    check(words, HERE / "screen.args")
+    plain = arguments(describe(SPEC, "tcg", DESCRIPTORS))
+    assert [word for word in plain if word not in words] == ["file,id=console,path=/dev/fdset/1,append=on"]
 
 
 def test_a_clone_differs_in_its_ram_and_in_waiting_for_its_state() -> None:
@@ -93,6 +104,7 @@ def test_every_field_of_a_domain_reaches_qemu(field: str) -> None:
         "c_disk": Path("/other"),
         "ram": Ram(30, shared=True),
         "clone": True,
+        "screen": True,
     }
     changed = replace(domain, **{field: other.get(field, "other")})
     assert arguments(changed) != arguments(domain)
@@ -107,6 +119,7 @@ def test_a_panic_ends_the_machine_whatever_the_template_says() -> None:
 def test_the_footprint_counts_the_emulators_code_cache() -> None:
     assert describe(SPEC, "kvm", DESCRIPTORS).footprint == 384 + 64
     assert describe(SPEC, "tcg", DESCRIPTORS).footprint == 384 + 64 + 256
+    assert describe(replace(SPEC, screen=True), "kvm", SEAT).footprint == 384 + 64 + 2 * 16
 
 
 @pytest.mark.parametrize("ports", [0, 16])

@@ -5,14 +5,45 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
+from collections.abc import AsyncGenerator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from linwin.errors import NotFound, Unavailable
 from linwin.model.machine import FIRST_MAC, FIRST_NIC, Checkpoint, MachineExit, MachineSpec, Room
 from linwin.model.network import Attachment
 from linwin.paths import AGENT_SOCKET
 from tests.scenario.fakes.gate import Gate
+
+PICTURE = b"\x89PNG\r\n\x1a\n a picture"
+
+
+class FakeLine:
+    """The end of a line whose other end sends ``greeting`` and then what it gets, in capitals."""
+
+    def __init__(self, greeting: bytes) -> None:
+        self._coming: asyncio.Queue[bytes] = asyncio.Queue()
+        if greeting:
+            self._coming.put_nowait(greeting)
+        self.ended = False
+        self.closed = False
+
+    async def receive(self) -> bytes:
+        return await self._coming.get()
+
+    async def send(self, data: bytes) -> None:
+        if self.ended:
+            raise Unavailable("the machine ended before it took all of what was typed")
+        self._coming.put_nowait(data.upper())
+
+    def end(self) -> None:
+        """The machine has ended."""
+        self.ended = True
+        self._coming.put_nowait(b"")
+
+    def close(self) -> None:
+        self.closed = True
 
 
 class FakeMachine:
@@ -28,6 +59,8 @@ class FakeMachine:
         self.connected = False
         self._plugged = asyncio.Event()
         self.paused = False
+        self.written: asyncio.Queue[str] = asyncio.Queue()
+        self.lines: list[FakeLine] = []
 
     @property
     def pid(self) -> int:
@@ -99,6 +132,35 @@ class FakeMachine:
 
     async def console_tail(self, lines: int = 20) -> tuple[str, ...]:
         return ("Kernel panic: this is a fake",)[-lines:]
+
+    async def console(self, *, last: int | None, follow: bool) -> AsyncGenerator[str, None]:
+        """Two lines, and with ``follow`` a third when somebody writes it (see ``written``), until the end."""
+        lines = ["linwin-agent: this is a fake\n", "linwin-agent: ready\n"]
+        yield "".join(lines if last is None else lines[len(lines) - last :])
+        while follow and not self._exited.done():
+            written = asyncio.create_task(self.written.get())
+            both: list[asyncio.Future[Any]] = [written, self._exited]
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            if written.done():
+                yield written.result()
+            written.cancel()
+
+    async def open_console(self) -> FakeLine:
+        return self._open(b"")
+
+    async def screenshot(self) -> bytes:
+        assert self.spec.screen
+        return PICTURE
+
+    async def open_screen(self) -> FakeLine:
+        return self._open(b"RFB 003.008\n")
+
+    def _open(self, greeting: bytes) -> FakeLine:
+        assert self.spec.screen
+        line = FakeLine(greeting)
+        self._exited.add_done_callback(lambda _: line.end())
+        self.lines.append(line)
+        return line
 
 
 class FakeMold(FakeMachine):
