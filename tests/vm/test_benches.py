@@ -24,13 +24,15 @@ FIELDS = {"figure", "ours", "peer", "unit", "ratio", "target", "met", "note"}
 
 
 OPTIONS = {
+    "build": ("--runs", "3"),
     "files": ("--runs", "1", "--files", "500", "--starts", "5"),
     "soak": ("--runs", os.environ.get("LINWIN_SOAK_RUNS", "100"), "--execs", "2000"),
 }
 
 
 @pytest.mark.parametrize(
-    "bench", ["cli", "exec", "files", "idle", "memory", "net", "soak", "start", "stream"]
+    "bench",
+    ["build", "cli", "exec", "files", "idle", "memory", "net", "soak", "start", "stream"],
 )
 def test_a_bench_meets_its_target(linwin: Linwin, bench: str) -> None:
     """One that misses is run once more: what else the host does for a moment does not decide."""
@@ -89,7 +91,7 @@ def test_every_bench_is_tried() -> None:
     scripts = {path.stem for path in (REPOSITORY / "bench").glob("*.py")} - shared
     # That of the API needs no guest: tests/scenario/test_bench_api.py.
     tried = {"api", "cli", "exec", "files", "idle", "import_layer", "memory", "net", "pool", "soak"}
-    assert scripts == tried | {"start", "stream"}
+    assert scripts == tried | {"build", "commit", "start", "stream"}
 
 
 def test_a_missed_target_is_not_met() -> None:
@@ -102,3 +104,15 @@ def test_a_missed_target_is_not_met() -> None:
     assert Figure("x", 1.4, 1.0, "s", {"max": 1.5}).met
     assert not Figure("x", 2.0, None, "s", {"min": 3}).met
     assert Figure("x", 2.0, None, "s", {"min": 2}).met
+
+
+def test_the_commit_bench_at_a_small_size(tmp_path: Path) -> None:
+    """A change takes what it takes whatever lies beside it; what a comparison takes does not show here."""
+    script = REPOSITORY / "bench" / "commit.py"
+    small = ["--runs", "1", "--files", "2000", "--work", str(tmp_path)]
+    done = subprocess.run([sys.executable, str(script), *small], capture_output=True, text=True, timeout=600)
+    beside, alone, read = map(json.loads, done.stdout.splitlines())
+    assert beside["ratio"] == pytest.approx(beside["ours"] / beside["peer"], rel=0.01)
+    assert (alone["unit"], read["unit"]) == ("s", "MB")
+    assert alone["met"], alone
+    assert read["met"], read
