@@ -9,6 +9,18 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
+async def to_its_end(work: Awaitable[T]) -> T:
+    """Carry out what nobody may clean up under: a caller that is cancelled waits for its end first."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task})
+        if not task.cancelled():
+            task.exception()  # nobody hears it any more
+        raise
+
+
 class Turns:
     """One change after the other, each to its end: a caller that is cancelled leaves no half of it."""
 
