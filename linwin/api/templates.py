@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from aiohttp import web
 
 from linwin.api import progress
 from linwin.api.context import LIFETIME, answer, engine_of
+from linwin.api.fields import Fields, optional_body_of
+from linwin.errors import InvalidRequest
 from linwin.model.progress import Report
-from linwin.model.template import Template, Unusable
+from linwin.model.template import Media, Template, Unusable
+
+_HIGHEST_INDEX = 999
 
 
 def render(template: Template) -> dict[str, Any]:
@@ -30,12 +35,17 @@ def render(template: Template) -> dict[str, Any]:
         ],
         "LeftOut": dict(template.left_out),
         "Unserved": {product.name: product.sentence for product in template.unserved},
-        "Kernel": str(template.kernel),
-        "Initrd": str(template.initrd),
-        "RootDisk": str(template.root_disk),
+        "Kernel": _shown(template.kernel),
+        "Initrd": _shown(template.initrd),
+        "RootDisk": _shown(template.root_disk),
         "CDisk": str(template.c_disk),
         "Problem": "",
     }
+
+
+def _shown(part: Path) -> str:
+    """Empty for a part that the kind of template does not have."""
+    return str(part) if part.name else ""
 
 
 def render_unusable(template: Unusable) -> dict[str, Any]:
@@ -52,26 +62,59 @@ def render_unusable(template: Unusable) -> dict[str, Any]:
     }
 
 
+def render_dormant(template: Template) -> dict[str, Any]:
+    """A template that is whole, with the ``Problem`` that nothing can be run on it yet."""
+    return render(template) | {"Problem": f"this linwin starts no guests of the kind {template.kind}"}
+
+
 async def list_all(request: web.Request) -> web.Response:
     """``GET /linwin/templates``: the installed ones, those last that cannot be used."""
     engine = engine_of(request)
     usable = [render(template) for template in await engine.templates()]
-    return answer(usable + [render_unusable(template) for template in await engine.unusable_templates()])
+    dormant = [render_dormant(template) for template in await engine.dormant_templates()]
+    unusable = [render_unusable(template) for template in await engine.unusable_templates()]
+    return answer(usable + dormant + unusable)
 
 
 async def inspect(request: web.Request) -> web.Response:
     """``GET /linwin/templates/{name}``: one of them."""
-    return answer(render(await engine_of(request).template(request.match_info["name"])))
+    engine, name = engine_of(request), request.match_info["name"]
+    for template in await engine.dormant_templates():
+        if template.name == name:
+            return answer(render_dormant(template))
+    return answer(render(await engine.template(name)))
 
 
 async def build(request: web.Request) -> web.StreamResponse:
-    """``POST /linwin/templates/{name}/build``: progress; the build ends when the client goes away."""
+    """``POST /linwin/templates/{name}/build``: progress; the build ends when the client goes away.
+
+    The body, if any, names what a recipe cannot bring: ``Iso`` and ``Virtio``, absolute paths on the
+    daemon's host, and ``Index``.
+    """
+    media = _media(await optional_body_of(request))
 
     async def work(report: Report) -> Iterable[progress.Line]:
-        template = await engine_of(request).build_template(request.match_info["name"], report)
+        template = await engine_of(request).build_template(request.match_info["name"], report, media)
         return [{"status": f"Built template {template.name}"}, {"aux": {"ID": template.digest}}]
 
     return await progress.stream(request, work)
+
+
+def _media(fields: Fields | None) -> Media:
+    if fields is None:
+        return Media()
+    index = fields.integer("Index") or 0
+    if not 0 <= index <= _HIGHEST_INDEX:
+        raise InvalidRequest(f"no image has the index {index}", hint="Images are counted from 1.")
+    return Media(_absolute(fields.text("Iso")), _absolute(fields.text("Virtio")), index)
+
+
+def _absolute(text: str) -> Path | None:
+    if text and not text.startswith("/"):
+        raise InvalidRequest(
+            f"{text!r} is not an absolute path", hint="The daemon does not know your folder."
+        )
+    return Path(text) if text else None
 
 
 async def remove(request: web.Request) -> web.Response:

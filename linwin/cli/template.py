@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -37,13 +38,32 @@ def template() -> None:
 
 
 @template.command()
+@click.option("--iso", metavar="FILE", help="The ISO of Windows that a windows template is made from.")
+@click.option("--virtio", metavar="FILE", help="The virtio-win ISO, which has the drivers for it.")
+@click.option(
+    "--index",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Which image of the ISO to take, if not the recipe's choice.",
+)
 @click.option("-q", "--quiet", is_flag=True, help="Do not show progress.")
 @arguments(1, 1, "NAME")
-def build(quiet: bool, names: tuple[str, ...]) -> None:
-    """Build and install a template from its recipe, and print its name."""
+def build(
+    iso: str | None, virtio: str | None, index: int | None, quiet: bool, names: tuple[str, ...]
+) -> None:
+    """Build and install a template from its recipe, and print its name.
+
+    A windows template is made from ISOs that you bring; the daemon reads them where they lie.
+    """
     (name,) = names
+    given = {
+        "Iso": iso and os.path.abspath(iso),
+        "Virtio": virtio and os.path.abspath(virtio),
+        "Index": index,
+    }
+    body = {field: value for field, value in given.items() if value} or None
     with Progress(quiet=quiet) as progress:
-        for line in connect().lines("POST", f"/linwin/templates/{quote(name)}/build"):
+        for line in connect().lines("POST", f"/linwin/templates/{quote(name)}/build", body=body):
             progress.show(line)
     click.echo(name)
 

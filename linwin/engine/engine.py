@@ -70,7 +70,7 @@ from linwin.model.log_config import STANDARD, LogConfig
 from linwin.model.pool import PoolPlan
 from linwin.model.progress import Progress, Report
 from linwin.model.registry import Credentials, Distribution, Pulled, Pushed, SearchResult
-from linwin.model.template import Template, Unusable
+from linwin.model.template import Media, Template, Unusable
 from linwin.model.upkeep import DiskUse, Finding, Pruned
 from linwin.model.usage import ProcessInfo
 from linwin.paths import Paths
@@ -413,6 +413,9 @@ class Engine:
     async def templates(self) -> Sequence[Template]:
         return await self.rooms.templates.list()
 
+    async def dormant_templates(self) -> Sequence[Template]:
+        return await self.rooms.templates.dormant()
+
     async def unusable_templates(self) -> Sequence[Unusable]:
         return await self.rooms.templates.unusable()
 
@@ -423,8 +426,8 @@ class Engine:
         """The template that the image's containers boot from, None when none that is installed serves it."""
         return choose_template(image, await self.templates())
 
-    async def build_template(self, name: str, report: Report) -> Template:
-        return await templates.build(self, name, report)
+    async def build_template(self, name: str, report: Report, media: Media) -> Template:
+        return await templates.build(self, name, report, media)
 
     async def remove_template(self, name: str) -> None:
         """Conflict while a container uses it."""

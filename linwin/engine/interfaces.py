@@ -33,7 +33,7 @@ from linwin.model.layer import WrittenLayer
 from linwin.model.machine import Checkpoint, MachineSpec, Room
 from linwin.model.progress import Report
 from linwin.model.registry import Credentials, Distribution, Pushed, SearchResult
-from linwin.model.template import Template, Unusable
+from linwin.model.template import Media, Template, Unusable
 from linwin.model.upkeep import Finding
 
 
@@ -302,8 +302,14 @@ class Templates(Protocol):
         Raises Unavailable for one that cannot be used.
         """
 
-    async def build(self, name: str, report: Report) -> Template:
-        """Build and install a template from its recipe; a build of equal inputs is reused."""
+    async def dormant(self) -> Sequence[Template]:
+        """Those that are installed and whole, and whose kind of guest is not started yet, by name."""
+
+    async def build(self, name: str, report: Report, media: Media) -> Template:
+        """Build and install a template from its recipe; a build of equal inputs is reused.
+
+        Raises InvalidRequest when ``media`` is not what the recipe needs.
+        """
 
     async def remove(self, name: str) -> None:
         """Delete an installed template."""

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 
 from linwin.errors import Conflict, LinwinError
 from linwin.model.progress import Progress, Report
-from linwin.model.template import Template
+from linwin.model.template import Media, Template
 
 if TYPE_CHECKING:
     from linwin.engine.engine import Engine
 
 
-async def build(engine: Engine, name: str, report: Report) -> Template:
+async def build(engine: Engine, name: str, report: Report, media: Media) -> Template:
     """Build a template from its recipe, and its checkpoint."""
     rooms = engine.rooms
-    template = await rooms.templates.build(name, report)
+    template = await rooms.templates.build(name, report, media)
     await rooms.images.adopt_base_images(await rooms.templates.list())
     await engine.checkpoints.prune(everything=False)  # of the build before
     if engine.checkpoints.wanted(template):

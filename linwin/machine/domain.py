@@ -68,7 +68,7 @@ _CMDLINES: dict[Accelerator, str] = {
     "tcg": " mitigations=off norandmaps psi=0 lsm=capability no_timer_check",
 }
 
-_SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
+SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
 # RAM is not in the stream but in a file of its own; the end of a migration is an event.
 MIGRATION = [{"capability": name, "state": True} for name in ("x-ignore-shared", "events")]
 
@@ -184,11 +184,11 @@ def arguments(domain: Domain) -> list[str]:
         *("-m", f"{domain.memory}M"),
         *("-object", json.dumps(_memory(domain.memory, domain.ram))),
         *("-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"),
-        *("-sandbox", _SANDBOX),
+        *("-sandbox", SANDBOX),
         *("-kernel", str(domain.kernel)),
         *("-initrd", str(domain.initrd)),
         *("-append", domain.cmdline),
-        *_characters(domain.descriptors),
+        *characters(domain.descriptors),
         *_devices(domain),
         *(("-incoming", "defer") if domain.clone else ()),
     ]
@@ -284,7 +284,8 @@ def nic_names(nic_id: str) -> tuple[str, str]:
     return f"net-{nic_id}", f"nic-{nic_id}"
 
 
-def _characters(descriptors: Descriptors) -> list[str]:
+def characters(descriptors: Descriptors) -> list[str]:
+    """The monitor, the agent's port and the serial console."""
     console = "file,id=console,path=/dev/fdset/1,append=on"
     if descriptors.typing is not None:
         listening = f"socket,id=console,fd={descriptors.typing},server=on,wait=off"
@@ -301,16 +302,16 @@ def _characters(descriptors: Descriptors) -> list[str]:
 
 def _devices(domain: Domain) -> list[str]:
     return [
-        *_device("virtio-serial-pci", id="serial", max_ports=2, **_at(0x02)),
-        *_device("virtserialport", bus="serial.0", nr=1, chardev="agent", name=AGENT_PORT),
+        *device("virtio-serial-pci", id="serial", max_ports=2, **_at(0x02)),
+        *device("virtserialport", bus="serial.0", nr=1, chardev="agent", name=AGENT_PORT),
         *("-blockdev", json.dumps(_root_node(domain.root_disk))),
-        *_device("virtio-blk-pci", drive="root", serial=ROOT_SERIAL, **_at(0x03)),
+        *device("virtio-blk-pci", drive="root", serial=ROOT_SERIAL, **_at(0x03)),
         *("-object", json.dumps({"qom-type": "rng-builtin", "id": "entropy"})),
-        *_device("virtio-rng-pci", rng="entropy", **_at(0x04)),
+        *device("virtio-rng-pci", rng="entropy", **_at(0x04)),
         *(() if domain.c_disk is None else _c_disk(domain.c_disk)),
         *(_screen() if domain.screen else ()),
-        *_device("vmgenid", guid="auto"),
-        *(word for index in range(domain.spare_ports) for word in _port(index)),
+        *device("vmgenid", guid="auto"),
+        *(word for index in range(domain.spare_ports) for word in root_port(index)),
         *(() if domain.descriptors.tap is None else _first_nic(domain.descriptors.tap)),
     ]
 
@@ -337,10 +338,10 @@ def _root_node(image: Path) -> dict[str, Any]:
 def _c_disk(image: Path) -> list[str]:
     # A failing host disk is reported to the guest: the default for a full one is to pause
     # the machine, and nobody would come to wake it.
-    device = _device(
+    disk = device(
         "virtio-blk-pci", drive=C_NODE, serial=C_SERIAL, werror="report", rerror="report", **_at(0x05)
     )
-    return ["-blockdev", json.dumps(c_node(medium_node(image))), *device]
+    return ["-blockdev", json.dumps(c_node(medium_node(image))), *disk]
 
 
 def _screen() -> list[str]:
@@ -351,18 +352,19 @@ def _screen() -> list[str]:
     """
     return [
         *("-vnc", "none"),
-        *_device("VGA", id=SCREEN, vgamem_mb=_VIDEO_MIB, bus="pcie.0", addr="0x1"),
-        *_device("qemu-xhci", id="usb", bus="pcie.0", addr="0x6"),
-        *_device("usb-kbd", bus="usb.0"),
-        *_device("usb-tablet", bus="usb.0"),
+        *device("VGA", id=SCREEN, vgamem_mb=_VIDEO_MIB, bus="pcie.0", addr="0x1"),
+        *device("qemu-xhci", id="usb", bus="pcie.0", addr="0x6"),
+        *device("usb-kbd", bus="usb.0"),
+        *device("usb-tablet", bus="usb.0"),
     ]
 
 
-def _port(index: int) -> tuple[str, str]:
+def root_port(index: int) -> tuple[str, str]:
+    """A port for a NIC that is plugged in."""
     # What is plugged is virtio 1.0 and uses no I/O ports, of which there are too few to reserve.
     address = hex(_FIRST_PORT_ADDRESS + index)
     properties = {"id": port_name(index), "bus": "pcie.0", "addr": address, "io-reserve": 0}
-    return _device("pcie-root-port", chassis=index + 1, **properties)
+    return device("pcie-root-port", chassis=index + 1, **properties)
 
 
 def _first_nic(tap: int) -> list[str]:
@@ -375,7 +377,7 @@ def _at(address: int) -> dict[str, Any]:
     return {"bus": "pcie.0", "addr": hex(address), "disable-legacy": "on"}
 
 
-def _device(driver: str, **properties: Any) -> tuple[str, str]:
+def device(driver: str, **properties: Any) -> tuple[str, str]:
     """A device in QEMU's JSON form, in which no value needs escaping."""
     return "-device", json.dumps({"driver": driver, **properties})
 

@@ -39,6 +39,18 @@ class Unserved:
 
 
 @dataclass(frozen=True, slots=True)
+class Media:
+    """What a user adds to a recipe that cannot bring it: images of discs, files of the daemon's host.
+
+    ``virtio`` has the drivers; ``index`` is that of Windows' image, 0 for the recipe's own.
+    """
+
+    iso: Path | None = None
+    virtio: Path | None = None
+    index: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Template:
     """One built template, ready to boot.
 

@@ -20,17 +20,23 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
-from linwin.errors import LinwinError, NotFound, Unavailable
+from linwin.errors import InvalidRequest, LinwinError, NotFound, Unavailable, Unsupported
 from linwin.host import files, locks
+from linwin.host.turns import to_its_end
 from linwin.model.progress import Progress, Report
-from linwin.model.template import Template, Unusable
+from linwin.model.template import Media, Template, Unusable
 from linwin.paths import Paths
 from linwin.templates import key, manifest, recipe
-from linwin.templates.manifest import PARTS, Manifest
+from linwin.templates.manifest import Manifest
+from linwin.templates.recipe import Recipe, WindowsRecipe
+from linwin.templates.windows import iso
+from linwin.templates.windows.build import WindowsBuild
 from linwin.templates.wine import WineBuild
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _HEX = 16
+DEFAULT = "wine"
+"""What needs nothing of its user, and so is advised first."""
 
 
 class InstalledTemplates:
@@ -55,7 +61,10 @@ class InstalledTemplates:
         self._cache = cache or user_cache()
 
     async def list(self) -> list[Template]:
-        return [found for found in await asyncio.to_thread(self._installed) if isinstance(found, Template)]
+        return [template for template in await self._whole() if template.starts]
+
+    async def dormant(self) -> builtins.list[Template]:
+        return [template for template in await self._whole() if not template.starts]
 
     async def unusable(self) -> builtins.list[Unusable]:
         return [found for found in await asyncio.to_thread(self._installed) if isinstance(found, Unusable)]
@@ -67,21 +76,28 @@ class InstalledTemplates:
                 raise NotFound(f"No such template: {name}", hint=self._advice(sorted(found)))
             case Unusable(reason=reason) as unusable:
                 raise Unavailable(reason, hint=unusable.remedy)
-            case Template() as template:
+            case Template(starts=True) as template:
                 return template
+            case Template(kind=kind):
+                raise Unsupported(
+                    f"this linwin starts no guests of the kind {kind}, which the template {name} is for",
+                    hint="docs/windows.md says what its disk is good for by now",
+                )
 
-    async def build(self, name: str, report: Report) -> Template:
+    async def build(self, name: str, report: Report, media: Media) -> Template:
         """Build and install; a build of equal inputs is taken from the cache.
 
-        Raises NotFound for an unknown recipe, InvalidRequest for a faulty one,
-        Unavailable when this host or the mirror cannot serve the build.
+        Raises NotFound for an unknown recipe, InvalidRequest for a faulty one and for what
+        the user adds where it is not what the recipe wants, Unavailable when this host or
+        the mirror cannot serve the build.
         """
         instructions = self._recipe(name)
+        _check_media(instructions, media)
         with _disk_errors(f"cannot build the template {name}"):
-            wanted = await key.build_key(instructions, self._agents)
+            wanted = await self._key(instructions, report, media)
             self._cache.mkdir(parents=True, exist_ok=True)
             async with locks.locked(self._cache / f"{wanted}.lock"):
-                await self._fill_cache(instructions, wanted, report)
+                await self._fill_cache(instructions, wanted, report, media)
                 return await self._install(name, self._cache / wanted, report)
 
     async def remove(self, name: str) -> None:
@@ -100,7 +116,10 @@ class InstalledTemplates:
         folders = sorted(self._paths.templates.iterdir())
         return [_usable(folder) for folder in folders if (folder / manifest.FILE).exists()]
 
-    def _recipe(self, name: str) -> recipe.Recipe:
+    async def _whole(self) -> builtins.list[Template]:
+        return [found for found in await asyncio.to_thread(self._installed) if isinstance(found, Template)]
+
+    def _recipe(self, name: str) -> Recipe | WindowsRecipe:
         known = self._known()
         if name not in known:
             known_names = ", ".join(known) or "none"
@@ -112,28 +131,40 @@ class InstalledTemplates:
 
     def _advice(self, installed: builtins.list[str]) -> str:
         at_hand = f"installed: {', '.join(installed)}" if installed else "none is installed"
-        buildable = self._known()
+        buildable = sorted(self._known(), key=lambda name: (name != DEFAULT, name))
         return f"{at_hand}; build one with: linwin template build {'|'.join(buildable) or 'NAME'}"
 
-    async def _fill_cache(self, instructions: recipe.Recipe, wanted: str, report: Report) -> None:
+    async def _key(self, instructions: Recipe | WindowsRecipe, report: Report, media: Media) -> str:
+        if isinstance(instructions, Recipe):
+            return await key.build_key(instructions, self._agents)
+        given = {"index": str(media.index or instructions.index)}
+        for name, path in (("iso", media.iso), ("virtio", media.virtio)):
+            if path is not None:
+                given[name] = await _read(path, report)
+        return await key.windows_build_key(instructions, self._agents, given)
+
+    async def _fill_cache(
+        self, instructions: Recipe | WindowsRecipe, wanted: str, report: Report, media: Media
+    ) -> None:
         """Make sure that the cache holds the build; one that does not match its record is made again."""
         finished = self._cache / wanted
         if await asyncio.to_thread(_is_whole, finished):
             report(Progress("Using the finished build of equal inputs", id=instructions.name))
             return
         async with self._scratch() as scratch:
-            await WineBuild(instructions, self._agents, scratch, report).run()
+            await _build(instructions, self._agents, scratch, report, media).run()
             report(Progress("Storing the build", id=instructions.name))
-            await asyncio.to_thread(_publish, scratch / "out", finished)
+            await to_its_end(asyncio.to_thread(_publish, scratch / "out", finished))
 
     async def _install(self, name: str, source: Path, report: Report) -> Template:
         record = manifest.read(source)
         folder = self._paths.templates / name
         async with self._name_lock(name), self._scratch() as scratch:
-            await asyncio.to_thread(_install, source, folder / _short(record), scratch / "parts")
+            installed = folder / _short(record)
+            await to_its_end(asyncio.to_thread(_install, source, installed, scratch / "parts"))
             files.write_atomically(folder / manifest.FILE, record.to_json(), mode=0o644)
         report(Progress("Installed", id=name))
-        return await self.get(name)
+        return record.template(folder / _short(record))
 
     def _remove(self, name: str) -> None:
         folder = self._paths.templates / name
@@ -155,6 +186,45 @@ class InstalledTemplates:
             yield folder
         finally:
             await asyncio.shield(asyncio.to_thread(shutil.rmtree, folder))
+
+
+def _build(
+    instructions: Recipe | WindowsRecipe, agents: Path, scratch: Path, report: Report, media: Media
+) -> WineBuild | WindowsBuild:
+    if isinstance(instructions, Recipe):
+        return WineBuild(instructions, agents, scratch, report)
+    assert media.iso is not None
+    assert media.virtio is not None  # _check_media saw to both
+    index = media.index or instructions.index
+    return WindowsBuild(instructions, agents, scratch, report, media.iso, media.virtio, index)
+
+
+def _check_media(instructions: Recipe | WindowsRecipe, media: Media) -> None:
+    """Raise InvalidRequest or NotFound unless the user gave what the recipe needs, and no more."""
+    name = instructions.name
+    if isinstance(instructions, Recipe):
+        if media != Media():
+            raise InvalidRequest(
+                f"the template {name} is made from Debian's packages, not from an ISO",
+                hint=f"leave out --iso, --virtio and --index: linwin template build {name}",
+            )
+        return
+    if media.iso is None or media.virtio is None:
+        raise InvalidRequest(
+            f"the template {name} needs two ISOs: {instructions.source}, and virtio-win with the drivers",
+            hint=f"give both: linwin template build {name} --iso WINDOWS.iso --virtio virtio-win.iso",
+        )
+    for path in (media.iso, media.virtio):
+        if not path.is_file():
+            raise NotFound(
+                f"there is no file {path}", hint="the daemon reads it: give a path on the daemon's own host"
+            )
+
+
+async def _read(path: Path, report: Report) -> str:
+    return await iso.digest(
+        path, lambda done, total: report(Progress("Reading", id=path.name, current=done, total=total))
+    )
 
 
 def _make_scratch(parent: Path) -> Path:
@@ -187,7 +257,8 @@ def _is_whole(folder: Path) -> bool:
     if not (folder / manifest.FILE).exists():
         return False
     try:
-        return manifest.part_digests(folder) == manifest.read(folder).parts
+        parts = manifest.read(folder).parts
+        return manifest.part_digests(folder, [name for name, _ in parts]) == parts
     except (LinwinError, OSError):
         return False  # it is made again, whatever is wrong with it
 
@@ -199,8 +270,8 @@ def _publish(parts: Path, folder: Path) -> None:
     with tempfile.TemporaryDirectory(prefix=".new-", dir=folder.parent) as temporary:
         staged = Path(temporary) / "parts"
         staged.mkdir(mode=0o755)
-        for name in (*PARTS, manifest.FILE):
-            _place(parts / name, staged / name)
+        for path in sorted(parts.iterdir()):
+            _place(path, staged / path.name)
         files.sync_folder(staged)
         os.rename(staged, folder)
     files.sync_folder(folder.parent)
@@ -213,8 +284,8 @@ def _install(source: Path, folder: Path, staged: Path) -> None:
     if folder.exists():
         shutil.rmtree(folder)
     staged.mkdir(mode=0o755)
-    for name in (*PARTS, manifest.FILE):
-        _place(source / name, staged / name)
+    for path in sorted(source.iterdir()):
+        _place(path, staged / path.name)
     files.sync_folder(staged)
     folder.parent.mkdir(parents=True, exist_ok=True)
     os.rename(staged, folder)

@@ -1,6 +1,6 @@
 """The key of a build: a hash of everything it depends on that is known before it downloads.
 
-That is the recipe, the agent, this room's own code and the versions of the
+That is the recipe, the agent, this room's own code, what the user adds and the versions of the
 host's tools. The packages' versions are not: asking for them needs the network,
 and an equal recipe should be reusable without one. The finished build's record
 names them.
@@ -9,30 +9,56 @@ names them.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from linwin.errors import Unavailable
 from linwin.host import process
-from linwin.templates.recipe import Recipe
+from linwin.templates import windows
+from linwin.templates.recipe import Recipe, WindowsRecipe
+from linwin.templates.windows.agent_service import PROGRAM
 from linwin.templates.wine import GUEST_PROGRAMS
 
 _TOOLS = ("erofs-utils", "faketime", "libntfs-3g89", "libwim15", "ntfs-3g", "qemu-utils", "wimtools")
+_WINDOWS_TOOLS = (
+    "7zip", "dosfstools", "gdisk", "libhivex0", "libntfs-3g89", "libwim15", "libwin-hivex-perl", "mtools",
+    "ntfs-3g", "qemu-utils", "wimtools",
+)  # fmt: skip
 
 
 async def build_key(recipe: Recipe, agents: Path) -> str:
     """64 hex digits. Raises Unavailable when the agent was not built."""
-    for name in GUEST_PROGRAMS:
+    code = Path(__file__).parent.glob("*.py")
+    return await _key(recipe.folder, agents, GUEST_PROGRAMS, code, _TOOLS, {})
+
+
+async def windows_build_key(recipe: WindowsRecipe, agents: Path, given: Mapping[str, str]) -> str:
+    """The same of a Windows template; ``given`` names what the user adds, by digest or in words."""
+    code = Path(windows.__file__).parent.glob("*.py")
+    return await _key(recipe.folder, agents, (PROGRAM,), code, _WINDOWS_TOOLS, given)
+
+
+async def _key(
+    folder: Path,
+    agents: Path,
+    programs: Iterable[str],
+    code: Iterable[Path],
+    tools: Iterable[str],
+    given: Mapping[str, str],
+) -> str:
+    for name in programs:
         if not (agents / name).is_file():
             raise Unavailable(
                 f"the guest agent {agents / name} does not exist",
                 hint="build it with: scripts/build-agent",
             )
-    shown = await process.run(["dpkg-query", "--show", *_TOOLS])
-    own = Path(__file__).parent
-    inputs = {f"recipe/{path.relative_to(recipe.folder)}": path for path in _files(recipe.folder)}
-    inputs |= {f"code/{path.name}": path for path in own.glob("*.py")}
-    inputs |= {f"agent/{name}": agents / name for name in GUEST_PROGRAMS}
-    return combine({name: path.read_bytes() for name, path in inputs.items()}, shown.stdout)
+    shown = await process.run(["dpkg-query", "--show", *tools])
+    inputs = {f"recipe/{path.relative_to(folder)}": path for path in _files(folder)}
+    inputs |= {f"code/{path.name}": path for path in code}
+    inputs |= {f"agent/{name}": agents / name for name in programs}
+    contents = {name: path.read_bytes() for name, path in inputs.items()}
+    contents |= {f"given/{name}": value.encode() for name, value in given.items()}
+    return combine(contents, shown.stdout)
 
 
 def combine(inputs: dict[str, bytes], tools: bytes) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,9 @@ KERNEL = "vmlinuz"
 INITRD = "initrd"
 ROOT_DISK = "root.erofs"
 C_DISK = "c.qcow2"
+DISK = "disk.qcow2"
 PARTS = (KERNEL, INITRD, ROOT_DISK, C_DISK)
+_PARTS = {"wine": PARTS, "windows": (DISK,)}
 
 _BLOCK = 1 << 20
 
@@ -56,23 +58,24 @@ class Manifest:
         return json.dumps({"version": VERSION, **asdict(self)}, indent=1).encode() + b"\n"
 
     def template(self, folder: Path) -> Template:
-        """The template whose parts lie in ``folder``."""
+        """The template whose parts lie in ``folder``. Raises OSError when one is missing."""
+        present = {name: folder / name for name, _ in self.parts}
         return Template(
             name=self.name,
             kind=self.kind,
             digest=self.digest,
-            kernel=folder / KERNEL,
-            initrd=folder / INITRD,
+            kernel=present.get(KERNEL, Path()),
+            initrd=present.get(INITRD, Path()),
             cmdline=self.cmdline,
-            root_disk=folder / ROOT_DISK,
-            c_disk=folder / C_DISK,
+            root_disk=present.get(ROOT_DISK, Path()),
+            c_disk=present.get(DISK) or present[C_DISK],
             minimum_memory=self.minimum_memory,
             serves_any_build=self.serves_any_build,
             provides=self.provides,
             left_out=self.left_out,
             unserved=self.unserved,
             summary=self.summary,
-            size=sum((folder / part).stat().st_size for part in PARTS),
+            size=sum(part.stat().st_size for part in present.values()),
             created=self.created,
         )
 
@@ -100,7 +103,7 @@ def parse(data: bytes) -> Manifest:
     )
     unserved = tuple(_unserved(dict(product)) for product in fields.pop("unserved"))
     pairs = {key: tuple((str(a), str(b)) for a, b in fields.pop(key)) for key in ("left_out", "parts")}
-    if sorted(name for name, _ in pairs["parts"]) != sorted(PARTS):
+    if sorted(name for name, _ in pairs["parts"]) != sorted(_PARTS.get(fields["kind"], ())):
         raise ValueError("it does not list the parts of a template")
     packages = tuple(str(package) for package in fields.pop("packages"))
     left_out, parts = pairs["left_out"], pairs["parts"]
@@ -117,9 +120,9 @@ def _unserved(fields: dict[str, Any]) -> Unserved:
     return Unserved(references=references, commands=commands, variables=variables, labels=labels, **fields)
 
 
-def part_digests(folder: Path) -> tuple[tuple[str, str], ...]:
-    """Hash the parts in ``folder``. Raises OSError."""
-    return tuple((name, file_digest(folder / name)) for name in PARTS)
+def part_digests(folder: Path, names: Iterable[str] = PARTS) -> tuple[tuple[str, str], ...]:
+    """Hash the parts in ``folder``, by default those of a wine template. Raises OSError."""
+    return tuple((name, file_digest(folder / name)) for name in names)
 
 
 def file_digest(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""Recipes: what ``vm-templates/NAME/template.yaml`` and ``cut.yaml`` may say.
+"""Recipes: what ``vm-templates/NAME/template.yaml``, and beside a wine one ``cut.yaml``, may say.
 
 Read strictly: an unknown, missing or mistyped key is an error that names the
 file and the key, since a misspelt one would otherwise change a guest silently.
@@ -25,6 +25,8 @@ _COMMAND = re.compile(r"[a-z0-9_-]+( [^ A-Z]+)*")
 _REPOSITORY = re.compile(r"[a-z0-9.-]+\.[a-z]+(/[a-z0-9._*-]+)+")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _LABEL = re.compile(r"[^=]+=.*")
+_PATH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*")
+_VOLUME_LABEL = re.compile(r"[A-Za-z0-9 _-]{1,32}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +69,70 @@ class Recipe:
     cuts: tuple[Cut, ...]
 
 
-def load(folder: Path) -> Recipe:
+@dataclass(frozen=True, slots=True)
+class WindowsRecipe:
+    """A template that is made from a user's ISO.
+
+    ``source`` says which, for people. ``image`` is the WIM file in it, ``index`` the image of that to
+    take and ``build`` the only one it may be of. ``drivers`` and ``systems`` are folders of the ISO with the
+    drivers: each of the former has some of the latter, best first. ``minimum_memory`` is in MiB.
+    """
+
+    name: str
+    folder: Path
+    kind: str
+    summary: str
+    minimum_memory: int
+    source: str
+    image: str
+    index: int
+    build: int
+    disk_size_gib: int
+    label: str
+    systems: tuple[str, ...]
+    drivers: tuple[str, ...]
+    provides: tuple[ProvidedImage, ...]
+
+
+def load(folder: Path) -> Recipe | WindowsRecipe:
     """Read the recipe in ``folder``. Raises NotFound or InvalidRequest."""
     top = _Table.read(folder / "template.yaml")
     kind = top.text("kind")
-    if kind != "wine":
-        raise top.wrong("kind", f"{kind!r} is not a kind of guest that can be built", "the kinds are: wine")
+    match kind:
+        case "wine":
+            return _wine(folder, kind, top)
+        case "windows":
+            return _windows(folder, kind, top)
+    raise top.wrong(
+        "kind", f"{kind!r} is not a kind of guest that can be built", "the kinds are: wine, windows"
+    )
+
+
+def _windows(folder: Path, kind: str, top: _Table) -> WindowsRecipe:
+    image, disk, drivers = (top.table(key) for key in ("image", "disk", "drivers"))
+    recipe = WindowsRecipe(
+        name=folder.name,
+        folder=folder,
+        kind=kind,
+        summary=top.text("summary"),
+        minimum_memory=top.number("minimum_memory", 64, 65536),
+        source=image.text("source"),
+        image=image.text("file", _PATH),
+        index=image.number("index", 1, 999),
+        build=image.number("build", 9200, 99999),
+        disk_size_gib=disk.number("size_gib", 1, 65536),
+        label=disk.text("label", _VOLUME_LABEL),
+        systems=drivers.texts("systems", _PATH),
+        drivers=drivers.texts("names", _PATH),
+        provides=tuple(_provided(table) for table in top.tables("provides")),
+    )
+    for table in (top, image, disk, drivers):
+        table.done()
+    _check_distinct(top, recipe.provides)
+    return recipe
+
+
+def _wine(folder: Path, kind: str, top: _Table) -> Recipe:
     build, kernel, root, c_drive = (top.table(key) for key in ("build", "kernel", "root", "c_drive"))
     recipe = Recipe(
         name=folder.name,

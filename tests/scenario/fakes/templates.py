@@ -7,7 +7,7 @@ from pathlib import Path
 
 from linwin.errors import NotFound, Unavailable
 from linwin.model.progress import Progress, Report
-from linwin.model.template import BaseImage, Template, Unserved, Unusable
+from linwin.model.template import BaseImage, Media, Template, Unserved, Unusable
 
 
 def wine(folder: Path) -> Template:
@@ -53,10 +53,15 @@ class FakeTemplates:
     def __init__(self) -> None:
         self.installed = {"wine": wine(Path("/nowhere"))}
         self.spoilt: list[Unusable] = []
+        self.sleeping: list[Template] = []
         self.building: set[str] = set()
+        self.media: list[Media] = []
 
     async def list(self) -> list[Template]:
         return list(self.installed.values())
+
+    async def dormant(self) -> list[Template]:
+        return self.sleeping
 
     async def unusable(self) -> list[Unusable]:
         return self.spoilt
@@ -66,7 +71,8 @@ class FakeTemplates:
             raise NotFound(f"No such template: {name}", hint=f"Build it first: linwin template build {name}")
         return self.installed[name]
 
-    async def build(self, name: str, report: Report) -> Template:
+    async def build(self, name: str, report: Report, media: Media) -> Template:
+        self.media.append(media)
         if name not in ("wine", "slow", "broken"):
             raise NotFound(f"No such template: {name}", hint="Templates that can be built: wine")
         self.building.add(name)

@@ -13,7 +13,7 @@ import pytest
 
 from linwin.errors import NotFound, Unavailable
 from linwin.model.progress import Progress
-from linwin.model.template import BaseImage, Unserved, Unusable
+from linwin.model.template import BaseImage, Media, Unserved, Unusable
 from linwin.paths import Paths
 from linwin.templates import InstalledTemplates, installed, key, manifest
 from linwin.templates.manifest import PARTS, Manifest
@@ -90,7 +90,7 @@ def quiet(_: Progress) -> None:
 
 
 async def test_a_build_is_installed_and_listed(templates: InstalledTemplates) -> None:
-    built = await templates.build("wine", quiet)
+    built = await templates.build("wine", quiet, Media())
     assert built.c_disk.read_bytes() == b"c.qcow2one"
     assert built.size == sum(len(part) + 3 for part in PARTS)
     assert built.provides[0].os_version == "10.0.19043.0"
@@ -99,16 +99,18 @@ async def test_a_build_is_installed_and_listed(templates: InstalledTemplates) ->
 
 
 async def test_equal_inputs_are_built_once(templates: InstalledTemplates) -> None:
-    first = await templates.build("wine", quiet)
+    first = await templates.build("wine", quiet, Media())
     said: list[str] = []
-    second = await templates.build("wine", lambda progress: said.append(progress.status))
+    second = await templates.build("wine", lambda progress: said.append(progress.status), Media())
     assert second == first
     assert Build.runs == 1
     assert said == ["Using the finished build of equal inputs", "Installed"]
 
 
 async def test_two_builds_at_once_are_one(templates: InstalledTemplates) -> None:
-    first, second = await asyncio.gather(templates.build("wine", quiet), templates.build("wine", quiet))
+    first, second = await asyncio.gather(
+        templates.build("wine", quiet, Media()), templates.build("wine", quiet, Media())
+    )
     assert first == second
     assert Build.runs == 1
 
@@ -116,10 +118,10 @@ async def test_two_builds_at_once_are_one(templates: InstalledTemplates) -> None
 async def test_another_agent_is_another_build_and_the_old_parts_stay(
     templates: InstalledTemplates, agents: Path
 ) -> None:
-    old = await templates.build("wine", quiet)
+    old = await templates.build("wine", quiet, Media())
     (agents / AGENT).write_bytes(b"newer")
     Build.word = b"two"
-    new = await templates.build("wine", quiet)
+    new = await templates.build("wine", quiet, Media())
     assert Build.runs == 2
     assert new.digest != old.digest
     assert old.c_disk.read_bytes() == b"c.qcow2one"
@@ -127,11 +129,11 @@ async def test_another_agent_is_another_build_and_the_old_parts_stay(
 
 
 async def test_a_damaged_cache_entry_is_built_again(templates: InstalledTemplates, tmp_path: Path) -> None:
-    await templates.build("wine", quiet)
+    await templates.build("wine", quiet, Media())
     (cached,) = (tmp_path / "cache").glob("*/c.qcow2")
     cached.unlink()
     cached.write_bytes(b"flipped")
-    await templates.build("wine", quiet)
+    await templates.build("wine", quiet, Media())
     assert Build.runs == 2
     assert cached.read_bytes() == b"c.qcow2one"
 
@@ -139,7 +141,7 @@ async def test_a_damaged_cache_entry_is_built_again(templates: InstalledTemplate
 async def test_a_failed_build_leaves_nothing(templates: InstalledTemplates, tmp_path: Path) -> None:
     Build.failure = Unavailable("the mirror is gone")
     with pytest.raises(Unavailable, match="the mirror is gone"):
-        await templates.build("wine", quiet)
+        await templates.build("wine", quiet, Media())
     assert await templates.list() == []
     assert list((tmp_path / "root/tmp").iterdir()) == []
     assert [path.suffix for path in (tmp_path / "cache").iterdir()] == [".lock"]
@@ -152,7 +154,7 @@ async def test_another_file_system_is_copied_to(
         raise OSError(18, "Invalid cross-device link")
 
     monkeypatch.setattr(os, "link", refuse)
-    built = await templates.build("wine", quiet)
+    built = await templates.build("wine", quiet, Media())
     assert built.c_disk.read_bytes() == b"c.qcow2one"
     assert built.c_disk.stat().st_mode & 0o777 == 0o444
 
@@ -160,13 +162,13 @@ async def test_another_file_system_is_copied_to(
 async def test_a_full_disk_is_told(templates: InstalledTemplates) -> None:
     Build.failure = OSError(28, "No space left on device", "/x/c.raw")
     with pytest.raises(Unavailable) as caught:
-        await templates.build("wine", quiet)
+        await templates.build("wine", quiet, Media())
     assert caught.value.message == "cannot build the template wine: No space left on device: /x/c.raw"
     assert caught.value.hint == "free some space; a build needs 2 GiB for a while"
 
 
 async def test_remove_takes_every_build_of_the_name(templates: InstalledTemplates, tmp_path: Path) -> None:
-    await templates.build("wine", quiet)
+    await templates.build("wine", quiet, Media())
     await templates.remove("wine")
     assert await templates.list() == []
     assert not (tmp_path / "root/templates/wine").exists()
@@ -178,31 +180,33 @@ async def test_an_unknown_template_is_told_with_what_is_there(templates: Install
     with pytest.raises(NotFound) as nothing:
         await templates.get("nt4")
     assert nothing.value.message == "No such template: nt4"
-    assert nothing.value.hint == "none is installed; build one with: linwin template build wine"
-    await templates.build("wine", quiet)
+    assert (
+        nothing.value.hint == "none is installed; build one with: linwin template build wine|nanoserver-2016"
+    )
+    await templates.build("wine", quiet, Media())
     with pytest.raises(NotFound) as one:
         await templates.get("nt4")
-    assert one.value.hint == "installed: wine; build one with: linwin template build wine"
+    assert one.value.hint == "installed: wine; build one with: linwin template build wine|nanoserver-2016"
 
 
 @pytest.mark.parametrize("name", ["nt4", "../wine", "", "/etc"])
 async def test_an_unknown_recipe_is_told_and_no_path(templates: InstalledTemplates, name: str) -> None:
     with pytest.raises(NotFound) as caught:
-        await templates.build(name, quiet)
+        await templates.build(name, quiet, Media())
     assert caught.value.message == f"No recipe for a template named {name}"
-    assert caught.value.hint == "recipes at hand: wine"
+    assert caught.value.hint == "recipes at hand: nanoserver-2016, wine"
 
 
 async def test_a_missing_agent_is_told(templates: InstalledTemplates, agents: Path) -> None:
     (agents / AGENT).unlink()
     with pytest.raises(Unavailable) as caught:
-        await templates.build("wine", quiet)
+        await templates.build("wine", quiet, Media())
     assert caught.value.message == f"the guest agent {agents}/linwin-agent does not exist"
     assert caught.value.hint == "build it with: scripts/build-agent"
 
 
 async def test_a_lost_part_is_told(templates: InstalledTemplates) -> None:
-    built = await templates.build("wine", quiet)
+    built = await templates.build("wine", quiet, Media())
     built.kernel.unlink()
     assert await templates.list() == []
     reason = f"the template wine lacks a part: {built.kernel}"
@@ -211,14 +215,14 @@ async def test_a_lost_part_is_told(templates: InstalledTemplates) -> None:
         await templates.get("wine")
     assert caught.value.message == reason
     assert caught.value.hint == "build it again: linwin template build wine"
-    assert await templates.build("wine", quiet) == built
+    assert await templates.build("wine", quiet, Media()) == built
     assert await templates.unusable() == []
 
 
 async def test_one_of_another_version_hides_no_other_and_is_built_again(
     templates: InstalledTemplates, tmp_path: Path
 ) -> None:
-    built = await templates.build("wine", quiet)
+    built = await templates.build("wine", quiet, Media())
     earlier = tmp_path / "root/templates/earlier"
     earlier.mkdir()
     record = tmp_path / "root/templates/wine" / manifest.FILE
@@ -233,11 +237,11 @@ async def test_one_of_another_version_hides_no_other_and_is_built_again(
     assert await templates.unusable() == []
     record.write_text(older)
     assert await templates.list() == []
-    assert await templates.build("wine", quiet) == built
+    assert await templates.build("wine", quiet, Media()) == built
 
 
 async def test_a_half_removed_template_is_none(templates: InstalledTemplates, tmp_path: Path) -> None:
-    await templates.build("wine", quiet)
+    await templates.build("wine", quiet, Media())
     (tmp_path / "root/templates/wine" / manifest.FILE).unlink()
     assert await templates.list() == []
 
@@ -297,7 +301,7 @@ def test_every_input_changes_the_key() -> None:
 
 
 async def test_the_cache_may_be_deleted(templates: InstalledTemplates, tmp_path: Path) -> None:
-    built = await templates.build("wine", quiet)
+    built = await templates.build("wine", quiet, Media())
     shutil.rmtree(tmp_path / "cache")
     assert built.c_disk.read_bytes() == b"c.qcow2one"
 

@@ -1,0 +1,269 @@
+"""Builds a Windows template: its one part is a disk that a PC with UEFI firmware starts from.
+
+``WindowsBuild._build`` is the table of contents. Nothing is made outside of the build's own folder, so
+whatever fails or is interrupted leaves nothing that could be taken for a template.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import uuid4
+
+from linwin.errors import InvalidRequest, Unavailable
+from linwin.model.progress import Progress, Report
+from linwin.model.template import BaseImage
+from linwin.templates import manifest
+from linwin.templates.manifest import DISK, Manifest
+from linwin.templates.recipe import WindowsRecipe
+from linwin.templates.windows import agent_service, bcd, disk, driver_store, hive, security, unattend, wim
+from linwin.templates.windows.driver_store import Stored
+from linwin.templates.windows.iso import open_iso
+from linwin.templates.windows.listing import Listing
+from linwin.templates.windows.virtio import Driver, read_drivers
+from linwin.templates.windows.wim import Image
+
+_CONFIG = "Windows/System32/config"
+_HIVES = ("SYSTEM", "SOFTWARE", "DRIVERS")
+_BOOT = "Windows/Boot"
+_LOADER = "EFI/bootmgfw.efi"
+_BOOT_FOLDERS = ("EFI", "Fonts", "Resources")
+_NEEDED = (
+    *(f"{_CONFIG}/{name}" for name in _HIVES),
+    f"{_BOOT}/{_LOADER}",
+    "Windows/System32/winload.efi",
+)
+_COMPUTER = "linwin"
+_GIB = 1 << 30
+_FULL = 64 << 20  # bytes that are free, or fewer, when a tool could not go on
+_MORE_ROOM = "free some space, or start the daemon with a LINWIN_ROOT on another disk"
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """The image that C: is made of: the build's own copy of the WIM file, and what the image holds."""
+
+    wim: Path
+    image: Image
+    found: Listing
+
+
+@dataclass(frozen=True, slots=True)
+class WindowsBuild:
+    """One build in ``folder``, an empty folder of its own.
+
+    ``agents`` holds the guest's binaries; ``iso`` has Windows, ``virtio`` the drivers; ``index`` is that
+    of the image.
+    """
+
+    recipe: WindowsRecipe
+    agents: Path
+    folder: Path
+    report: Report
+    iso: Path
+    virtio: Path
+    index: int
+
+    async def run(self) -> Manifest:
+        """Make the part and its record in ``folder/out``. Raises LinwinError or OSError."""
+        try:
+            return await self._build()
+        except Unavailable as error:
+            if error.hint == _MORE_ROOM or shutil.disk_usage(self.folder).free >= _FULL:
+                raise
+            # What a tool says of a full disk is about itself.
+            raise Unavailable(f"{self.folder.parent} is full: {error.message}", hint=_MORE_ROOM) from error
+
+    async def _build(self) -> Manifest:
+        self._out.mkdir()
+        source = await self._fetch_image()
+        layout = disk.layout(self.recipe.disk_size_gib * _GIB, source.image.size)
+        drivers = await self._fetch_drivers()
+        stored = driver_store.publish((driver.package for driver in drivers), source.found.paths)
+        hives = await self._edit_hives(source, stored)
+        added = self._added(stored, {driver.package.inf: driver.folder for driver in drivers})
+        await self._make_c(source, layout, hives, added)
+        await self._make_esp(source, layout)
+        await self._make_disk(layout)
+        return await asyncio.to_thread(self._record, source.image, stored)
+
+    @property
+    def _out(self) -> Path:
+        return self.folder / "out"
+
+    @property
+    def _c(self) -> Path:
+        return self.folder / "c.ntfs"
+
+    @property
+    def _esp(self) -> Path:
+        return self.folder / "esp.fat"
+
+    async def _fetch_image(self) -> _Source:
+        self._say(f"Looking for {self.recipe.image} in {self.iso.name}")
+        opened = await open_iso(self.iso)
+        listed = opened.find(self.recipe.image)
+        if listed is None:
+            raise InvalidRequest(
+                f"{self.iso} has no {self.recipe.image}",
+                hint=f"this template is made from {self.recipe.source}",
+            )
+        self._check_room(listed.size)
+        self._say(f"Copying {self.recipe.image} out of {self.iso.name}")
+        (copy,) = await opened.extract((listed,), self.folder)
+        copy.chmod(0o644)
+        images = await wim.images(copy)
+        image = wim.choose(images, self.index, self.recipe.build, f"{self.recipe.image} of {self.iso.name}")
+        self._check_room(3 * image.size)  # C:, the disk and what becomes of it
+        source = _Source(copy, image, Listing.of(await wim.listing(copy, image)))
+        self._check_image(source)
+        return source
+
+    async def _fetch_drivers(self) -> tuple[Driver, ...]:
+        self._say(f"Choosing drivers in {self.virtio.name}")
+        folder = self.folder / "drivers"
+        folder.mkdir()
+        return await read_drivers(self.virtio, self.recipe, folder)
+
+    def _check_image(self, source: _Source) -> None:
+        for path in _NEEDED:
+            if not source.found.has(path):
+                image = f"image {source.image.index} ({source.image.name})"
+                raise InvalidRequest(
+                    f"{image} cannot become a template: it has no {path}",
+                    hint=f"this template is made from {self.recipe.source}",
+                )
+
+    def _check_room(self, needed: int) -> None:
+        free = shutil.disk_usage(self.folder).free
+        if free < needed:
+            raise Unavailable(
+                f"the build needs {needed / _GIB:.1f} GiB for a while in {self.folder.parent}, "
+                f"where {free / _GIB:.1f} GiB are free",
+                hint=_MORE_ROOM,
+            )
+
+    async def _edit_hives(self, source: _Source, stored: tuple[Stored, ...]) -> Mapping[str, Path]:
+        """Hives with drivers and the agent in them, by the paths that they replace."""
+        self._say("Registering drivers and the agent")
+        folder = self.folder / "hives"
+        folder.mkdir()
+        paths = {name: source.found.spelled(f"{_CONFIG}/{name}") for name in _HIVES}
+        await wim.extract(source.wim, source.image, tuple(paths.values()), folder)
+        hives = {name: folder / path.rpartition("/")[2] for name, path in paths.items()}
+        for path in hives.values():
+            hive.check(path)
+        current = await hive.control_set(hives["SYSTEM"])
+        system = [driver_store.system_edits(one, current) for one in stored]
+        system.append(driver_store.inf_map(stored, source.found.paths))
+        await hive.merge(hives["SYSTEM"], hive.combined(*system, agent_service.edits(current)))
+        await hive.merge(hives["SOFTWARE"], hive.combined(*map(driver_store.software_edits, stored)))
+        await hive.merge(hives["DRIVERS"], hive.combined(*map(driver_store.drivers_edits, stored)))
+        return {path: hives[name] for name, path in paths.items()}
+
+    def _added(self, stored: tuple[Stored, ...], folders: Mapping[str, Path]) -> dict[str, Path]:
+        """Files that Windows' image does not have, by the paths that they get."""
+        added = {
+            path: folders[one.package.inf] / name for one in stored for name, path in driver_store.places(one)
+        }
+        agent = f"{agent_service.FOLDER}/{agent_service.PROGRAM}"
+        added[agent] = self.agents / agent_service.PROGRAM
+        infs = [
+            f"C:\\{driver_store.STORE}/{one.label}/{one.package.inf}".replace("/", "\\") for one in stored
+        ]
+        made = {
+            # Nobody is to know the administrator's password: the agent is what commands the guest.
+            unattend.ANSWERS: unattend.answers(_COMPUTER, f"aA1-{secrets.token_urlsafe(24)}"),
+            unattend.SCRIPT: unattend.setup_complete(f"C:\\{agent}".replace("/", "\\"), infs),
+        }
+        for path, content in made.items():
+            added[path] = self.folder / path.rpartition("/")[2]
+            added[path].write_bytes(content)
+        return added
+
+    async def _make_c(
+        self, source: _Source, layout: disk.Layout, hives: Mapping[str, Path], added: Mapping[str, Path]
+    ) -> None:
+        self._say("Adding drivers and the agent to the image")
+        found = source.found
+        spelled = {found.spelled(path): file for path, file in added.items()}
+        await wim.add(source.wim, source.image, spelled)
+        self._say("Writing C:")
+        await disk.make_volume(self._c, layout, self.recipe.label)
+        await wim.apply(source.wim, source.image, self._c)
+        await disk.replace(self._c, hives)
+        secret = found.spelled(unattend.ANSWERS)
+        wanted = {path: security.descriptor(secret=path == secret) for path in spelled}
+        folders = found.new_folders(spelled)
+        wanted |= {path: security.descriptor(folder=True) for path in folders}
+        restore = self.folder / "descriptors"
+        restore.write_bytes(security.restore_file(wanted, folders))
+        await disk.protect(self._c, restore)
+
+    async def _make_esp(self, source: _Source, layout: disk.Layout) -> None:
+        self._say("Writing the boot partition")
+        tree = self.folder / "esp"
+        boot = tree / "EFI/Microsoft/Boot"
+        boot.mkdir(parents=True)
+        (tree / "EFI/Boot").mkdir()
+        await wim.extract(source.wim, source.image, _boot_folders(source.found), self.folder / "boot")
+        for folder in (self.folder / "boot").iterdir():
+            # What lies in EFI belongs beside the boot store, fonts and resources into folders of theirs.
+            into = boot if folder.name.lower() == "efi" else boot / folder.name
+            shutil.copytree(folder, into, dirs_exist_ok=True)
+        (loader,) = (path for path in boot.iterdir() if path.name.lower() == "bootmgfw.efi")
+        # Firmware without a memory of what to start takes this name.
+        shutil.copyfile(loader, tree / "EFI/Boot/bootx64.efi")
+        store = boot / "BCD"
+        store.write_bytes(hive.empty("NewStoreRoot"))
+        boots = bcd.Store(layout.disk, layout.esp, layout.windows, uuid4(), source.image.name)
+        await hive.merge(store, bcd.edits(boots))
+        await disk.make_esp(self._esp, tree)
+
+    async def _make_disk(self, layout: disk.Layout) -> None:
+        self._say("Putting the disk together")
+        raw = self.folder / "disk.raw"
+        await disk.assemble(raw, layout, esp=self._esp, c=self._c)
+        self._c.unlink()
+        self._say("Compressing the disk")
+        await disk.compress(raw, self._out / DISK)
+        raw.unlink()
+
+    def _record(self, image: Image, stored: tuple[Stored, ...]) -> Manifest:
+        self._say("Hashing the disk")
+        (self._out / DISK).chmod(0o444)
+        versions = (
+            f"{one.package.inf.removesuffix('.inf')} {'.'.join(map(str, one.package.version))}"
+            for one in stored
+        )
+        record = Manifest(
+            name=self.recipe.name,
+            kind=self.recipe.kind,
+            summary=self.recipe.summary,
+            cmdline="",
+            minimum_memory=self.recipe.minimum_memory,
+            serves_any_build=False,
+            provides=tuple(
+                BaseImage(base.references, image.os_version, base.user) for base in self.recipe.provides
+            ),
+            left_out=(),
+            unserved=(),
+            parts=manifest.part_digests(self._out, (DISK,)),
+            packages=(f"{image.name} {image.os_version}", *versions),
+            created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        )
+        (self._out / manifest.FILE).write_bytes(record.to_json())
+        return record
+
+    def _say(self, status: str) -> None:
+        self.report(Progress(status, id=self.recipe.name))
+
+
+def _boot_folders(found: Listing) -> tuple[str, ...]:
+    paths = (f"{_BOOT}/{name}" for name in _BOOT_FOLDERS)
+    return tuple(found.spelled(path) for path in paths if found.has(path))

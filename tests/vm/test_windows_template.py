@@ -1,0 +1,103 @@
+"""Firmware starts a template's disk: OVMF under QEMU, and a program of ours where Windows' boot manager goes.
+
+What the program finds, through the firmware's own drivers, it tells the serial port: the file it was
+started from, its partition, the boot store, the disk, and what C:'s boot sector says of its place. The
+machine is the one that is described for Windows guests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import shutil
+import socket
+from dataclasses import replace
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from linwin.machine.domain import Descriptors
+from linwin.machine.windows import Bus, WindowsDomain, arguments
+from linwin.model.template import Media
+from linwin.paths import Paths
+from linwin.templates import InstalledTemplates
+from tests.unit.templates.windows import media
+from tests.unit.templates.windows.readers import Disk
+
+NAME = "nanoserver-2016"
+_PROGRAM = Path(__file__).parent / "programs/bootmgfw.c"
+_FIRMWARE = Path("/usr/share/OVMF")
+_COMPILER = (
+    "x86_64-w64-mingw32-gcc", "-O2", "-Wall", "-Wextra", "-Werror", "-ffreestanding", "-nostdlib",
+    "-mno-red-zone", "-fno-stack-protector", "-Wl,--subsystem,10", "-e", "efi_main",
+)  # fmt: skip
+_TIMEOUT = 240  # seconds; five do on an idle machine
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The disk of a template whose boot manager is our program."""
+    folder = tmp_path_factory.mktemp("windows")
+    boot = folder / "bootmgfw.efi"
+    media.run(*_COMPILER, "-o", boot, _PROGRAM)
+    recipe = folder / "recipes" / NAME
+    shutil.copytree(media.REPOSITORY / "vm-templates" / NAME, recipe)
+    text = (recipe / "template.yaml").read_text().replace("vioscsi, ", "").replace(", Balloon, viorng", "")
+    (recipe / "template.yaml").write_text(text.replace("size_gib: 40", "size_gib: 2"))
+    root = folder / "root"
+    templates = InstalledTemplates(Paths(root, root / "s"), recipes=recipe.parent, cache=folder / "cache")
+
+    async def build() -> Path:
+        given = Media(await media.windows_iso(folder, boot=boot), media.virtio_iso(folder))
+        return (await templates.build(NAME, lambda _: None, given)).c_disk
+
+    return asyncio.run(build())
+
+
+def start(domain: WindowsDomain, folder: Path) -> None:
+    """Run a machine until it is switched off; its console is in ``folder``."""
+    with socket.socket(socket.AF_UNIX) as monitor, socket.socket(socket.AF_UNIX) as agent:
+        for listening, name in ((monitor, "monitor"), (agent, "agent")):
+            listening.bind(str(folder / name))
+            listening.listen()
+        with (folder / "console").open("ab") as console:
+            handed = Descriptors(monitor.fileno(), agent.fileno(), console.fileno())
+            words = arguments(replace(domain, descriptors=handed))
+            fds = (handed.monitor, handed.agent, handed.console)
+            media.run("qemu-system-x86_64", *words, timeout=_TIMEOUT, pass_fds=fds)
+
+
+@pytest.mark.parametrize("bus", ["virtio-blk", "virtio-scsi", "sata"])
+def test_firmware_starts_the_disk_through(bus: Bus, template: Path, tmp_path: Path) -> None:
+    overlay, variables = tmp_path / "disk.qcow2", tmp_path / "variables.fd"
+    media.run("qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", template, overlay)
+    shutil.copyfile(_FIRMWARE / "OVMF_VARS_4M.fd", variables)  # without an entry of what to start
+    domain = WindowsDomain(
+        name="windows",
+        accelerator="tcg",
+        cpus=1,
+        memory=256,
+        firmware=_FIRMWARE / "OVMF_CODE_4M.fd",
+        variables=variables,
+        disk=overlay,
+        bus=bus,
+        generation=uuid4(),
+        spare_ports=4,
+        descriptors=Descriptors(0, 0, 0),
+    )
+    start(domain, tmp_path)
+    console = (tmp_path / "console").read_bytes().decode(errors="replace")
+    told = re.findall(r"linwin-efi: (.*)\r\n", console)
+    disk = Disk(template, tmp_path)
+    disk.close()
+    esp, _, windows = disk.partitions
+    sector = f"{windows.start // 512:08x}"
+    assert told[0].lower() == r"started from \efi\boot\bootx64.efi"
+    assert told[1:] == [
+        f"partition 1 {esp.identifier}",
+        "store regf",
+        f"disk {disk.identifier}",
+        f"third {windows.identifier} NTFS at {sector} says {sector}",
+        "end",
+    ]
