@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
-from linwin.errors import BuildFailed, InvalidRequest, NotFound
+from linwin.errors import BuildFailed, InvalidRequest, LinwinError, NotFound
 from linwin.model.build import CommitRequest
 from linwin.model.container import ContainerSpec
-from tests.scenario.builds import HEAD, Builds, Built
+from tests.scenario.builds import HEAD, Builds, Built, context_of
 from tests.scenario.fakes.registry import Content
 
 
@@ -246,6 +250,43 @@ async def test_what_another_image_does_not_have(build: Builds, path: str) -> Non
     error = await build.fails(HEAD + f"COPY --from=microsoft/nanoserver {path} C:\\\n")
     assert isinstance(error, NotFound)
     assert error.message == f"COPY failed: stat {path}: file does not exist"
+
+
+@pytest.fixture
+async def address() -> AsyncIterator[str]:
+    """Where a file can be fetched, and nothing else."""
+
+    async def serve(_: web.Request) -> web.Response:
+        return web.Response(text="fetched", headers={"Last-Modified": "Mon, 02 Jan 2023 03:04:05 GMT"})
+
+    app = web.Application()
+    app.router.add_get("/path/file.txt", serve)
+    async with TestServer(app) as server:
+        yield str(server.make_url("/path/file.txt"))
+
+
+async def test_add_fetches(build: Builds, address: str) -> None:
+    text = HEAD + f"ADD {address} C:\\into\\\nADD {address} C:\\other.txt\n"
+    built = await build(text)
+    assert await build.file(built.made, "C:\\into\\file.txt") == "fetched"
+    assert await build.file(built.made, "C:\\other.txt") == "fetched"
+    assert (await build(text)).cached == 2
+    digest = hashlib.sha256(b"fetched").hexdigest()
+    await build(HEAD + f"ADD --checksum=sha256:{digest} {address} C:\\\n")
+    wrong = await build.fails(HEAD + f"ADD --checksum=sha256:{'0' * 64} {address} C:\\\n")
+    assert wrong.message == (
+        f"Dockerfile:3: digest mismatch for {address}: sha256:{digest}, not sha256:{'0' * 64}"
+    )
+    nameless = address.removesuffix("path/file.txt")
+    assert isinstance(await build.fails(HEAD + f"ADD {nameless} C:\\x\\\n"), LinwinError)
+
+
+async def test_add_unpacks_and_copy_does_not(build: Builds) -> None:
+    inner = context_of({"a.txt": "packed"}).decode("latin-1")
+    text = HEAD + "ADD inner.tar C:\\unpacked\nCOPY inner.tar C:\\kept.tar\n"
+    built = await build(text, {"inner.tar": inner})
+    assert await build.file(built.made, "C:\\unpacked\\a.txt") == "packed"
+    assert "a.txt" in await build.file(built.made, "C:\\kept.tar")
 
 
 async def test_onbuild(build: Builds) -> None:
