@@ -15,6 +15,7 @@ from pathlib import Path
 
 from linwin.engine import (
     archive,
+    attachments,
     changes,
     check,
     commit,
@@ -33,7 +34,6 @@ from linwin.engine import (
     restarts,
     start,
     stop,
-    streams,
     templates,
     terminal,
     top,
@@ -189,7 +189,9 @@ class Engine:
     ) -> Attachment:
         """A client's end of the container's streams; with ``logs``, what was logged comes first."""
         wanted: tuple[StreamName, ...] = (*(("stdout",) if stdout else ()), *(("stderr",) if stderr else ()))
-        return await streams.attach(self, reference, frozenset(wanted), stdin=stdin, logs=logs, stream=stream)
+        return await attachments.attach(
+            self, reference, frozenset(wanted), stdin=stdin, logs=logs, stream=stream
+        )
 
     async def resize(self, reference: str, rows: int, columns: int) -> None:
         """Change the size of its terminal, now or for its next start; without effect where it has none."""

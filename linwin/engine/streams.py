@@ -5,48 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING
 
-from linwin.engine import pause
 from linwin.engine.interfaces import Process
-from linwin.model.container import LogQuery, LogRecord
+from linwin.model.container import LogRecord
 from linwin.model.guest import StreamName
-
-if TYPE_CHECKING:
-    from linwin.engine.engine import Engine
 
 BUFFER_SIZE = 1 << 20
 """Bytes that may wait for one client; beyond it the container waits, as under docker."""
-
-
-async def attach(
-    engine: Engine,
-    reference: str,
-    wanted: frozenset[StreamName],
-    *,
-    stdin: bool,
-    logs: bool,
-    stream: bool,
-) -> Attachment:
-    """A client's end of a container's streams. See :meth:`linwin.engine.engine.Engine.attach`."""
-    container = await engine.rooms.state.get(reference)
-    pause.refuse(container, "attach")
-    shared = engine.live(container.id).streams
-    query = LogQuery(stdout="stdout" in wanted, stderr="stderr" in wanted)
-    attachment = Attachment(
-        shared,
-        # What is logged up to now; the rest is published from now on (see watch.py).
-        history=engine.rooms.state.log(container).read(query) if logs else None,
-        stdin=stdin and container.spec.open_stdin,
-        half_close=container.spec.stdin_once and not container.spec.tty,
-        wanted=wanted,
-    )
-    if stream:
-        shared.attach(attachment)
-        engine.events.container(container, "attach")
-    else:
-        attachment.finish()
-    return attachment
 
 
 class Streams:
