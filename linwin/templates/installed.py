@@ -127,12 +127,12 @@ class InstalledTemplates:
         return recipe.load(self._recipes / name)
 
     def _known(self) -> builtins.list[str]:
-        return sorted(path.parent.name for path in self._recipes.glob("*/template.yaml"))
+        names = (path.parent.name for path in self._recipes.glob("*/template.yaml"))
+        return sorted(names, key=lambda name: (name != DEFAULT, name))
 
     def _advice(self, installed: builtins.list[str]) -> str:
         at_hand = f"installed: {', '.join(installed)}" if installed else "none is installed"
-        buildable = sorted(self._known(), key=lambda name: (name != DEFAULT, name))
-        return f"{at_hand}; build one with: linwin template build {'|'.join(buildable) or 'NAME'}"
+        return f"{at_hand}; build one with: linwin template build {'|'.join(self._known()) or 'NAME'}"
 
     async def _key(self, instructions: Recipe | WindowsRecipe, report: Report, media: Media) -> str:
         if isinstance(instructions, Recipe):

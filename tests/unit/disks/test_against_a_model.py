@@ -126,6 +126,8 @@ def take(model: Model, tar: LayerTar, step: tuple[str, str, int | str], number: 
         model.put(path, Folder())
     elif kind == "link":
         target = model.find(str(detail))
+        if folded(path).startswith(f"{folded(str(detail))}/"):
+            return  # the folder that it needs takes its target's place
         if target and isinstance(target.node, Inode) and target is not model.find(path):
             tar.add(f"Files/{path}", type=HARD_LINK, link=f"Files/{detail}")
             model.put(path, target.node)

@@ -194,7 +194,7 @@ async def test_an_unknown_recipe_is_told_and_no_path(templates: InstalledTemplat
     with pytest.raises(NotFound) as caught:
         await templates.build(name, quiet, Media())
     assert caught.value.message == f"No recipe for a template named {name}"
-    assert caught.value.hint == "recipes at hand: nanoserver-2016, wine"
+    assert caught.value.hint == "recipes at hand: wine, nanoserver-2016"
 
 
 async def test_a_missing_agent_is_told(templates: InstalledTemplates, agents: Path) -> None:
