@@ -25,7 +25,7 @@ FIELDS = {"figure", "ours", "peer", "unit", "ratio", "target", "met", "note"}
 
 OPTIONS = {
     "build": ("--runs", "3"),
-    "files": ("--runs", "1", "--files", "500", "--starts", "5"),
+    "files": ("--runs", "3", "--files", "500", "--starts", "5"),
     "soak": ("--runs", os.environ.get("LINWIN_SOAK_RUNS", "100"), "--execs", "2000"),
 }
 
