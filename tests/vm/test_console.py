@@ -39,7 +39,8 @@ def test_a_guest_that_boots_is_watched(linwin: Linwin) -> None:
     watched = linwin("console", "--follow", "box")
     assert starting.wait(GUEST_TIMEOUT) == 0
     assert watched.stdout.startswith(b"linwin-agent: root is /dev/vda\n")
-    assert watched.stdout.endswith(b"linwin-agent: C: is unmounted\n")
+    # Whether the agent can still say that the host hung up is its machine's end's choice.
+    assert b"linwin-agent: C: is unmounted\n" in watched.stdout
     linwin("wait", "box")
     linwin("rm", "box")
 
