@@ -45,7 +45,7 @@ def build_request(request: web.Request) -> BuildRequest:
         cache=not query.flag(request, "nocache"),
         cache_from=_list(request, "cachefrom"),
         pull=query.flag(request, "pull"),
-        remove=_remove(request),
+        keep=_keep(request),
         network=network,
         extra_hosts=_extra_hosts(request),
         memory=_not_negative(request, "memory"),
@@ -76,11 +76,9 @@ def _given(request: web.Request, name: str) -> tuple[str, ...]:
     return tuple(value for value in request.query.getall(name, []) if value)
 
 
-def _remove(request: web.Request) -> str:
-    if query.flag(request, "forcerm"):
-        return "always"
-    # Here an empty text is no "false".
-    return "success" if not request.query.get("rm") or query.flag(request, "rm") else "never"
+def _keep(request: web.Request) -> bool:
+    """Whether ``rm`` is false, where an empty text is not, and ``forcerm`` does not say otherwise."""
+    return bool(request.query.get("rm")) and not (query.flag(request, "rm") or query.flag(request, "forcerm"))
 
 
 def _arguments(request: web.Request) -> dict[str, str | None]:

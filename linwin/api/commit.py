@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from linwin.api import networking, query, shapes
+from linwin.api import networking, shapes
 from linwin.api.context import LIFETIME, answer, engine_of
 from linwin.api.fields import Fields, optional_body_of
 from linwin.api.references import joined
@@ -17,7 +17,7 @@ from linwin.model.image import RunConfig
 async def commit(request: web.Request) -> web.Response:
     """``POST /commit``: 201 and the new image's id.
 
-    The container stands still meanwhile unless ``pause`` is 0.
+    One that runs stands still while its disk is copied, whatever ``pause`` says.
     """
     container = request.query.get("container", "")
     if not container:
@@ -29,7 +29,6 @@ async def commit(request: web.Request) -> web.Response:
         message=request.query.get("comment", ""),
         changes=tuple(request.query.getall("changes", [])),
         # Here an empty text is no "false".
-        pause=not request.query.get("pause") or query.flag(request, "pause"),
     )
     config = None if body is None else run_config(body)
     committing = engine_of(request).commit(container, wanted, config)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 
 from linwin.errors import InvalidRequest
+from linwin.model.durations import nanoseconds
 
 _DECIMAL = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
 _BINARY = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 _POWER = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5}
 _SIZE = r"(\d+(?:\.\d+)?) ?([kmgtp]?)(?:i?b)?"
-_DURATION_PART = r"(\d+(?:\.\d+)?)(h|ms|m|us|µs|ns|s)"
-_NANOSECONDS = {"h": 3600 * 10**9, "m": 60 * 10**9, "s": 10**9, "ms": 10**6, "us": 1000, "µs": 1000, "ns": 1}
 
 
 def human_size(size: float, *, digits: int = 3) -> str:
@@ -63,12 +63,12 @@ def parse_size(text: str) -> int:
 
 def parse_duration(text: str) -> int:
     """A duration as Go writes it, such as ``30s`` or ``1m30s`` → nanoseconds."""
-    parts = re.findall(_DURATION_PART, text)
-    if text != "0" and (not parts or "".join(number + unit for number, unit in parts) != text):
+    try:
+        return nanoseconds(text)
+    except ValueError as error:
         raise InvalidRequest(
             f'invalid duration: "{text}"', hint="write numbers and units, such as 500ms or 1m30s"
-        )
-    return sum(_nanoseconds(number, unit) for number, unit in parts)
+        ) from error
 
 
 def parse_moment(text: str, *, now: int) -> str:
@@ -80,9 +80,8 @@ def parse_moment(text: str, *, now: int) -> str:
     if re.fullmatch(r"\d+(\.\d{1,9})?", text):
         return text
     sign, duration = (-1, text[1:]) if text.startswith("-") else (1, text)
-    parts = re.findall(_DURATION_PART, duration)
-    if parts and "".join(number + unit for number, unit in parts) == duration:
-        return _seconds(now - sign * sum(_nanoseconds(number, unit) for number, unit in parts))
+    with suppress(ValueError):  # it is a date, or nothing
+        return _seconds(now - sign * nanoseconds(duration))
     from datetime import datetime
 
     # Python reads at most six digits of a fraction; RFC 3339 and docker's own timestamps have nine.
@@ -95,12 +94,6 @@ def parse_moment(text: str, *, now: int) -> str:
         raise InvalidRequest(
             f'invalid time: "{text}"', hint="write 42m, a Unix time, or a date such as 2013-01-02T13:23:37Z"
         ) from None
-
-
-def _nanoseconds(number: str, unit: str) -> int:
-    from fractions import Fraction
-
-    return int(Fraction(number) * _NANOSECONDS[unit])
 
 
 def _seconds(nanoseconds: int) -> str:

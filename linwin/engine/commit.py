@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import secrets
+import shutil
 import tempfile
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -28,8 +30,6 @@ if TYPE_CHECKING:
     from linwin.engine.engine import Engine
 
 WORK = "commit-"
-SNAPSHOT = "snapshot.qcow2"
-"""A copy of a running container's overlay, beside it."""
 LAYER = "layer.tar"
 ROOT = parse_folder("C:")
 
@@ -44,20 +44,20 @@ async def commit(
     own = await changes.applied(engine, config or RunConfig(), request.changes)
     container = await engine.rooms.state.get(reference)
     parent = await image_of(engine, container)
-    author = request.author
-    with tempfile.TemporaryDirectory(prefix=WORK, dir=engine.paths.scratch) as folder:
-        layer = await write_layer(engine, container, Path(folder, LAYER))
+    now = rfc3339(time.time_ns())
+    async with work_folder(engine, WORK) as folder:
+        layer = await write_layer(engine, container, folder / LAYER)
         draft = ImageDraft(
             config=merged(own, configured(container, parent)),
             entry=HistoryEntry(
-                created=rfc3339(time.time_ns()),
+                created=now,
                 created_by=container.command_line or join(container.argv),
-                author=author,
+                author=request.author,
                 comment=request.message,
                 empty_layer=layer is None,
             ),
-            created=rfc3339(time.time_ns()),
-            author=author or parent.author,
+            created=now,
+            author=request.author or parent.author,
         )
         image = await add_image(engine, parent, draft, layer, references(request.reference))
     engine.events.container(container, "commit", comment=request.message, imageID=image.id)
@@ -100,7 +100,7 @@ async def still(engine: Engine, container: Container) -> AsyncIterator[Path | No
     """
     live = engine.live(container.id)
     overlay = engine.paths.overlay(container.id)
-    snapshot = overlay.with_name(SNAPSHOT)
+    snapshot = overlay.with_name(f"snapshot-{secrets.token_hex(8)}.qcow2")  # of one commit of several
     async with live.lock:
         container = await stop.settle(engine, await engine.rooms.state.get(container.id))
         if container.unreadable:
@@ -122,8 +122,8 @@ async def _take_snapshot(engine: Engine, container: Container, run: Run, snapsho
             hint=f"Let it go on for the commit: linwin unpause {container.name}",
         )
     await run.guest.flush()
-    await pause.halt(run)
     try:
+        await pause.halt(run)
         await engine.rooms.disks.copy(engine.paths.overlay(container.id), snapshot)
     finally:
         await run.wake()
@@ -186,6 +186,16 @@ def merged(own: RunConfig, below: RunConfig) -> RunConfig:
     )
 
 
+@asynccontextmanager
+async def work_folder(engine: Engine, prefix: str) -> AsyncIterator[Path]:
+    """A folder for unfinished work, gone with all that is in it when the context ends."""
+    folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix=prefix, dir=engine.paths.scratch))
+    try:
+        yield folder
+    finally:
+        await asyncio.shield(asyncio.to_thread(shutil.rmtree, folder))
+
+
 def references(name: str) -> tuple[str, ...]:
     return (name,) if name else ()
 
@@ -203,8 +213,8 @@ async def import_image(engine: Engine, source: Path, request: CommitRequest, pla
     check_platform(platform)
     config = await changes.applied(engine, RunConfig(), request.changes)
     base = await _base_image(engine)
-    with tempfile.TemporaryDirectory(prefix=WORK, dir=engine.paths.scratch) as name:
-        overlay, folder = Path(name) / "overlay.qcow2", Path(name)
+    async with work_folder(engine, WORK) as folder:
+        overlay = folder / "overlay.qcow2"
         template = await make_overlay(engine, base, overlay)
         await engine.rooms.disks.files(overlay).write(ROOT, source, keep_kinds=False)
         layer = await layer_of(engine, overlay, template, folder / LAYER)
@@ -217,9 +227,10 @@ async def import_image(engine: Engine, source: Path, request: CommitRequest, pla
 
 
 async def _base_image(engine: Engine) -> Image:
-    for image in await engine.rooms.images.list():
-        if image.template is not None:
-            return image
+    """What the first template names first of all that it provides."""
+    for template in await engine.rooms.templates.list():
+        for base in template.provides:
+            return await engine.rooms.images.resolve(base.references[0])
     raise Unavailable(
         "no template is installed, and an imported image needs a base",
         hint="Build one, which takes some minutes: linwin template build wine",

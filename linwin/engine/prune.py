@@ -73,19 +73,23 @@ async def _remove_images(
     images = engine.rooms.images
     in_use = await images_in_use(engine)
     removed: list[Removed] = []
-    while True:
+    while True:  # what others were made from follows these
         there = await images.list()
         parents = {image.parent for image in there}
-        for image in there:
-            needed = image.template is not None or image.id in in_use
-            if needed or not doomed(image) or (image.id in parents and not ancestors):
-                continue
+        going = [
+            image
+            for image in there
+            if doomed(image)
+            and image.template is None
+            and image.id not in in_use
+            and (ancestors or image.id not in parents)
+        ]
+        if not going:
+            return removed
+        for image in going:
             gone = await images.remove(image.id, force=True, in_use=in_use, leave_children=ancestors)
             engine.events.removed(image, gone)
             removed += gone
-            break
-        else:
-            return removed
 
 
 async def images_in_use(engine: Engine) -> frozenset[str]:

@@ -342,7 +342,11 @@ class QemuMachine:
             self._process.close()
 
     async def _trim_logs(self) -> None:
-        """Bound what a guest can write. No event tells that a file grew, so its size is looked at."""
+        """Bound what a guest can write.
+
+        Its size is looked at: to be told of a file's growth takes an inotify instance for each machine,
+        and a user has 128.
+        """
         while True:
             await asyncio.sleep(_TRIM_SECONDS)
             try:

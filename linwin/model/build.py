@@ -143,7 +143,7 @@ class BuildRequest:
     ``dockerfile`` is a path in the context. ``arguments`` without a value (None) take none.
     ``timestamp`` is in nanoseconds since 1970: nothing in the image is younger; None for the clock.
     ``network`` is the one that RUN has. ``memory`` is in bytes and ``cpus`` a count, 0 for the
-    defaults. ``remove`` is about the containers of RUN: "always", "success" or "never".
+    defaults. ``keep`` leaves the containers of RUN, also one that failed.
     """
 
     dockerfile: str = "Dockerfile"
@@ -155,7 +155,7 @@ class BuildRequest:
     cache: bool = True
     cache_from: tuple[str, ...] = ()
     pull: bool = False
-    remove: str = "success"
+    keep: bool = False
     network: str = ""
     extra_hosts: tuple[str, ...] = ()
     memory: int = 0
@@ -171,7 +171,6 @@ class CommitRequest:
     author: str = ""
     message: str = ""
     changes: tuple[str, ...] = ()
-    pause: bool = True
 
 
 @dataclass(frozen=True, slots=True)

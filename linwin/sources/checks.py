@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from fractions import Fraction
 
 from linwin.errors import InvalidRequest, LinwinError, Unsupported
+from linwin.model import durations
 from linwin.model.build import Instruction
 from linwin.sources.text import HEREDOC
 
@@ -60,17 +60,6 @@ AT_LEAST_ONE = (
 )
 EXACTLY_ONE = ("MAINTAINER", "STOPSIGNAL", "USER", "WORKDIR")
 STAGE_NAME = re.compile(r"[a-z][a-z0-9-_.]*")
-DURATION_PART = r"(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)"
-NANOSECONDS = {
-    "ns": 1,
-    "us": 10**3,
-    "µs": 10**3,
-    "μs": 10**3,
-    "ms": 10**6,
-    "s": 10**9,
-    "m": 60 * 10**9,
-    "h": 3600 * 10**9,
-}
 SHORTEST = 10**6
 LONGEST = 2**63
 MOST_RETRIES = 2**31
@@ -203,12 +192,11 @@ def check_retries(value: str) -> None:
 
 def nanoseconds(value: str, flag: str) -> int:
     """A duration as Go writes it. Raises Wrong, which blames ``flag``, for none, and for a negative one."""
-    parts = re.findall(DURATION_PART, value)
-    if value.lstrip("+") == "0":
-        return 0
-    if not parts or "".join(number + unit for number, unit in parts) != value.removeprefix("+"):
-        raise Wrong(f'invalid duration "{value}"', flag, "Write numbers and units, such as 500ms or 1m30s.")
-    total = sum(int(Fraction(number) * NANOSECONDS[unit]) for number, unit in parts)
+    try:
+        total = durations.nanoseconds(value)
+    except ValueError as error:
+        hint = "Write numbers and units, such as 500ms or 1m30s."
+        raise Wrong(f'invalid duration "{value}"', flag, hint) from error
     if total >= LONGEST:
         raise Wrong(f'invalid duration "{value}"', flag, "Write a shorter one.")
     return total

@@ -155,7 +155,7 @@ async def test_a_program_that_is_not_there(build: Builds) -> None:
 
 
 async def test_a_failed_container_is_kept_for_who_asks(build: Builds) -> None:
-    await build.fails(HEAD + "RUN exit 3\n", remove="never")
+    await build.fails(HEAD + "RUN exit 3\n", keep=True)
     (container,) = await build.daemon.engine.list()
     assert (container.status, container.exit_code) == ("exited", 3)
     await build.daemon.engine.remove(container.id)
@@ -211,6 +211,10 @@ async def test_copies(build: Builds) -> None:
             "ADD nothing C:\\",
             "ADD failed: file not found in build context or excluded by .dockerignore: "
             "stat nothing: file does not exist",
+        ),
+        (
+            "RUN cat <<A <<B\n1\nA\n2\nB",
+            "Dockerfile:3: RUN has 2 heredocs, and a command has one input",
         ),
         ("WORKDIR D:\\x", "Dockerfile:3: D:\\x: The specified path is not on the system drive (C:)"),
         ("EXPOSE x", "Dockerfile:3: invalid containerPort: x"),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from linwin.errors import Conflict, InvalidRequest
+from linwin.errors import Conflict, InvalidRequest, Unavailable
 from linwin.model.build import CommitRequest
 from linwin.model.container import ContainerSpec
 from tests.scenario.builds import Builds
@@ -52,6 +53,37 @@ async def test_commit_of_a_container_that_runs(build: Builds) -> None:
     assert await build.file(image, "b.txt") == "written"
 
 
+async def test_commits_of_one_container_at_once(build: Builds) -> None:
+    engine = build.daemon.engine
+    await run(build.daemon, "box", "hang")
+    guest = build.daemon.fakes.guests.last_guest
+    guest.store("b.txt", "written")
+    images = await asyncio.gather(*(engine.commit("box", CommitRequest()) for _ in range(4)))
+    assert guest.flushed == 4
+    folder = build.daemon.paths.container((await engine.inspect("box")).id)
+    assert not list(folder.glob("snapshot-*"))
+    await engine.remove("box", force=True)
+    assert [await build.file(image, "b.txt") for image in images] == ["written"] * 4
+
+
+async def test_a_guest_that_cannot_be_halted_is_not_taken_for_halted(
+    build: Builds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = build.daemon.engine
+    await run(build.daemon, "box", "hang")
+    guest = build.daemon.fakes.guests.last_guest
+
+    async def pause() -> None:
+        raise Unavailable("the monitor does not answer")
+
+    monkeypatch.setattr(guest.machine, "pause", pause)
+    with pytest.raises(Unavailable, match="the monitor does not answer"):
+        await engine.commit("box", CommitRequest())
+    assert guest.flushed == 1
+    assert not guest.resting
+    await engine.remove("box", force=True)
+
+
 async def test_commit_of_one_that_never_ran_and_of_one_that_is_paused(build: Builds) -> None:
     engine = build.daemon.engine
     await engine.create(ContainerSpec(image="microsoft/nanoserver", cmd=("echo",)), "new")
@@ -79,6 +111,7 @@ async def test_export_and_import(build: Builds, tmp_path: Path) -> None:
     assert image.references == ("docker.io/library/back:latest",)
     assert image.config.cmd == ("cmd /S /C x",)
     assert image.history[-1].comment == "m"
+    assert image.parent == (await engine.image("microsoft/nanoserver")).id
     assert await build.file(image, "dir\\a.txt") == "carried"
     with pytest.raises(InvalidRequest, match="none for linux"):
         await engine.import_image(source, CommitRequest(), "linux/amd64")

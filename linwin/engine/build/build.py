@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import tempfile
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ from linwin.engine.build.clock import rfc3339
 from linwin.engine.build.config import check_platform, expanded
 from linwin.engine.build.listener import Listener
 from linwin.engine.build.run import RunTurns
-from linwin.engine.build.stage import StageBuild
+from linwin.engine.build.stage import StageBuild, short
 from linwin.engine.interfaces import Source
 from linwin.engine.pull import repository
 from linwin.errors import NotFound
@@ -46,8 +46,8 @@ async def build(
     opened = sources.open(context) if context is not None else sources.open_remote(remote)
     async with opened as source:
         dockerfile = await source.dockerfile(request.dockerfile)
-        with tempfile.TemporaryDirectory(prefix=WORK, dir=engine.paths.scratch) as folder:
-            running = Build(engine, source, dockerfile, request, tell, credentials, Path(folder))
+        async with commit.work_folder(engine, WORK) as folder:
+            running = Build(engine, source, dockerfile, request, tell, credentials, folder)
             try:
                 return await running.run()
             finally:
@@ -93,8 +93,7 @@ class Build:
         await self._find_cache()
         image = await self._build_stages(target)
         self._warn_of_unused_arguments()
-        short = image.id.removeprefix("sha256:")[:12]
-        self.say(f"Successfully built {short}\n")
+        self.say(f"Successfully built {short(image)}\n")
         for tag in self.request.tags:
             await self.engine.tag(image.id, tag)
             self.say(f"Successfully tagged {tag if ':' in tag.rpartition('/')[2] else f'{tag}:latest'}\n")
@@ -171,7 +170,7 @@ class Build:
             task.cancel()
         await asyncio.gather(*self._pulled.values(), return_exceptions=True)
         self.engine.building.subtract(self._held)
-        self.engine.building += type(self.engine.building)()  # drops those that are at zero
+        self.engine.building += Counter()  # drops those that are at zero
 
     # ---- steps ----------------------------------------------------------------
 
@@ -221,15 +220,15 @@ class Build:
         template = await commit.make_overlay(self.engine, image, overlay)
         await self.source.pack(items, archive)
         await self.engine.rooms.disks.files(overlay).write(commit.ROOT, archive, keep_kinds=False)
-        archive.unlink()
-        layer = await self.layer(overlay, template)
-        overlay.unlink()
+        await self.discard(archive)
+        target, latest = self.new_path(".layer"), self.request.timestamp
+        layer = await commit.layer_of(self.engine, overlay, template, target, latest)
+        await self.discard(overlay)
         return layer
 
-    async def layer(self, overlay: Path, template: str) -> Path | None:
-        """What an overlay has that its chain has not, as a layer; None where that is nothing."""
-        target, latest = self.new_path(".layer"), self.request.timestamp
-        return await commit.layer_of(self.engine, overlay, template, target, latest)
+    async def discard(self, path: Path) -> None:
+        """Delete a file, which may be large, before the build ends."""
+        await asyncio.to_thread(path.unlink)
 
     # ---- what the client gave -------------------------------------------------
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import ntpath
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -16,6 +15,7 @@ from linwin.engine import command, publish, signals
 from linwin.engine.build.words import expand
 from linwin.errors import Internal, InvalidRequest
 from linwin.model.build import Instruction
+from linwin.model.durations import nanoseconds
 from linwin.model.files import SPELLING, VolumePath, parse_path
 from linwin.model.health import HealthCheck
 from linwin.model.image import RunConfig
@@ -25,9 +25,6 @@ VERBATIM = frozenset({"CMD", "ENTRYPOINT", "HEALTHCHECK", "MAINTAINER", "ONBUILD
 """Instructions in whose words the shell puts the variables in, or nobody does."""
 PLATFORMS = ("", "windows", "windows/amd64")
 ESCAPE_HINT = r"In this Dockerfile a backslash escapes; begin it with # escape=` to write Windows paths."
-
-_UNITS = {"ns": 1, "us": 10**3, "µs": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
-_DURATION = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|ms|s|m|h)")
 
 
 def configured(
@@ -145,32 +142,23 @@ def with_health_check(config: RunConfig, instruction: Instruction) -> RunConfig:
 
 
 def health_check_of(config: RunConfig, instruction: Instruction) -> HealthCheck:
-    """The first word says how the rest is run: NONE, or CMD."""
+    """The first word says how the rest is run: NONE, or CMD. Its flags were checked as it was read."""
     kind, *words = instruction.words
     if kind.upper() == "NONE":
         return HealthCheck(test=("NONE",))
     flags = dict(instruction.flags)
-    retries = flags.get("retries", "0")
-    if not retries.isdecimal():
-        raise InvalidRequest(f"--retries is {retries!r}, which is not a number")
+
+    def time(flag: str) -> int:
+        return nanoseconds(flags.get(flag, "0"))
+
     return HealthCheck(
         test=("CMD", *words) if instruction.is_json else ("CMD-SHELL", *words),
-        interval=duration(flags.get("interval", "0s"), "interval"),
-        timeout=duration(flags.get("timeout", "0s"), "timeout"),
-        start_period=duration(flags.get("start-period", "0s"), "start-period"),
-        start_interval=duration(flags.get("start-interval", "0s"), "start-interval"),
-        retries=int(retries),
+        interval=time("interval"),
+        timeout=time("timeout"),
+        start_period=time("start-period"),
+        start_interval=time("start-interval"),
+        retries=int(flags.get("retries", "0")),
     )
-
-
-def duration(text: str, flag: str) -> int:
-    """Nanoseconds of a duration as Go writes it, such as ``1m30s``. Raises InvalidRequest."""
-    parts = _DURATION.findall(text)
-    if text != "0" and (not parts or "".join(number + unit for number, unit in parts) != text):
-        raise InvalidRequest(
-            f"--{flag} is {text!r}, which is not a duration", hint="Write it as 30s or 1m30s."
-        )
-    return sum(round(float(number) * _UNITS[unit]) for number, unit in parts)
 
 
 def absolute(path: str, current: str) -> str:

@@ -192,7 +192,7 @@ class Copy:
         layer = await self._build.written(self._stage.image, items)
         for item in items:
             if isinstance(item, FromArchive):
-                item.archive.unlink()
+                await self._build.discard(item.archive)
         return layer
 
     async def _packed(self, thing: Thing, target: str, *, into: bool) -> Packed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import fnmatch
 import hashlib
 import re
@@ -69,10 +70,10 @@ class ImageFiles:
         """A tar of what lies at a path, which is the caller's to delete."""
         target = self._build.new_path(".tar")
         files = await self._files()
-        with target.open("wb") as file:
+        with target.open("wb", buffering=0) as file:
             async with aclosing(files.read(path)) as pieces:
                 async for piece in pieces:
-                    file.write(piece)
+                    await asyncio.to_thread(file.write, piece)
         return target
 
     async def _files(self) -> FilesAtRest:

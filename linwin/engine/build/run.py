@@ -14,7 +14,7 @@ from linwin.engine import archive, commit
 from linwin.engine.build import config as configuration
 from linwin.engine.command import join
 from linwin.engine.streams import Attachment
-from linwin.errors import BuildFailed, CommandNotExecutable, CommandNotFound, OutOfMemory
+from linwin.errors import BuildFailed, CommandNotExecutable, CommandNotFound, InvalidRequest, OutOfMemory
 from linwin.model.build import FromText, Instruction
 from linwin.model.container import ContainerSpec
 from linwin.model.health import HealthCheck
@@ -34,26 +34,35 @@ class RunTurns:
     """Lets the RUNs of stages be at work at once, as long as the host has room for their guests."""
 
     def __init__(self) -> None:
-        self._running = 0
-        self._ended = asyncio.Condition()
+        self._working = 0
+        self._ended = asyncio.Event()
 
     @asynccontextmanager
     async def one(self) -> AsyncIterator[None]:
-        self._running += 1
+        self._working += 1
         try:
             yield
         finally:
-            self._running -= 1
-            async with self._ended:
-                self._ended.notify_all()
+            self._end()
+
+    def _end(self) -> None:
+        self._working -= 1
+        ended, self._ended = self._ended, asyncio.Event()
+        ended.set()
 
     async def room(self, error: OutOfMemory) -> None:
-        """Wait until another has ended, which may have made room; raise ``error`` where there is no other."""
-        if self._running <= 1:
+        """Wait until another has ended, which may have made room; raise ``error`` where none is at work.
+
+        Who waits is not: of several that find no room, one gives up and the others try again.
+        """
+        if self._working <= 1:
             raise error
-        before = self._running
-        async with self._ended:
-            await self._ended.wait_for(lambda: self._running < before)
+        ended = self._ended
+        self._working -= 1
+        try:
+            await ended.wait()
+        finally:
+            self._working += 1
 
 
 class RunStep:
@@ -63,6 +72,11 @@ class RunStep:
         self._stage = stage
         self._build = stage.build
         self._instruction = instruction
+        if len(instruction.heredocs) > 1:
+            raise InvalidRequest(
+                f"RUN has {len(instruction.heredocs)} heredocs, and a command has one input",
+                hint="Bring the others in with COPY <<NAME FILE.",
+            )
         self._heredoc = next(iter(instruction.heredocs), None)
         self._is_script = False
         self._words, self._escaped = self._command()
@@ -102,7 +116,7 @@ class RunStep:
         engine = self._build.engine
         async with self._build.run_turns.one():
             created = await self._created()
-            keep = self._build.request.remove == "never"
+            keep = self._build.request.keep
             try:
                 self._stage.say(f" ---> Running in {created.id[:12]}\n")
                 await self._prepare(created.id)
@@ -164,7 +178,7 @@ class RunStep:
         await self._build.source.pack([FromText(text, SCRIPT)], packed)
         files = engine.rooms.disks.files(engine.paths.overlay(container_id))
         await files.write(commit.ROOT, packed, keep_kinds=False)
-        packed.unlink()
+        await self._build.discard(packed)
 
     async def _run(self, container_id: str, warnings: tuple[str, ...]) -> int:
         engine = self._build.engine

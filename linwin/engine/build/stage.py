@@ -181,7 +181,7 @@ class StageBuild:
             layer = await make() if make is not None else None
             image = await build.compose(self.image, config, created_by, step, layer, self._author)
             if layer is not None:
-                layer.unlink()
+                await build.discard(layer)
         self.image, self.config = image, config
 
 

@@ -55,8 +55,3 @@ def needs(stages: tuple[Stage, ...], number: int) -> Iterator[int]:
             earlier = earlier_stage(stages, source, number)
             if earlier is not None:
                 yield earlier
-
-
-def name_of(dockerfile: Dockerfile, number: int) -> str:
-    """What a stage is called: its name, or its number from 0."""
-    return dockerfile.stages[number].name or str(number)

@@ -6,7 +6,7 @@ are Windows', which knows no case.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from linwin.errors import InvalidRequest
 
@@ -28,7 +28,7 @@ class Variables(Mapping[str, str]):
     def __getitem__(self, name: str) -> str:
         return self._values[name.upper()]
 
-    def __iter__(self) -> Iterable[str]:  # type: ignore[override]
+    def __iter__(self) -> Iterator[str]:
         return iter(self._values)
 
     def __len__(self) -> int:

@@ -207,18 +207,9 @@ class WindowsBuild:
 
     async def _make_esp(self, source: _Source, layout: disk.Layout) -> None:
         self._say("Writing the boot partition")
-        tree = self.folder / "esp"
-        boot = tree / "EFI/Microsoft/Boot"
-        boot.mkdir(parents=True)
-        (tree / "EFI/Boot").mkdir()
-        await wim.extract(source.wim, source.image, _boot_folders(source.found), self.folder / "boot")
-        for folder in (self.folder / "boot").iterdir():
-            # What lies in EFI belongs beside the boot store, fonts and resources into folders of theirs.
-            into = boot if folder.name.lower() == "efi" else boot / folder.name
-            shutil.copytree(folder, into, dirs_exist_ok=True)
-        (loader,) = (path for path in boot.iterdir() if path.name.lower() == "bootmgfw.efi")
-        # Firmware without a memory of what to start takes this name.
-        shutil.copyfile(loader, tree / "EFI/Boot/bootx64.efi")
+        tree, extracted = self.folder / "esp", self.folder / "boot"
+        await wim.extract(source.wim, source.image, _boot_folders(source.found), extracted)
+        boot = await asyncio.to_thread(_lay_out, extracted, tree)
         store = boot / "BCD"
         store.write_bytes(hive.empty("NewStoreRoot"))
         boots = bcd.Store(layout.disk, layout.esp, layout.windows, uuid4(), source.image.name)
@@ -229,10 +220,10 @@ class WindowsBuild:
         self._say("Putting the disk together")
         raw = self.folder / "disk.raw"
         await disk.assemble(raw, layout, esp=self._esp, c=self._c)
-        self._c.unlink()
+        await asyncio.to_thread(self._c.unlink)
         self._say("Compressing the disk")
         await disk.compress(raw, self._out / DISK)
-        raw.unlink()
+        await asyncio.to_thread(raw.unlink)
 
     def _record(self, image: Image, stored: tuple[Stored, ...]) -> Manifest:
         self._say("Hashing the disk")
@@ -262,6 +253,21 @@ class WindowsBuild:
 
     def _say(self, status: str) -> None:
         self.report(Progress(status, id=self.recipe.name))
+
+
+def _lay_out(extracted: Path, tree: Path) -> Path:
+    """Put what Windows boots with in its places on the boot partition; return the folder of most of it."""
+    boot = tree / "EFI/Microsoft/Boot"
+    boot.mkdir(parents=True)
+    (tree / "EFI/Boot").mkdir()
+    for folder in extracted.iterdir():
+        # What lies in EFI belongs beside the boot store, fonts and resources into folders of theirs.
+        into = boot if folder.name.lower() == "efi" else boot / folder.name
+        shutil.copytree(folder, into, dirs_exist_ok=True)
+    (loader,) = (path for path in boot.iterdir() if path.name.lower() == "bootmgfw.efi")
+    # Firmware without a memory of what to start takes this name.
+    shutil.copyfile(loader, tree / "EFI/Boot/bootx64.efi")
+    return boot
 
 
 def _boot_folders(found: Listing) -> tuple[str, ...]:

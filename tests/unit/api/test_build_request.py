@@ -86,18 +86,18 @@ def test_everything() -> None:
 
 
 @pytest.mark.parametrize(
-    ("query", "remove"),
+    ("query", "keep"),
     [
-        ({}, "success"),
-        ({"rm": ""}, "success"),
-        ({"rm": "1"}, "success"),
-        ({"rm": "0"}, "never"),
-        ({"rm": "False"}, "never"),
-        ({"rm": "0", "forcerm": "1"}, "always"),
+        ({}, False),
+        ({"rm": ""}, False),
+        ({"rm": "1"}, False),
+        ({"rm": "0"}, True),
+        ({"rm": "False"}, True),
+        ({"rm": "0", "forcerm": "1"}, False),
     ],
 )
-def test_what_becomes_of_containers(query: dict[str, str], remove: str) -> None:
-    assert parsed(**query).remove == remove
+def test_what_becomes_of_containers(query: dict[str, str], keep: bool) -> None:
+    assert parsed(**query).keep == keep
 
 
 def epoch(value: Any) -> str:

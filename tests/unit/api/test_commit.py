@@ -68,7 +68,7 @@ async def test_everything_of_a_commit(tmp_path: Path) -> None:
     assert asked == [
         (
             "box",
-            CommitRequest("team/app:2", "me", "words", ("CMD a", "ENV b=c"), pause=False),
+            CommitRequest("team/app:2", "me", "words", ("CMD a", "ENV b=c")),
             RunConfig(
                 entrypoint=("tool",),
                 cmd=("a", "b"),
