@@ -26,7 +26,7 @@ from tests.unit.templates.windows import media
 from tests.unit.templates.windows.readers import Disk
 
 NAME = "nanoserver-2016"
-_PROGRAM = Path(__file__).parent / "programs/bootmgfw.c"
+_PROGRAM = Path(__file__).parent / "firmware/bootmgfw.c"
 _FIRMWARE = Path("/usr/share/OVMF")
 _COMPILER = (
     "x86_64-w64-mingw32-gcc", "-O2", "-Wall", "-Wextra", "-Werror", "-ffreestanding", "-nostdlib",
