@@ -177,6 +177,19 @@ def find_working_in(folder: Path) -> list[int]:
     return found
 
 
+def find_with_words(*words: str) -> list[int]:
+    """The pids of all processes whose command line holds ``words``, one after the other."""
+    wanted = b"\0" + b"".join(os.fsencode(word) + b"\0" for word in words)
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdecimal():
+            continue
+        with suppress(FileNotFoundError, ProcessLookupError, PermissionError):
+            if wanted in (entry / "cmdline").read_bytes():
+                found.append(int(entry.name))
+    return found
+
+
 def command_line(pid: int) -> list[str]:
     """The arguments of a process, its program first; empty when it has ended."""
     try:

@@ -7,6 +7,8 @@ import fcntl
 import os
 import struct
 
+from linwin.host.taps import name_of as name_of
+
 DEVICE = "/dev/net/tun"
 
 _TUNSETIFF = 0x400454CA
@@ -41,12 +43,6 @@ def keep(fd: int, uid: int) -> None:
     """Let an open tap stay until it is deleted, for the user ``uid`` to open. Raises OSError."""
     fcntl.ioctl(fd, _TUNSETOWNER, uid)
     fcntl.ioctl(fd, _TUNSETPERSIST, 1)
-
-
-def name_of(fd: int) -> str:
-    """What an open tap is called now. Raises OSError."""
-    name: bytes = struct.unpack("16s24x", fcntl.ioctl(fd, _TUNGETIFF, bytes(40)))[0]
-    return name.rstrip(b"\0").decode()
 
 
 def open_tap(name: str) -> int:
