@@ -39,6 +39,7 @@ def guest_spec(
     uid: int,
     c_disk: Path,
     nic: bool,
+    title: str = "",
 ) -> MachineSpec:
     """A machine that boots from a template. ``memory`` in MiB and ``cpus`` are 0 for the defaults."""
     return MachineSpec(
@@ -55,6 +56,7 @@ def guest_spec(
         c_disk=c_disk,
         nic=nic,
         screen=template.has_screen,
+        title=title,
     )
 
 
@@ -64,7 +66,8 @@ async def has_nic(engine: Engine, template: Template) -> bool:
     To meet one takes a guest long, so one that is frozen has met it before. Without networks there is
     no tap for it.
     """
-    return template.boots_before_c and not await engine.rooms.network.unavailable()
+    able = template.boots_before_c and engine.rooms.machine.abilities.first_nic
+    return able and not await engine.rooms.network.unavailable()
 
 
 class Checkpoints:
@@ -158,6 +161,7 @@ class Checkpoints:
             uid=maker_uid(paths.tag),
             c_disk=scratch_disk(paths.freezing),
             nic=await has_nic(self._engine, template),
+            title=f"linwin: a guest of {template.name}, about to be frozen",
         )
 
     async def _make(self, template: Template, spec: MachineSpec, report: Report) -> Checkpoint:

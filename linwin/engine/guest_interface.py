@@ -79,7 +79,7 @@ class Machine(Protocol):
         """Plug the cable of the NIC that it has from its start in, or pull it. Idempotent."""
 
     async def plug_nic(self, tap: int, nic_id: str, mac: str) -> None:
-        """Hot-plug a NIC on an open file of a tap, which stays the caller's to close.
+        """Hot-plug a NIC on an open file of a tap, which stays the caller's to close, and is of no other use.
 
         ``nic_id`` is unique in the machine, and names the NIC when it is to be unplugged.
         Raises Conflict when no port is free, Unavailable in QEMU's words.

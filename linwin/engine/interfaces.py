@@ -30,7 +30,7 @@ from linwin.engine.state_interface import State as State
 from linwin.model.files import Change
 from linwin.model.image import Image, ImageDraft, Layer, Removed
 from linwin.model.layer import WrittenLayer
-from linwin.model.machine import Checkpoint, MachineSpec, Room
+from linwin.model.machine import Abilities, Checkpoint, MachineSpec, Room
 from linwin.model.progress import Report
 from linwin.model.registry import Credentials, Distribution, Pushed, SearchResult
 from linwin.model.template import Media, Template, Unusable
@@ -242,6 +242,9 @@ class Disks(Protocol):
 
 class Machines(Protocol):
     """The machine driver. It evicts the least recently used checkpoints by itself."""
+
+    @property
+    def abilities(self) -> Abilities: ...
 
     async def accelerator(self) -> str:
         """``kvm`` or ``tcg``, found by running a guest once, cached."""

@@ -268,6 +268,7 @@ async def machine_spec(engine: Engine, container: Container, template: Template)
         uid=container.uid,
         c_disk=engine.paths.overlay(container.id),
         nic=await has_nic(engine, template),
+        title=f"linwin: {container.name}",
     )
 
 

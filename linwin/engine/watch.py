@@ -94,8 +94,9 @@ async def _why_lost(run: Run, error: LinwinError) -> str:
     try:
         async with asyncio.timeout(MACHINE_END_TIMEOUT):
             code = (await asyncio.shield(run.machine.exited)).code
-        ended = f"by signal {-code}" if code is not None and code < 0 else f"with code {code}"
-        sentence = f"the container's machine ended {ended}"
+        # Of a machine that is nobody's child, as one that was adopted, nobody is told the code.
+        how = "" if code is None else f" by signal {-code}" if code < 0 else f" with code {code}"
+        sentence = f"the container's machine ended{how}"
     except TimeoutError:
         sentence = error.message
     return f"{sentence}; last console lines: {' | '.join(await run.machine.console_tail()) or '(none)'}"

@@ -34,7 +34,7 @@ from linwin.machine.domain import (
 from linwin.machine.frozen import empty_memory
 from linwin.machine.mold import Mold
 from linwin.machine.running import QemuMachine, remove_endpoints
-from linwin.model.machine import Checkpoint, MachineSpec, Room
+from linwin.model.machine import Abilities, Checkpoint, MachineSpec, Room
 from linwin.paths import Paths
 
 BINARY = "qemu-system-x86_64"
@@ -52,6 +52,8 @@ _log = logging.getLogger(__name__)
 
 class QemuMachines:
     """Implements :class:`linwin.engine.interfaces.Machines`."""
+
+    abilities = Abilities()
 
     def __init__(self, locations: Paths, *, checkpoint_budget: int = DEFAULT_BUDGET) -> None:
         """``checkpoint_budget`` is in bytes on disk; with 0 there are no checkpoints."""
@@ -90,7 +92,7 @@ class QemuMachines:
 
     async def room(self, spec: MachineSpec) -> Room:
         """Its footprint, and what the host and the control groups above this process leave for it."""
-        footprint = _describe(spec, (await self.acceleration()).name).footprint
+        footprint = describe_any(spec, (await self.acceleration()).name).footprint
         return Room(footprint, available_memory(), total_memory())
 
     async def boot(self, spec: MachineSpec, tap: int | None = None) -> QemuMachine:
@@ -130,7 +132,7 @@ class QemuMachines:
         accelerator = (await self.acceleration()).name
         ram = empty_memory("linwin-ram", spec.memory << 20)
         try:
-            domain = _describe(spec, accelerator)
+            domain = describe_any(spec, accelerator)
             machine = await _launch(spec, accelerator, Ram(ram, shared=True), tap=tap, background=True)
         except BaseException:
             os.close(ram)
@@ -213,15 +215,20 @@ async def _launch(
 
 def _key(spec: MachineSpec, accelerator: Accelerator) -> str:
     """The key of the checkpoint from which ``spec`` can be restored."""
+    return key_of(spec.template, arguments(describe_any(spec, accelerator)), emulator(accelerator))
+
+
+def emulator(accelerator: Accelerator) -> list[object]:
+    """What tells this host's QEMU, and with KVM the host, from others whose checkpoints are not for it."""
     binary = Path(find_program(BINARY)).resolve()
     status = binary.stat()
-    emulator: list[object] = [str(binary), status.st_size, status.st_mtime_ns]
+    found: list[object] = [str(binary), status.st_size, status.st_mtime_ns]
     if accelerator == "kvm":
-        emulator += [platform.release(), host_cpu()]  # the guest's CPU is the host's
-    return key_of(spec.template, arguments(_describe(spec, accelerator)), emulator)
+        found += [platform.release(), host_cpu()]  # the guest's CPU is the host's
+    return found
 
 
-def _describe(spec: MachineSpec, accelerator: Accelerator) -> Domain:
+def describe_any(spec: MachineSpec, accelerator: Accelerator) -> Domain:
     """The machine without what differs between the clones of one checkpoint.
 
     Where the template lies is no matter either, since its digest tells what it is: a root
@@ -255,14 +262,14 @@ def _start(
         endpoints.callback(remove_endpoints, spec.run_dir)
         monitor = stack.enter_context(listen(spec.run_dir / paths.MONITOR_SOCKET))
         agent = stack.enter_context(listen(spec.run_dir / paths.AGENT_SOCKET))
-        console = stack.enter_context(_fresh_log(spec.run_dir / paths.CONSOLE_LOG))
-        output = stack.enter_context(_fresh_log(spec.run_dir / paths.QEMU_LOG))
+        console = stack.enter_context(fresh_log(spec.run_dir / paths.CONSOLE_LOG))
+        output = stack.enter_context(fresh_log(spec.run_dir / paths.QEMU_LOG))
         typing = stack.enter_context(listen(spec.run_dir / paths.CONSOLE_SOCKET)) if spec.screen else None
         descriptors = Descriptors(
             monitor.fileno(), agent.fileno(), console.fileno(), tap, typing.fileno() if typing else None
         )
         machine = describe(spec, accelerator, descriptors, ram, clone=clone)
-        _require_memory(machine)
+        require_memory(machine)
         inherited = [descriptors.monitor, descriptors.agent, descriptors.console]
         inherited += [] if ram is None else [ram.file]
         inherited += [file for file in (tap, descriptors.typing) if file is not None]
@@ -283,13 +290,14 @@ def _nicely() -> list[str]:
     return [find_program("nice"), "-n", "10"]
 
 
-def _fresh_log(path: Path) -> BinaryIO:
+def fresh_log(path: Path) -> BinaryIO:
     """An empty file open for appending, so that it can be cut while it is written."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
     return os.fdopen(os.open(path, flags, 0o600), "wb", buffering=0)
 
 
-def _require_memory(machine: Domain) -> None:
+def require_memory(machine: Domain) -> None:
+    """Raises OutOfMemory where this host has no room for a machine now."""
     available = available_memory()
     if available < machine.footprint:
         raise OutOfMemory(
@@ -327,11 +335,11 @@ async def _start_failure(spec: MachineSpec, machine: QemuMachine, error: Unavail
     words = last_words(tail(spec.run_dir / paths.QEMU_LOG, 4096))
     await machine.quit()
     why = (words or f"QEMU exited with {(await machine.exited).code}") if ended else error.message
-    hint = _permission_hint(spec) if spec.uid and "Permission denied" in words else None
+    hint = permission_hint(spec) if spec.uid and "Permission denied" in words else None
     return Unavailable(f"the container's machine did not start: {why}", hint=hint)
 
 
-def _permission_hint(spec: MachineSpec) -> str:
+def permission_hint(spec: MachineSpec) -> str:
     for path in (spec.kernel, spec.initrd, spec.root_disk):
         if folder := first_closed_folder(path, spec.uid):
             return f"QEMU runs as user {spec.uid}, who may not enter {folder}: chmod o+x {folder}"

@@ -27,6 +27,7 @@ class MachineSpec:
     the first of them from its start. ``template`` is the digest
     of what boots, by which a checkpoint of it is known. ``c_disk`` is a qcow2, which the
     machine writes; every one of a template has the same size. None is a machine without.
+    ``title`` is what tools of the host call it, where they show such a thing.
     One with a ``screen`` is made to sit at: it has keyboard and pointer too, and a serial
     console that takes input.
     """
@@ -45,12 +46,25 @@ class MachineSpec:
     template: str = ""
     c_disk: Path | None = None
     screen: bool = False
+    title: str = ""
 
     @classmethod
     def of_running(cls, id: str, run_dir: Path) -> MachineSpec:
         """Of a machine to be adopted: what it was started from no longer matters, and may be gone."""
         nothing = Path()
         return cls(id, nothing, nothing, "", nothing, memory=0, cpus=0, run_dir=run_dir)
+
+
+@dataclass(frozen=True, slots=True)
+class Abilities:
+    """What the machines of a driver can that not all can.
+
+    With ``first_nic`` they take a tap at their start, before it is known whose it will be. With
+    ``disk_exchange`` a guest that waits can be given a container's disk.
+    """
+
+    first_nic: bool = True
+    disk_exchange: bool = True
 
 
 @dataclass(frozen=True, slots=True)

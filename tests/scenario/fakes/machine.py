@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from linwin.errors import NotFound, Unavailable
-from linwin.model.machine import FIRST_MAC, FIRST_NIC, Checkpoint, MachineExit, MachineSpec, Room
+from linwin.model.machine import FIRST_MAC, FIRST_NIC, Abilities, Checkpoint, MachineExit, MachineSpec, Room
 from linwin.model.network import Attachment
 from linwin.paths import AGENT_SOCKET
 from tests.scenario.fakes.gate import Gate
@@ -203,6 +203,8 @@ class FakeMachines:
     ``kept`` by template, memory, CPUs and NIC; with ``warm`` every guest has one, and
     ``spoilt`` says why none can be restored.
     """
+
+    abilities = Abilities()
 
     def __init__(self) -> None:
         self.running: dict[int, FakeMachine] = {}
