@@ -2,6 +2,7 @@
 
     LINWIN_ROOT/checkpoints/KEY/ram           see :mod:`linwin.machine.frozen`
     LINWIN_ROOT/checkpoints/KEY/state         QEMU's migration stream, without RAM
+    LINWIN_ROOT/checkpoints/KEY/saved         in place of both: all of a guest as libvirt saved it
     LINWIN_ROOT/checkpoints/KEY/record.json   what they are, and their checksums
 
 A folder appears by rename, whole. The time of a record is when it was last used.
@@ -18,10 +19,11 @@ import shutil
 import tempfile
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
+from io import BufferedReader
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 from linwin.errors import NotFound, Unavailable
 from linwin.host.files import sync_folder
@@ -29,8 +31,11 @@ from linwin.machine import frozen
 from linwin.machine.frozen import Damaged, Frozen, Part
 from linwin.model.machine import Checkpoint
 
+T = TypeVar("T")
+
 FORMAT = 1
-RECORD, RAM, STATE = "record.json", "ram", "state"
+RECORD, RAM, STATE, SAVED = "record.json", "ram", "state", "saved"
+_KINDS = ({RAM, STATE}, {SAVED})
 MOST_LOADED = 4
 """Checkpoints whose RAM the daemon holds in memory at once."""
 
@@ -66,6 +71,7 @@ class CheckpointStore:
         self._folder = folder
         self._budget = budget
         self._loaded: OrderedDict[str, Frozen] = OrderedDict()
+        self._verified: set[str] = set()
         self._changing = asyncio.Lock()
 
     @property
@@ -97,17 +103,55 @@ class CheckpointStore:
                 while len(self._loaded) > MOST_LOADED:
                     self._loaded.popitem(last=False)[1].close()
             self._loaded.move_to_end(key)
-            try:
-                os.utime(self._folder / key / RECORD)
-            except OSError as error:
-                _log.warning("checkpoint %s: its use could not be noted: %s", key[:12], error)
+            self._note_use(key)
             return self._loaded[key].duplicate()
+
+    async def open_saved(self, key: str) -> BufferedReader | None:
+        """The checkpoint that libvirt saved, to be closed by the caller; otherwise as :meth:`open`."""
+        async with self._changing:
+            if not self.has(key):
+                return None
+            file = await self._or_discard(key, lambda: _open_saved(self._folder / key, key in self._verified))
+            self._verified.add(key)
+            self._note_use(key)
+            return file
+
+    def _note_use(self, key: str) -> None:
+        try:
+            os.utime(self._folder / key / RECORD)
+        except OSError as error:
+            _log.warning("checkpoint %s: its use could not be noted: %s", key[:12], error)
 
     async def keep(self, checkpoint: Checkpoint, ram: int, state: int) -> Checkpoint:
         """Store what was frozen, evicting others as needed. Raises Unavailable; nothing is left then."""
+
+        def write(staged: Path) -> dict[str, Part]:
+            with frozen.new_file(staged / RAM) as file:
+                parts = {RAM: frozen.write_ram(ram, file)}
+                _sync(file)
+            with frozen.new_file(staged / STATE) as file:
+                parts[STATE] = frozen.write_state(state, file)
+                _sync(file)
+            return parts
+
+        return await self._store(checkpoint, write)
+
+    async def keep_saved(self, checkpoint: Checkpoint, saved: Path) -> Checkpoint:
+        """Store what libvirt saved in a file of the same file system, as :meth:`keep`; it is moved."""
+
+        def move(staged: Path) -> dict[str, Part]:
+            with saved.open("rb") as file:
+                part = _measured(file)
+                os.fsync(file.fileno())
+            os.rename(saved, staged / SAVED)
+            return {SAVED: part}
+
+        return await self._store(checkpoint, move)
+
+    async def _store(self, checkpoint: Checkpoint, fill: Callable[[Path], dict[str, Part]]) -> Checkpoint:
         async with self._changing:
             try:
-                return await asyncio.to_thread(self._keep, checkpoint, ram, state)
+                return await asyncio.to_thread(self._keep, checkpoint, fill)
             except OSError as error:
                 raise Unavailable(
                     f"the checkpoint could not be stored: {error.strerror}",
@@ -137,27 +181,26 @@ class CheckpointStore:
             self._loaded.popitem()[1].close()
 
     async def _load(self, key: str) -> Frozen:
+        return await self._or_discard(key, lambda: load(self._folder / key))
+
+    async def _or_discard(self, key: str, read: Callable[[], T]) -> T:
+        """What is read in a thread; a checkpoint that cannot be is deleted, and Unavailable raised."""
         try:
-            return await asyncio.to_thread(load, self._folder / key)
+            return await asyncio.to_thread(read)
         except (Damaged, OSError) as error:
             why = str(error) if isinstance(error, Damaged) else f"{error.strerror}"
             _log.warning("checkpoint %s is discarded: %s", key[:12], why)
             await asyncio.to_thread(self._delete, key)
             raise Unavailable(f"the checkpoint was damaged ({why}) and is discarded") from error
 
-    def _keep(self, checkpoint: Checkpoint, ram: int, state: int) -> Checkpoint:
+    def _keep(self, checkpoint: Checkpoint, fill: Callable[[Path], dict[str, Part]]) -> Checkpoint:
         self._folder.mkdir(mode=0o711, parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(
             prefix=".new-", dir=self._folder, ignore_cleanup_errors=True
         ) as name:
             staged = Path(name) / "parts"
             staged.mkdir(mode=0o700)
-            with frozen.new_file(staged / RAM) as file:
-                parts = {RAM: frozen.write_ram(ram, file)}
-                _sync(file)
-            with frozen.new_file(staged / STATE) as file:
-                parts[STATE] = frozen.write_state(state, file)
-                _sync(file)
+            parts = fill(staged)
             whole = replace(checkpoint, size=sum(part.size for part in parts.values()))
             self._make_room(whole)
             with frozen.new_file(staged / RECORD) as file:
@@ -183,6 +226,7 @@ class CheckpointStore:
             self._delete(doomed.key)
 
     def _delete(self, key: str) -> None:
+        self._verified.discard(key)
         loaded = self._loaded.pop(key, None)
         if loaded is not None:
             loaded.close()
@@ -211,10 +255,10 @@ def _read(folder: Path) -> tuple[Checkpoint, dict[str, Part]] | None:
     try:
         record: Any = json.loads((folder / RECORD).read_bytes())
         parts = {
-            name: Part(int(record["parts"][name]["size"]), str(record["parts"][name]["digest"]))
-            for name in (RAM, STATE)
+            str(name): Part(int(part["size"]), str(part["digest"]))
+            for name, part in dict(record["parts"]).items()
         }
-        known = record["format"] == FORMAT and record["key"] == folder.name
+        known = record["format"] == FORMAT and record["key"] == folder.name and parts.keys() in _KINDS
         checkpoint = Checkpoint(
             key=folder.name,
             template=str(record["template"]),
@@ -236,6 +280,8 @@ def load(folder: Path) -> Frozen:
     if read is None:
         raise Damaged("its record cannot be read")
     checkpoint, parts = read
+    if SAVED in parts:
+        raise Damaged("libvirt saved it")
     for name, part in parts.items():
         if (folder / name).stat().st_size != part.size:
             raise Damaged(f"its {name} has another size than it had")
@@ -250,6 +296,26 @@ def load(folder: Path) -> Frozen:
         raise
     _log.info("checkpoint %s is loaded", folder.name[:12])
     return Frozen(ram, state)
+
+
+def _open_saved(folder: Path, verified: bool) -> BufferedReader:
+    """What libvirt saved, read to its end unless it is ``verified``. Raises Damaged and OSError."""
+    read = _read(folder)
+    if read is None or SAVED not in read[1]:
+        raise Damaged("its record cannot be read")
+    file = (folder / SAVED).open("rb")
+    try:
+        if not verified and _measured(file) != read[1][SAVED]:
+            raise Damaged("it is not what libvirt saved")
+        file.seek(0)
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def _measured(file: BufferedReader) -> Part:
+    return Part(os.fstat(file.fileno()).st_size, hashlib.file_digest(file, "sha256").hexdigest())
 
 
 def described(key: str, template: str, memory: int, cpus: int, accelerator: str) -> Checkpoint:
