@@ -44,6 +44,14 @@ class MetricsPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class MachinePlan:
+    """What runs machines, and, where that is libvirt, at which address of libvirt's."""
+
+    driver: str = "qemu"
+    uri: str = "qemu:///system"
+
+
+@dataclass(frozen=True, slots=True)
 class TlsPlan:
     """Whether TCP clients must show a certificate, and the files in PEM; an empty name is the usual file."""
 
@@ -67,6 +75,7 @@ class Configuration:
     log: DaemonLog = field(default_factory=DaemonLog)
     metrics: MetricsPlan = field(default_factory=MetricsPlan)
     tls: TlsPlan = field(default_factory=TlsPlan)
+    machine: MachinePlan = field(default_factory=MachinePlan)
 
     @property
     def socket(self) -> Path | None:
@@ -136,6 +145,12 @@ def _is_address(value: str) -> bool:
     return True
 
 
+def _is_local_libvirt(value: str) -> bool:
+    """Whether it is the address of a libvirtd on this host, whose files are the daemon's."""
+    scheme, _, path = value.partition(":///")
+    return scheme in ("qemu", "qemu+unix") and path.partition("?")[0] in ("system", "session")
+
+
 def _is_pairs(value: Any) -> bool:
     return isinstance(value, dict) and all(isinstance(option, str) for option in value.values())
 
@@ -177,6 +192,13 @@ TABLES: dict[str, tuple[Callable[..., Any], dict[str, Kind]]] = {
     "log": (
         DaemonLog,
         {"level": _one_of("debug", "info", "warning", "error"), "format": _one_of("text", "json")},
+    ),
+    "machine": (
+        MachinePlan,
+        {
+            "driver": _one_of("qemu", "libvirt"),
+            "uri": _text('Give "qemu:///system" or "qemu:///session".', _is_local_libvirt),
+        },
     ),
     "metrics": (MetricsPlan, {"listen": _text('Give HOST:PORT, as in "127.0.0.1:9323".', _is_address)}),
     "tls": (

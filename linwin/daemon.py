@@ -17,11 +17,12 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 from linwin import config, daemon_log
 from linwin.api import TlsAddress, check_unused, serve
-from linwin.config import Configuration
+from linwin.config import Configuration, MachinePlan
 from linwin.disks import ChainDisks
 from linwin.engine.engine import Engine
 from linwin.engine.interfaces import Rooms
@@ -30,7 +31,8 @@ from linwin.guest import AgentGuests
 from linwin.host.files import make_folders
 from linwin.host.locks import try_lock
 from linwin.images import ImageStore
-from linwin.machine import DEFAULT_BUDGET, QemuMachines
+from linwin.machine import DEFAULT_BUDGET, LibvirtMachines, QemuMachines
+from linwin.model.pool import PoolPlan
 from linwin.network import BridgeNetworks
 from linwin.paths import Paths
 from linwin.shares import SambaShares
@@ -44,12 +46,22 @@ logger = logging.getLogger("linwin.daemon")
 PURGE = "--purge-network"
 
 
-def build_rooms(paths: Paths, state: Database) -> Rooms:
+async def build_machines(paths: Paths, plan: MachinePlan) -> QemuMachines | LibvirtMachines:
+    """The machine driver that the settings name. Raises Unavailable where libvirt does not answer."""
+    if plan.driver == "qemu":
+        return QemuMachines(paths, checkpoint_budget=checkpoint_budget())
+    machines = LibvirtMachines(paths, plan.uri, checkpoint_budget=checkpoint_budget())
+    # Asked before anything is recovered: what runs must not be given up for want of an answer.
+    logger.info("machines are run by %s at %s", await machines.version(), plan.uri)
+    return machines
+
+
+def build_rooms(paths: Paths, state: Database, machines: QemuMachines | LibvirtMachines) -> Rooms:
     """The real rooms; the scenario tests build fakes instead."""
     return Rooms(
         images=ImageStore(paths),
         disks=ChainDisks(paths),
-        machine=QemuMachines(paths, checkpoint_budget=checkpoint_budget()),
+        machine=machines,
         guest=AgentGuests(),
         network=BridgeNetworks(paths),
         shares=SambaShares(paths),
@@ -67,6 +79,14 @@ def checkpoint_budget() -> int:
             f"LINWIN_CHECKPOINT_BUDGET is {text!r}", hint="Set it to a whole number of MiB, 0 for none."
         )
     return int(text) << 20
+
+
+def possible_pool(plan: PoolPlan, machines: QemuMachines | LibvirtMachines) -> PoolPlan:
+    """The pool that is asked for, or none where a guest that waits cannot be given a disk."""
+    if plan.size and not machines.abilities.disk_exchange:
+        logger.warning("there is no pool: the machine driver does not exchange disks")
+        return replace(plan, size=0)
+    return plan
 
 
 def tls_address(configuration: Configuration) -> TlsAddress | None:
@@ -142,12 +162,12 @@ async def opened(paths: Paths, configuration: Configuration) -> AsyncIterator[En
     state = Database(paths)
     await state.open()
     try:
-        rooms = build_rooms(paths, state)
+        machines = await build_machines(paths, configuration.machine)
         engine = Engine(
-            rooms,
+            build_rooms(paths, state, machines),
             paths,
             checkpoints=checkpoint_budget() > 0,
-            pool=configuration.pool,
+            pool=possible_pool(configuration.pool, machines),
             log_default=configuration.logs,
         )
         await engine.open()
@@ -157,6 +177,8 @@ async def opened(paths: Paths, configuration: Configuration) -> AsyncIterator[En
             yield engine
         finally:
             await engine.close()
+            if isinstance(machines, LibvirtMachines):
+                await machines.close()
     finally:
         await state.close()
 

@@ -23,6 +23,8 @@ CONSOLE_SOCKET = "console.sock"
 CONSOLE_LOG = "console.log"
 QEMU_LOG = "qemu.log"
 PID_FILE = "pid"
+DOMAIN_FILE = "domain"
+"""The UUID of the machine, where libvirt runs it."""
 
 _LONGEST_SOCKET = 107  # sun_path holds 108 bytes with its terminating zero (unix(7))
 

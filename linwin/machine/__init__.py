@@ -1,5 +1,6 @@
-"""Machines: describes virtual machines, drives QEMU, and finds out what accelerates it."""
+"""Machines: describes virtual machines, drives QEMU or libvirt, and finds out what accelerates them."""
 
+from linwin.machine.libvirt import LibvirtMachines
 from linwin.machine.qemu import DEFAULT_BUDGET, QemuMachines
 
-__all__ = ["DEFAULT_BUDGET", "QemuMachines"]
+__all__ = ["DEFAULT_BUDGET", "LibvirtMachines", "QemuMachines"]

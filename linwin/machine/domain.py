@@ -38,8 +38,8 @@ C_NODE = "c"
 SCREEN = "screen"
 """The id of the VGA, where a machine has one."""
 _LONGEST_NIC_ID = 64
-_FIRST_PORT_ADDRESS = 0x10
-_MOST_PORTS = 0x1F - _FIRST_PORT_ADDRESS  # 0x1f is the chipset's
+FIRST_PORT_ADDRESS = 0x10
+_MOST_PORTS = 0x1F - FIRST_PORT_ADDRESS  # 0x1f is the chipset's
 
 # Under TCG, -cpu max crashes Wine's processes ("exited with irqs disabled"); Nehalem
 # is the newest model that every supported QEMU emulates in full.
@@ -48,14 +48,14 @@ _CPU_MODELS: dict[Accelerator, str] = {"kvm": "host", "tcg": "Nehalem"}
 # kernel patched code that the other CPU was running from an older translation.
 _DEFAULT_CPUS: dict[Accelerator, int] = {"kvm": 2, "tcg": 1}
 # Translated code may grow to 1 GiB by default, which is more than most guests have RAM.
-_TCG_CACHE_MIB = 256
+TCG_CACHE_MIB = 256
 _ACCELERATORS: dict[Accelerator, str] = {
     "kvm": "kvm",
-    "tcg": f"tcg,thread=multi,tb-size={_TCG_CACHE_MIB}",
+    "tcg": f"tcg,thread=multi,tb-size={TCG_CACHE_MIB}",
 }
 # Of the VGA: enough for 2560 by 1600 pixels. What a VNC client is shown is a copy of it.
-_VIDEO_MIB = 16
-_OVERHEAD_MIB: dict[Accelerator, int] = {"kvm": 64, "tcg": 64 + _TCG_CACHE_MIB}
+VIDEO_MIB = 16
+_OVERHEAD_MIB: dict[Accelerator, int] = {"kvm": 64, "tcg": 64 + TCG_CACHE_MIB}
 
 # An emulated CPU does not speculate, and keeping the kernel's pages from programs takes
 # a TLB flush at each system call: a third of what a program's start costs. Code that is
@@ -129,7 +129,7 @@ class Domain:
     @property
     def footprint(self) -> int:
         """MiB of host memory that the machine can come to use."""
-        return self.memory + _OVERHEAD_MIB[self.accelerator] + (2 * _VIDEO_MIB if self.screen else 0)
+        return self.memory + _OVERHEAD_MIB[self.accelerator] + (2 * VIDEO_MIB if self.screen else 0)
 
 
 def describe(
@@ -352,7 +352,7 @@ def _screen() -> list[str]:
     """
     return [
         *("-vnc", "none"),
-        *device("VGA", id=SCREEN, vgamem_mb=_VIDEO_MIB, bus="pcie.0", addr="0x1"),
+        *device("VGA", id=SCREEN, vgamem_mb=VIDEO_MIB, bus="pcie.0", addr="0x1"),
         *device("qemu-xhci", id="usb", bus="pcie.0", addr="0x6"),
         *device("usb-kbd", bus="usb.0"),
         *device("usb-tablet", bus="usb.0"),
@@ -362,7 +362,7 @@ def _screen() -> list[str]:
 def root_port(index: int) -> tuple[str, str]:
     """A port for a NIC that is plugged in."""
     # What is plugged is virtio 1.0 and uses no I/O ports, of which there are too few to reserve.
-    address = hex(_FIRST_PORT_ADDRESS + index)
+    address = hex(FIRST_PORT_ADDRESS + index)
     properties = {"id": port_name(index), "bus": "pcie.0", "addr": address, "io-reserve": 0}
     return device("pcie-root-port", chassis=index + 1, **properties)
 

@@ -331,7 +331,8 @@ class QemuMachine:
 
     async def _watch(self) -> MachineExit:
         """Wait for QEMU's end, keeping its logs within bounds, and then collect what it left."""
-        trimming = asyncio.create_task(self._trim_logs(), name=f"logs of {self._name}")
+        keeping = keep_bounded(self._console, self._name, beside=paths.QEMU_LOG)
+        trimming = asyncio.create_task(keeping, name=f"logs of {self._name}")
         try:
             code = await self._process.wait()
             return MachineExit(code, await self.console_tail())
@@ -341,16 +342,18 @@ class QemuMachine:
                 await self._monitor.close()
             self._process.close()
 
-    async def _trim_logs(self) -> None:
-        """Bound what a guest can write.
 
-        Its size is looked at: to be told of a file's growth takes an inotify instance for each machine,
-        and a user has 128.
-        """
-        while True:
-            await asyncio.sleep(_TRIM_SECONDS)
-            try:
-                self._console.trim()
-                console.trim(self._spec.run_dir / paths.QEMU_LOG)
-            except OSError as error:
-                _log.warning("the logs of %s could not be cut: %s", self._name, error)
+async def keep_bounded(log: console.ConsoleLog, name: str, *, beside: str = "") -> None:
+    """Bound what a guest can write, and the log called ``beside`` in the same folder, until cancelled.
+
+    Its size is looked at: to be told of a file's growth takes an inotify instance for each machine,
+    and a user has 128.
+    """
+    while True:
+        await asyncio.sleep(_TRIM_SECONDS)
+        try:
+            log.trim()
+            if beside:
+                console.trim(log.path.with_name(beside))
+        except OSError as error:
+            _log.warning("the logs of %s could not be cut: %s", name, error)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from linwin import config
-from linwin.config import Configuration, DaemonLog, MetricsPlan, TlsPlan, override, parse
+from linwin.config import Configuration, DaemonLog, MachinePlan, MetricsPlan, TlsPlan, override, parse
 from linwin.errors import InvalidRequest, LinwinError, Unavailable
 from linwin.model.address import TcpAddress
 from linwin.model.log_config import LogConfig
@@ -19,8 +19,10 @@ from linwin.tls import certificates
 COUNT = "Give a whole number from 0 to 64."
 HOSTS = 'Give one "unix:///PATH" and one "tcp://HOST:PORT" at most, as in ["tcp://0.0.0.0:2376"].'
 
+LIBVIRT = 'Give "qemu:///system" or "qemu:///session".'
+
 REFUSED = {
-    "size = 1": ("x: there is no setting size", "Known are: hosts, pool, logs, log, metrics, tls"),
+    "size = 1": ("x: there is no setting size", "Known are: hosts, pool, logs, log, machine, metrics, tls"),
     "[pool]\nsise = 1": (
         "x: there is no setting pool.sise",
         "Known are: pool.size, pool.template, pool.memory, pool.cpus",
@@ -49,6 +51,10 @@ REFUSED = {
     ),
     '[log]\nlevel = "loud"': ("x: log.level is 'loud'", "Give one of debug, info, warning, error."),
     '[log]\nformat = "xml"': ("x: log.format is 'xml'", "Give one of text, json."),
+    '[machine]\ndriver = "xen"': ("x: machine.driver is 'xen'", "Give one of qemu, libvirt."),
+    '[machine]\nuri = "qemu+ssh://host/system"': ("x: machine.uri is 'qemu+ssh://host/system'", LIBVIRT),
+    '[machine]\nuri = "qemu:///embed?root=/x"': ("x: machine.uri is 'qemu:///embed?root=/x'", LIBVIRT),
+    "[machine]\nuri = 1": ("x: machine.uri is 1", LIBVIRT),
     '[metrics]\nlisten = ":port"': (
         "x: metrics.listen is ':port'",
         'Give HOST:PORT, as in "127.0.0.1:9323".',
@@ -236,3 +242,10 @@ def test_which_file_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     named.rmdir()
     named.write_text("[pool]\nsize = 2\n")
     assert config.read({"LINWIN_CONFIG": str(named)}).pool.size == 2
+
+
+@pytest.mark.parametrize("uri", ["qemu:///session", "qemu+unix:///system?socket=/run/mine/libvirt-sock"])
+def test_machines_are_qemus_own_or_a_local_libvirts(uri: str) -> None:
+    assert Configuration().machine == MachinePlan("qemu", "qemu:///system")
+    text = f'[machine]\ndriver = "libvirt"\nuri = "{uri}"'
+    assert parse(text.encode(), "x").machine == MachinePlan("libvirt", uri)

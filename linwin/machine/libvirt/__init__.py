@@ -1,0 +1,5 @@
+"""The libvirt driver: the same machines, as domains that virsh and other tools of the host see."""
+
+from linwin.machine.libvirt.machines import LibvirtMachines
+
+__all__ = ["LibvirtMachines"]
