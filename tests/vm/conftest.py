@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import select
 import shutil
 import signal
@@ -40,10 +41,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 class Linwin:
-    """The linwin command, bound to one root and socket."""
+    """The linwin command, bound to one root and socket; ``inside`` are words that go before it."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, inside: tuple[str, ...] = ()) -> None:
         self.root = root
+        self.words = (*inside, "linwin")
         self.socket = root / "linwin.sock"
         self.frozen: list[Path] = []
         self.environment = {
@@ -59,7 +61,7 @@ class Linwin:
     ) -> subprocess.CompletedProcess[bytes]:
         """Run a command, insist on its exit code, return what it printed."""
         done = subprocess.run(
-            ["linwin", *words], input=input, capture_output=True, timeout=timeout, env=self.environment
+            [*self.words, *words], input=input, capture_output=True, timeout=timeout, env=self.environment
         )
         assert done.returncode == code, f"exit {done.returncode}: {done.stderr.decode(errors='replace')}"
         return done
@@ -69,7 +71,7 @@ class Linwin:
         return self(*words, **options).stdout.decode().replace("\r\n", "\n")
 
     def start(self, *words: str, **options: Any) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(["linwin", *words], env=self.environment, **options)
+        return subprocess.Popen([*self.words, *words], env=self.environment, **options)
 
     def inspect(self, reference: str) -> dict[str, Any]:
         (shown,) = json.loads(self("inspect", reference).stdout)
@@ -88,7 +90,8 @@ class Linwin:
 
     def guests(self) -> dict[int, str]:
         """The QEMU processes of containers; one that is made into a checkpoint belongs to none."""
-        return {pid: line for pid, line in self.qemus().items() if "guest=linwin-checkpoint," not in line}
+        maker = re.compile(r"guest=linwin-(\w{8}-)?checkpoint,")
+        return {pid: line for pid, line in self.qemus().items() if not maker.search(line)}
 
     def qemus(self) -> dict[int, str]:
         """The QEMU processes of this root, by pid."""
@@ -150,14 +153,23 @@ def disk(folder: Path, megabytes: int) -> Iterator[None]:
 
 
 @contextmanager
-def daemon(megabytes: int | None = None, *, like: Linwin | None = None) -> Iterator[Linwin]:
+def daemon(
+    megabytes: int | None = None,
+    *,
+    like: Linwin | None = None,
+    inside: tuple[str, ...] = (),
+    settings: Path | None = None,
+) -> Iterator[Linwin]:
     """A root with the wine template and a running daemon, stopped and deleted afterwards.
 
     ``megabytes`` gives the root a disk of its own. It gets a copy of the checkpoint that ``like``
-    began with, so that no guest has to be booted and frozen for it.
+    began with, so that no guest has to be booted and frozen for it. ``inside`` is as for Linwin.
+    ``settings`` is its configuration file.
     """
     with root_folder() as root, disk(root, megabytes) if megabytes else nullcontext():
-        linwin = Linwin(root)
+        linwin = Linwin(root, inside)
+        if settings:
+            linwin.environment["LINWIN_CONFIG"] = str(settings)
         for kept in like.frozen if like else ():
             shutil.copytree(kept, root / "checkpoints" / kept.name)
         linwin("template", "build", "wine", timeout=1800)
