@@ -1,18 +1,27 @@
-"""What all tests share: orphans come to us, and nothing may be left when a session ends."""
+"""What all tests share: orphans come to us, nothing may be left when a session ends, and who runs when."""
 
 from __future__ import annotations
 
 import ctypes
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
+from tests import side_by_side
 from tests.debian_programs import debian_program
 
 PR_SET_CHILD_SUBREAPER = 36
+
+# A busy host draws examples slowly and runs them slowly, which says nothing of what they test.
+settings.register_profile(
+    "linwin", deadline=timedelta(seconds=2), suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("linwin")
 
 
 def children() -> dict[int, str]:
@@ -52,17 +61,62 @@ def adopt_orphans() -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def nothing_left_behind() -> Iterator[None]:
-    """No process, mount or network link outlives the tests that made it."""
+def no_process_left_behind() -> Iterator[None]:
+    """No process outlives the tests that made it."""
     adopt_orphans()
     # Who is started in the background ignores it, and so would all that the tests start and interrupt.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    before = (children().keys(), mounts(), links())
+    before = children().keys()
     yield
-    left = {pid: line for pid, line in children().items() if pid not in before[0]}
+    left = {pid: line for pid, line in children().items() if pid not in before}
     assert left == {}
-    assert mounts() - before[1] == set()
-    assert links() - before[2] == set()
+
+
+BEFORE = pytest.StashKey[tuple[set[str], set[str]]]()
+"""Mounts and network links of the host when the session began."""
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    if not side_by_side.in_worker(session.config):
+        session.stash[BEFORE] = (mounts(), links())
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """No mount or network link outlives the session: they are the host's, so its first process looks."""
+    if BEFORE not in session.stash:
+        return
+    left = [now - before for now, before in zip((mounts(), links()), session.stash[BEFORE], strict=True)]
+    if any(left):
+        session.config.hook.pytest_runtest_logreport(report=_left_behind(*left))
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def _left_behind(left_mounts: set[str], left_links: set[str]) -> pytest.TestReport:
+    """An error like that of a fixture, which has no test that it belongs to."""
+    return pytest.TestReport(
+        nodeid="tests/conftest.py::nothing_left_behind",
+        location=("tests/conftest.py", None, "nothing_left_behind"),
+        keywords={},
+        outcome="failed",
+        longrepr=f"left behind: mounts {sorted(left_mounts)}, network links {sorted(left_links)}",
+        when="teardown",
+    )
+
+
+@pytest.hookimpl(trylast=True)  # the folders have set their marks
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if side_by_side.in_worker(config):
+        items.sort(key=side_by_side.order)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """A test with all its fixtures, also those of a session that it is the first to need."""
+    if not side_by_side.in_worker(item.config):
+        return (yield)
+    with side_by_side.turn(alone=item.get_closest_marker("alone") is not None):
+        return (yield)
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,8 @@ import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from linwin.templates.packages import Archive, debian_mirror, unpack
@@ -20,18 +22,13 @@ def debian_program(package: str, program: str) -> str:
 
 def unpacked_program(package: str, program: str) -> str:
     """The path of a Debian package's ``program``, unpacked into a cache whatever is on PATH."""
-    cache = _cache()
-    unpacked = cache / package
-    cache.mkdir(parents=True, exist_ok=True)
-    with (cache / f"{package}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # campaigns run side by side
-        if unpacked.exists():
-            return str(unpacked / "usr/bin" / program)
-        with tempfile.TemporaryDirectory(dir=cache) as folder:
-            subprocess.run(["apt-get", "-q", "download", package], cwd=folder, check=True)
-            (archive,) = Path(folder).glob("*.deb")
-            subprocess.run(["dpkg-deb", "--extract", archive, f"{folder}/root"], check=True)
-            os.rename(f"{folder}/root", unpacked)
+    with _one_of_all(package) as unpacked:
+        if not unpacked.exists():
+            with tempfile.TemporaryDirectory(dir=unpacked.parent) as folder:
+                subprocess.run(["apt-get", "-q", "download", package], cwd=folder, check=True)
+                (archive,) = Path(folder).glob("*.deb")
+                subprocess.run(["dpkg-deb", "--extract", archive, f"{folder}/root"], check=True)
+                os.rename(f"{folder}/root", unpacked)
     return str(unpacked / "usr/bin" / program)
 
 
@@ -40,15 +37,14 @@ def suite_program(suite: str, package: str, program: str) -> str:
 
     Raises Unavailable where it cannot be had.
     """
-    unpacked = _cache() / f"{package}-{suite}"
-    if not unpacked.exists():
-        with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
-            runner.run(_unpack(suite, package, unpacked))
+    with _one_of_all(f"{package}-{suite}") as unpacked:
+        if not unpacked.exists():
+            with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
+                runner.run(_unpack(suite, package, unpacked))
     return str(unpacked / program)
 
 
 async def _unpack(suite: str, package: str, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
         archive = Archive(Path(folder), await debian_mirror(), suite)
         await archive.update()
@@ -57,5 +53,11 @@ async def _unpack(suite: str, package: str, target: Path) -> None:
         os.rename(f"{folder}/root", target)
 
 
-def _cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "linwin"
+@contextmanager
+def _one_of_all(name: str) -> Iterator[Path]:
+    """A folder in the cache, for one process at a time: tests and campaigns run side by side."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "linwin"
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield cache / name

@@ -12,6 +12,7 @@ from typing import Any
 import docker as sdk  # type: ignore[import-untyped]
 import pytest
 
+from tests import side_by_side
 from tests.scenario import api_description, proofs
 from tests.scenario.builds import Builds
 from tests.scenario.docker_py import off_loop
@@ -39,7 +40,9 @@ def known_description(request: pytest.FixtureRequest) -> api_description.Descrip
 
 
 @pytest.fixture(scope="session")
-def proof_recorder() -> Iterator[proofs.Recorder]:
+def proof_recorder(pytestconfig: pytest.Config) -> Iterator[proofs.Recorder]:
+    if proofs.WRITING and side_by_side.in_worker(pytestconfig):
+        pytest.exit("proofs.tsv is written by a process that sees all scenario tests: add -n 0")
     recorder = proofs.Recorder()
     yield recorder
     if proofs.WRITING:

@@ -1,8 +1,8 @@
 """Which test proves that a route works: what docs/api-coverage.md says, and what is checked.
 
 ``proofs.tsv`` has a line for each route: its method, its path, and the id of a test in which
-it answered as its state has it. A run of all scenario tests with ``LINWIN_PROOFS=write``
-writes it anew, taking for each route the test that asks for the fewest others.
+it answered as its state has it. A run of all scenario tests with ``LINWIN_PROOFS=write``,
+in one process, writes it anew, taking for each route the test that asks for the fewest others.
 """
 
 from __future__ import annotations

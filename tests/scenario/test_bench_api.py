@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 SCRIPT = Path(__file__).parents[2] / "bench" / "api.py"
 CONTAINERS = 200
 """The 1,000 of the target take half a minute to start; 200 take three seconds."""
@@ -22,6 +24,7 @@ ATTACH_FLOOR = 50.0
 """MB/s, a tenth of what is seen without load."""
 
 
+@pytest.mark.alone
 def test_the_api_bench_at_a_small_size() -> None:
     """One that misses is run once more: what else the host does for a moment does not decide."""
     missed = missed_by()

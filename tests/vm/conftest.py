@@ -172,9 +172,9 @@ def daemon(
             linwin.environment["LINWIN_CONFIG"] = str(settings)
         for kept in like.frozen if like else ():
             shutil.copytree(kept, root / "checkpoints" / kept.name)
-        linwin("template", "build", "wine", timeout=1800)
-        linwin.frozen = list((root / "checkpoints").glob("?" * 64))
         try:
+            linwin("template", "build", "wine", timeout=1800)  # which starts the daemon
+            linwin.frozen = list((root / "checkpoints").glob("?" * 64))
             yield linwin
         finally:
             linwin("daemon", "stop", "--purge-network")

@@ -13,6 +13,8 @@ import pytest
 
 from tests.vm.conftest import REPOSITORY, Linwin
 
+pytestmark = pytest.mark.alone
+
 NOT_REACHED = {
     "restored start to spawn, against cold": 0.18,
     "pooled start to spawn, against cold": 0.1,

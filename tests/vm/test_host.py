@@ -86,6 +86,7 @@ def command_lines() -> Iterator[str]:
                 yield (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
 
 
+@pytest.mark.alone
 def test_purging_leaves_the_host_as_it_was(shared_daemon: Linwin, tmp_path: Path) -> None:
     before = host_state(str(tmp_path))  # which no process names yet, whatever else runs on this host
     with daemon(like=shared_daemon) as linwin:

@@ -167,7 +167,7 @@ async def test_a_cancelled_pull_leaves_a_bomb_alone(bad: BadRegistry, paths: Pat
     assert pulling.cancelled()
 
 
-@pytest.mark.parametrize("key", ["1", SAMPLE.id])
+@pytest.mark.parametrize("key", ["1", SAMPLE.id], ids=["layer", "image"])
 async def test_a_pull_cancelled_early(bad: BadRegistry, paths: Paths, key: str) -> None:
     bad.add(SAMPLE)
     bad.for_ever[key] = bad.waits()
