@@ -20,6 +20,7 @@ from linwin.network.names import HostNames
 from linwin.network.plan import plan, removal
 from linwin.network.ports import FreePorts
 from linwin.network.published import PublishedPorts
+from linwin.network.reserved import ReservedRanges
 from linwin.paths import Paths
 
 logger = logging.getLogger(__name__)
@@ -35,6 +36,7 @@ class BridgeNetworks:
         self._names = HostNames(paths.tag, paths.file_server)
         self._folder = paths.networks
         self._host = Host(self._names, paths.networks)
+        self._reserved = ReservedRanges()
         self._free_ports = FreePorts()
         self._published = PublishedPorts()
         self._applied = HostNetworks()
@@ -50,6 +52,15 @@ class BridgeNetworks:
         return why
 
     async def free_subnet(self, taken: Sequence[Subnet], *, ipv6: bool) -> Subnet:
+        passed_over = list(taken)
+        while True:
+            found = await self._free_subnet(passed_over, ipv6=ipv6)
+            # Whoever had it reserved until now may have made its bridge since we looked.
+            if self._reserved.take(found) and found == await self._free_subnet(passed_over, ipv6=ipv6):
+                return found
+            passed_over.append(found)
+
+    async def _free_subnet(self, taken: Sequence[Subnet], *, ipv6: bool) -> Subnet:
         used = [found for found, _ in await self._used()]
         return subnets.free(taken, used, ipv6=ipv6, tag=self._names.tag)
 
@@ -89,6 +100,7 @@ class BridgeNetworks:
 
     async def close(self) -> None:
         self._watch.keep(())
+        self._reserved.close()
 
     async def machines(self) -> int:
         """How many NICs of machines that run are plugged in here, of a daemon's that was killed too."""
@@ -121,6 +133,7 @@ class BridgeNetworks:
         if changed := _udp_ports(desired) ^ _udp_ports(self._applied):
             await in_thread(partial(flows.forget_udp, {port for port, _ in changed}))
         self._applied = desired
+        self._reserved.release(subnet for network in desired.networks for subnet in network.subnets)
         self._watch.keep(_served(desired))
         await self._published.become(_published(desired))
         if not self._looked_for_trouble and any(not network.internal for network in desired.networks):
@@ -155,6 +168,7 @@ class BridgeNetworks:
 
     async def _purge(self) -> None:
         self._watch.keep(())
+        self._reserved.close()
         await self._published.become(())
         await self._host.carry_out(removal(self._names, await self._host.observe()))
         self._applied = HostNetworks()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from linwin.errors import Conflict, InvalidRequest, Unavailable
 from linwin.model.network import Subnet
 from linwin.network import BridgeNetworks, subnets
+from linwin.network.reserved import ReservedRanges
 from linwin.paths import Paths
 from tests.unit.network.namespaces import Namespace
 from tests.unit.network.world import World, network
@@ -79,12 +81,44 @@ async def test_the_host_s_own_addresses_and_routes_are_passed_over(host: Namespa
         )
     await room.check_subnet(Subnet("172.17.4.0/24", "172.17.4.1"))
     await room.check_subnet(Subnet("fd00::/64", "fd00::1"))
+    await room.close()
 
 
 @pytest.mark.root
 async def test_a_root_s_own_bridges_are_the_engine_s_to_compare(world: World) -> None:
     await world.apply((network("nat", "172.17.0.0/16"),))
     await world.room.check_subnet(Subnet("172.17.0.0/24", "172.17.0.1"))
+    assert (await world.room.free_subnet([], ipv6=False)).subnet == "172.18.0.0/16"
+
+
+@pytest.mark.root
+async def test_daemons_that_choose_at_once_choose_different_ranges(world: World, root: Path) -> None:
+    other = BridgeNetworks(Paths(root / "other", root / "other-socket"))
+    chosen = await asyncio.gather(*(room.free_subnet([], ipv6=False) for room in (world.room, other)))
+    assert {one.subnet for one in chosen} == {"172.17.0.0/16", "172.18.0.0/16"}
+    mine, others = chosen
+    assert await world.room.free_subnet([], ipv6=False) == mine, "what came to nothing is chosen again"
+    await world.apply((network("nat", mine.subnet),))
+    assert await other.free_subnet([mine], ipv6=False) == others
+    assert (await world.room.free_subnet([mine], ipv6=False)).subnet == "172.19.0.0/16"
+    await other.close()
+    assert await world.room.free_subnet([mine], ipv6=False) == others
+
+
+@pytest.mark.root
+async def test_a_range_that_became_another_s_meanwhile_is_passed_over(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other daemon makes its bridge, and gives the range free, between our look and our reservation."""
+    take = ReservedRanges.take
+
+    def late(reserved: ReservedRanges, subnet: Subnet) -> bool:
+        if subnet.subnet == "172.17.0.0/16":
+            world.host.run("ip link add other type bridge")
+            world.host.run("ip addr add 172.17.0.1/16 dev other")
+        return take(reserved, subnet)
+
+    monkeypatch.setattr(ReservedRanges, "take", late)
     assert (await world.room.free_subnet([], ipv6=False)).subnet == "172.18.0.0/16"
 
 
