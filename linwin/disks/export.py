@@ -17,7 +17,7 @@ from pathlib import Path
 
 from linwin.disks._ntfs import lib
 from linwin.errors import LinwinError, Unavailable
-from linwin.host.process import find_program, last_words
+from linwin.host.programs import find_program, last_words
 
 SOCKET = "nbd.sock"
 NODE = "disk"
