@@ -1,7 +1,8 @@
 """Tests in several processes at once (pytest-xdist): which come first, and which run alone.
 
-A test that is marked ``alone`` measures something, or looks at the whole host: while it runs,
-the other processes run none. Without pytest-xdist there is one process, and nothing of this is needed.
+A test that is marked ``alone`` measures something, depends on when things happen, or looks at
+the whole host: while it runs, the other processes run none. Without pytest-xdist there is one
+process, and nothing of this is needed.
 """
 
 from __future__ import annotations

@@ -16,11 +16,14 @@ from tests.crash.daemon import REPOSITORY
 ROUNDS = int(os.environ.get("LINWIN_CRASH_ROUNDS") or 100)
 LEAST_LANDED = 0.8
 SIDE_BY_SIDE = 2
-"""Campaigns that share the rounds: each has a root, a registry and a process of its own."""
+"""Campaigns that share the rounds: each has a root, a registry and a process of its own.
+
+They keep two processors busy; with others beside them, kills would come before what they are to hit."""
 
 
 @pytest.mark.root
 @pytest.mark.slow
+@pytest.mark.alone
 def test_no_kill_leaves_a_store_that_a_check_faults(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
