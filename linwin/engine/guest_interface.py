@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from linwin.model.files import FileStat, VolumePath
-from linwin.model.guest import Chunk, Preparation, ProcessSpec
+from linwin.model.guest import Agent, Chunk, Preparation, ProcessSpec
 from linwin.model.machine import Checkpoint, MachineExit
 from linwin.model.mount import GuestMount
 from linwin.model.network import Attachment, Interface
@@ -170,6 +170,10 @@ class Process(Protocol):
 class Guest(Protocol):
     """A session with one guest's agent."""
 
+    @property
+    def agent(self) -> Agent:
+        """What the agent said of itself."""
+
     async def warm(self) -> None:
         """Start what every container needs, before the guest is frozen. At most once, before prepare."""
 
@@ -234,6 +238,12 @@ class Guest(Protocol):
 
 class Guests(Protocol):
     """Connects to agents."""
+
+    def opening(self, session: str) -> bytes:
+        """What a host says first to an agent, which repeats the session's name in its answer.
+
+        It is at most 64 characters of ASCII.
+        """
 
     async def connect(self, machine: Machine | Mold, *, timeout: float) -> Guest:
         """Wait for the agent's hello.

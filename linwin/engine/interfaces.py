@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from linwin.engine.guest_interface import Files as Files
 from linwin.engine.guest_interface import FilesAtRest as FilesAtRest
@@ -307,6 +307,12 @@ class Templates(Protocol):
 
     async def dormant(self) -> Sequence[Template]:
         """Those that are installed and whole, and whose kind of guest is not started yet, by name."""
+
+    async def agent(self, system: Literal["linux", "windows"]) -> Path:
+        """The program that is the agent of the templates which are made now, built for a system.
+
+        Raises Unavailable where this linwin comes without.
+        """
 
     async def build(self, name: str, report: Report, media: Media) -> Template:
         """Build and install a template from its recipe; a build of equal inputs is reused.

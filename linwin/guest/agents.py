@@ -20,7 +20,7 @@ from linwin.guest.observations import parse_processes, parse_usage
 from linwin.guest.process import GuestProcess
 from linwin.guest.session import READ_SIZE, Session
 from linwin.host import sockets
-from linwin.model.guest import Preparation, ProcessSpec
+from linwin.model.guest import Agent, Preparation, ProcessSpec
 from linwin.model.machine import MachineExit
 from linwin.model.mount import GuestMount
 from linwin.model.network import Interface
@@ -65,6 +65,11 @@ class AgentGuest:
     def hello(self) -> Hello:
         """What the agent said of itself."""
         return self._session.hello
+
+    @property
+    def agent(self) -> Agent:
+        hello = self.hello
+        return Agent(hello.kind, hello.agent, hello.version, hello.capabilities)
 
     async def warm(self) -> None:
         if "warm" not in self.hello.capabilities:
@@ -195,6 +200,9 @@ class AgentGuest:
 class AgentGuests:
     """Implements :class:`linwin.engine.interfaces.Guests`."""
 
+    def opening(self, session: str) -> bytes:
+        return _opening(session)
+
     async def connect(self, machine: Machine, *, timeout: float) -> AgentGuest:
         hello = asyncio.create_task(_open_for_good(machine.agent_socket), name="agent hello")
         race: set[asyncio.Future[Any]] = {hello, machine.exited}
@@ -256,8 +264,7 @@ async def open_session(path: Path) -> Session:
 async def _say_hello(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Session:
     """Send a hello and drop everything until it comes back."""
     session = secrets.token_hex(16)
-    hello = json.dumps({"session": session, "version": VERSION}).encode()
-    opening = frames.RESYNC + frames.encode(FrameType.HELLO, 0, hello)
+    opening = _opening(session)
     writer.write(opening)
     decoder = FrameDecoder()
     while data := await _read(reader):
@@ -275,6 +282,12 @@ async def _say_hello(reader: asyncio.StreamReader, writer: asyncio.StreamWriter)
     # A closed connection: the machine is ending, and its own end says more than this could.
     never: asyncio.Future[Session] = asyncio.get_running_loop().create_future()
     return await never
+
+
+def _opening(session: str) -> bytes:
+    """What a host says first."""
+    hello = json.dumps({"session": session, "version": VERSION}).encode()
+    return frames.RESYNC + frames.encode(FrameType.HELLO, 0, hello)
 
 
 async def _read(reader: asyncio.StreamReader) -> bytes:

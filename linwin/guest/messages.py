@@ -33,13 +33,17 @@ class Malformed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """What an agent says of itself; ``session`` is empty when it was not asked."""
+    """What an agent says of itself; ``session`` is empty when it was not asked.
+
+    ``agent`` names the sources that it was built of.
+    """
 
     session: str
     version: int
     capabilities: frozenset[str]
     kind: str
     boot_id: str
+    agent: str = ""
     max_request: int = frames.MAX_PAYLOAD
     """Bytes of the longest request that it takes; beyond a frame, in parts."""
 
@@ -78,6 +82,7 @@ def parse_hello(payload: bytes) -> Hello:
         capabilities=frozenset(capabilities),
         kind=_text(fields, "kind", ""),
         boot_id=_text(fields, "boot_id", ""),
+        agent=printable(_text(fields, "agent", "")),
         max_request=number({"max_request": frames.MAX_PAYLOAD, **fields}, "max_request", 0xFFFFFFFF),
     )
 

@@ -44,6 +44,20 @@ class Chunk:
 
 
 @dataclass(frozen=True, slots=True)
+class Agent:
+    """What a guest's agent says of itself.
+
+    ``kind`` is that of its guest, as a template's. ``version`` names the sources that it was built
+    of, and is empty where it says none. ``capabilities`` are the requests that it knows.
+    """
+
+    kind: str
+    version: str
+    protocol: int
+    capabilities: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Preparation:
     """What makes a booted guest *this* container, sent once C: is plugged in.
 

@@ -19,6 +19,7 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import Literal
 
 from linwin.errors import InvalidRequest, LinwinError, NotFound, Unavailable, Unsupported
 from linwin.host import files, locks
@@ -26,10 +27,10 @@ from linwin.host.turns import to_its_end
 from linwin.model.progress import Progress, Report
 from linwin.model.template import Media, Template, Unusable
 from linwin.paths import Paths
-from linwin.templates import key, manifest, recipe
+from linwin.templates import key, manifest, recipe, wine
 from linwin.templates.manifest import Manifest
 from linwin.templates.recipe import Recipe, WindowsRecipe
-from linwin.templates.windows import iso
+from linwin.templates.windows import agent_service, iso
 from linwin.templates.windows.build import WindowsBuild
 from linwin.templates.wine import WineBuild
 
@@ -37,6 +38,7 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 _HEX = 16
 DEFAULT = "wine"
 """What needs nothing of its user, and so is advised first."""
+_AGENTS = {"linux": wine.AGENT, "windows": agent_service.PROGRAM}
 
 
 class InstalledTemplates:
@@ -83,6 +85,16 @@ class InstalledTemplates:
                     f"this linwin starts no guests of the kind {kind}, which the template {name} is for",
                     hint="docs/windows.md says what its disk is good for by now",
                 )
+
+    async def agent(self, system: Literal["linux", "windows"]) -> Path:
+        """The program that is the agent of the templates which are made now."""
+        program = self._agents / _AGENTS[system]
+        if not await asyncio.to_thread(program.is_file):
+            raise Unavailable(
+                f"this linwin comes without the agent for {system}",
+                hint="In a checkout, build it: scripts/build-agent",
+            )
+        return program
 
     async def build(self, name: str, report: Report, media: Media) -> Template:
         """Build and install; a build of equal inputs is taken from the cache.

@@ -21,13 +21,14 @@ class FakeFile:
     parts: tuple[str, ...]
     content: bytes | None
     link: str = ""
+    modified: int = 0
 
 
 class FakeFiles:
     """Implements :class:`linwin.engine.interfaces.Files`.
 
     ``open_in_a_guest`` takes only what the disks' room has made plain. ``below`` are the files of
-    a chain, which has no overlay.
+    a chain, which has no overlay. ``times`` are when files were changed, in ns: no disk keeps them.
     """
 
     def __init__(
@@ -36,15 +37,21 @@ class FakeFiles:
         *,
         open_in_a_guest: bool = False,
         below: dict[tuple[str, ...], FakeFile] | None = None,
+        times: dict[tuple[str, ...], int] | None = None,
     ) -> None:
         self._overlay = overlay
         self._below = below
         self._plain = open_in_a_guest
+        self._times = {} if times is None else times
 
     async def stat(self, path: VolumePath) -> FileStat:
         found = self._find(self._load(), path)
         return FileStat(
-            len(found.content or b""), found.content is None, is_read_only=False, modified=0, link=found.link
+            len(found.content or b""),
+            found.content is None,
+            is_read_only=False,
+            modified=self._times.get(folded(found.parts), 0),
+            link=found.link,
         )
 
     async def read(self, path: VolumePath) -> AsyncGenerator[bytes, None]:
@@ -79,6 +86,7 @@ class FakeFiles:
             if keep_kinds and there and (there.content is None) != (member.content is None):
                 raise InvalidRequest(f"cannot overwrite {there.parts[-1]}")
             files[folded(member.parts)] = member
+            self._times[folded(member.parts)] = member.modified * 10**9
         with tarfile.open(self._overlay, "w") as tar:
             for file in files.values():
                 if file.parts:
@@ -103,8 +111,9 @@ def folded(parts: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(part.lower() for part in parts)
 
 
-def put(tar: tarfile.TarFile, name: str, file: FakeFile) -> None:
+def put(tar: tarfile.TarFile, name: str, file: FakeFile, modified: int = 0) -> None:
     info = tarfile.TarInfo(name)
+    info.mtime = modified
     if file.link:
         info.type, info.linkname = tarfile.SYMTYPE, file.link
     elif file.content is None:
@@ -121,7 +130,9 @@ def read_members(archive: Path) -> list[FakeFile]:
             for member in tar:
                 data = tar.extractfile(member).read() if member.isfile() else None  # type: ignore[union-attr]
                 link = member.linkname if member.issym() else ""
-                files.append(FakeFile(parse_entry(member.name), b"" if link else data, link))
+                files.append(
+                    FakeFile(parse_entry(member.name), b"" if link else data, link, int(member.mtime))
+                )
     except (tarfile.TarError, ValueError) as error:
         raise InvalidRequest(f"the archive: {error}") from error
     return files
@@ -137,4 +148,4 @@ def write_members(archive: Path, files: Iterable[FakeFile]) -> None:
 def make_plain(archive: Path, output: Path) -> None:
     with tarfile.open(output, "w") as tar:
         for file in read_members(archive):
-            put(tar, "/".join(file.parts), file)
+            put(tar, "/".join(file.parts), file, file.modified)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import time
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from functools import partial
+from typing import Protocol
 
 from linwin.engine.interfaces import Machine, Mold
 from linwin.errors import CommandNotExecutable, CommandNotFound, Unavailable
 from linwin.model.files import parse_entry
-from linwin.model.guest import Chunk, Preparation, ProcessSpec, StreamName
+from linwin.model.guest import Agent, Chunk, Preparation, ProcessSpec, StreamName
 from linwin.model.machine import C_SERIAL
 from linwin.model.mount import GuestMount
 from linwin.model.network import Interface
@@ -34,6 +37,27 @@ USAGE = Usage(
     disk=DiskUsage(1, 2000, 3, 4000),
     networks={"eth0": NetworkUsage(5000, 1, 0, 6000, 1, 0)},
 )
+
+
+AGENT = Agent(
+    "wine",
+    "of-the-fakes",
+    1,
+    frozenset({
+        "adopt", "clock", "drop", "exec", "flush", "forget", "get", "mount", "net", "prepare", "processes",
+        "put", "rehearse", "resize", "shutdown", "signal", "stat", "stats", "unmount", "wait", "warm",
+    }),
+)  # fmt: skip
+Program = Callable[["FakeProcess"], Awaitable[int]]
+
+
+class Computer(Protocol):
+    """What programs run on, where that is more than a table of them."""
+
+    def check(self, spec: ProcessSpec) -> None:
+        """Raise what a guest's agent answers to a program that it cannot start."""
+
+    async def run(self, guest: FakeGuest, process: FakeProcess) -> int: ...
 
 
 class GuestLost(Exception):
@@ -90,7 +114,7 @@ class FakeProcess:
             return data
 
     async def _run(self) -> None:
-        program = PROGRAMS[resolve(self.spec.argv)[0]]
+        program = self._guest.program(self.spec)
         try:
             code = await program(self)
         except asyncio.CancelledError:
@@ -188,6 +212,9 @@ class FakeGuest:
             DiskUsage(1, 2000, 3, 4000),
             {"eth0": NetworkUsage(5000, 1, 0, 6000, 1, 0)},
         )
+        self.agent = AGENT
+        self.computer: Computer | None = None
+        self.times: dict[tuple[str, ...], int] = {}
         self.asked = asyncio.Event()
         self.adopted: dict[str, int] = {}
         self.running: dict[str, FakeProcess] = {}
@@ -242,7 +269,16 @@ class FakeGuest:
             raise Unavailable("this guest's clock cannot be set")
         self.clock.append(time_ns)
 
+    def program(self, spec: ProcessSpec) -> Program:
+        if self.computer is not None:
+            return partial(self.computer.run, self)
+        return PROGRAMS[resolve(spec.argv)[0]]
+
     async def spawn(self, process_id: str, spec: ProcessSpec) -> FakeProcess:
+        if self.computer is not None:
+            self.computer.check(spec)
+            process = self.running[process_id] = FakeProcess(self, spec)
+            return process
         program = resolve(spec.argv)[0]
         if program == "denied":
             raise CommandNotExecutable(f'exec: "{program}": permission denied')
@@ -288,7 +324,14 @@ class FakeGuest:
     @property
     def files(self) -> FakeFiles:
         assert self.machine.disk is not None
-        return FakeFiles(self.machine.disk, open_in_a_guest=True)
+        return FakeFiles(self.machine.disk, open_in_a_guest=True, times=self.times)
+
+    def content(self, name: str) -> bytes:
+        """What is in a file on C:, nothing where there is none."""
+        assert self.machine.disk is not None
+        files = {folded(file.parts): file for file in read_members(self.machine.disk)}
+        found = files.get(folded(parse_entry(name)))
+        return (found.content or b"") if found else b""
 
     def store(self, name: str, text: str) -> None:
         """Write a file on C: as the guest's own programs do."""
@@ -297,6 +340,7 @@ class FakeGuest:
         files = {folded(file.parts): file for file in read_members(disk)}
         parts = parse_entry(name)
         files[folded(parts)] = FakeFile(parts, text.encode())
+        self.times[folded(parts)] = time.time_ns()
         write_members(disk, files.values())
 
     async def shutdown(self, *, timeout: float) -> None:
@@ -319,7 +363,7 @@ class FakeGuest:
 
 class FakeGuests:
     """``silent`` makes guests that never say hello, ``mute`` those that cannot be warmed, and
-    ``unmountable`` is what those say that cannot mount.
+    ``unmountable`` is what those say that cannot mount. Of those with a ``computer`` programs run on that.
 
     A ``gate`` holds hellos. A guest outlives the sessions with it.
     """
@@ -329,7 +373,12 @@ class FakeGuests:
         self.gate: Gate | None = None
         self.mute = False
         self.unmountable: Unavailable | None = None
+        self.computer: Computer | None = None
+        self.agent = AGENT
         self._guests: dict[FakeMachine, FakeGuest] = {}
+
+    def opening(self, session: str) -> bytes:
+        return session.encode()
 
     async def connect(self, machine: Machine | Mold, *, timeout: float) -> FakeGuest:
         assert isinstance(machine, FakeMachine)
@@ -344,6 +393,8 @@ class FakeGuests:
             self._guests[machine] = FakeGuest(machine)
             self._guests[machine].mute = self.mute
             self._guests[machine].unmountable = self.unmountable
+            self._guests[machine].computer = self.computer
+            self._guests[machine].agent = self.agent
         return self._guests[machine]
 
     @property

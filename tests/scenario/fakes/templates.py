@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Literal
 
 from linwin.errors import NotFound, Unavailable
 from linwin.model.progress import Progress, Report
@@ -55,6 +56,7 @@ class FakeTemplates:
         self.spoilt: list[Unusable] = []
         self.sleeping: list[Template] = []
         self.building: set[str] = set()
+        self.program: Path | None = None
         self.media: list[Media] = []
 
     async def list(self) -> list[Template]:
@@ -70,6 +72,11 @@ class FakeTemplates:
         if name not in self.installed:
             raise NotFound(f"No such template: {name}", hint=f"Build it first: linwin template build {name}")
         return self.installed[name]
+
+    async def agent(self, system: Literal["linux", "windows"]) -> Path:
+        if self.program is None:
+            raise Unavailable(f"this linwin comes without the agent for {system}")
+        return self.program
 
     async def build(self, name: str, report: Report, media: Media) -> Template:
         self.media.append(media)
