@@ -40,16 +40,22 @@ UIDS_PER_ROOT = 10_000
 MIB = 1 << 20
 
 
-async def create(engine: Engine, spec: ContainerSpec, name: str | None) -> tuple[str, tuple[str, ...]]:
+async def create(
+    engine: Engine, spec: ContainerSpec, name: str | None, template_name: str = ""
+) -> tuple[str, tuple[str, ...]]:
     """Record a container; its disk and machine come with its first start.
 
+    ``template_name`` is that of its template, empty for the one that serves its image.
     Returns its id, and what its user should be warned of.
     """
     async with engine.creating, engine.volumes.held():
         image = await engine.rooms.images.resolve(spec.image)
         if stop_signal := spec.stop_signal or image.config.stop_signal:
             signals.parse(stop_signal)  # refused now, and not when somebody wants to stop it
-        template = await template_for(engine, image)
+        if template_name:
+            template = await engine.rooms.templates.get(template_name)
+        else:
+            template = await template_for(engine, image)
         check_memory(spec, template)
         names.check_host(spec.hostname, spec.domainname)
         if spec.memory:

@@ -39,6 +39,7 @@ from linwin.engine import (
     top,
     update,
     usage,
+    verify,
 )
 from linwin.engine import exec as execs
 from linwin.engine.admission import Admission
@@ -73,6 +74,8 @@ from linwin.model.registry import Credentials, Distribution, Pulled, Pushed, Sea
 from linwin.model.template import Media, Template, Unusable
 from linwin.model.upkeep import DiskUse, Finding, Pruned
 from linwin.model.usage import ProcessInfo
+from linwin.model.verification import Listener as CheckListener
+from linwin.model.verification import Surroundings
 from linwin.paths import Paths
 
 __all__ = ["Attachment", "Created", "Engine", "Exec", "Exit", "HostInfo"]
@@ -119,6 +122,8 @@ class Engine:
         """The daemon is on its way out: what it stops now, the next one starts again."""
         self.building: Counter[str] = Counter()
         """Images that builds under way use."""
+        self.verifying = asyncio.Lock()
+        """Held while a template is verified: one at a time, as each takes several guests."""
         self.restarting_slots = asyncio.Semaphore(restarts.AT_ONCE)
         self._live: dict[str, Live] = {}
 
@@ -165,6 +170,7 @@ class Engine:
         await self.checkpoints.recover()
         await self.pool.recover()
         await recover.recover(self)
+        await verify.sweep(self)
         self.pool.refill()
 
     async def close(self) -> None:
@@ -177,8 +183,9 @@ class Engine:
 
     # Containers
 
-    async def create(self, spec: ContainerSpec, name: str | None) -> Created:
-        return Created(*await create(self, spec, name))
+    async def create(self, spec: ContainerSpec, name: str | None, template: str = "") -> Created:
+        """``template`` is the name of the one to use, empty for the one that serves the image."""
+        return Created(*await create(self, spec, name, template))
 
     async def start(self, reference: str, tell: Callable[[str], None] = lambda _: None) -> bool:
         """False when it was running already (docker's 304). ``tell`` hears what its user should know."""
@@ -430,6 +437,10 @@ class Engine:
 
     async def build_template(self, name: str, report: Report, media: Media) -> Template:
         return await templates.build(self, name, report, media)
+
+    async def verify_template(self, name: str, only: Sequence[str], tell: CheckListener) -> Surroundings:
+        """Check all that its guests are to do, or the groups in ``only``; ``tell`` hears of each check."""
+        return await verify.verify(self, name, only, tell)
 
     async def remove_template(self, name: str) -> None:
         """Conflict while a container uses it."""

@@ -49,6 +49,7 @@ def test_deep_nesting_is_malformed() -> None:
         {"session": "", "version": -1},
         {"session": "", "version": 1, "capabilities": [1]},
         {"session": "", "version": 1, "boot_id": []},
+        {"session": "", "version": 1, "agent": 1},
     ],
 )
 def test_hellos_that_are_none(fields: dict[str, Any]) -> None:
@@ -78,3 +79,10 @@ def test_a_guest_s_message_is_cut_and_cannot_steer_a_terminal() -> None:
     assert isinstance(failure, Failure)
     assert failure.message.startswith(" [2Ja bxxx")
     assert len(failure.message) == 1000
+
+
+def test_a_hello_says_which_agent_it_is_of() -> None:
+    assert (
+        parse_hello(b'{"session": "a", "version": 1, "agent": "0badcafe\\u001b[2J"}').agent == "0badcafe [2J"
+    )
+    assert parse_hello(b'{"session": "a", "version": 1}').agent == ""

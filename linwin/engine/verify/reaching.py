@@ -1,0 +1,89 @@
+"""Checks of networks. Nothing but this verification's own network is asked for anything."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+
+from linwin.engine.verify.bench import Bench
+from linwin.engine.verify.box import Box
+from linwin.engine.verify.boxes import PORT, hostname
+from linwin.engine.verify.check import Failed, Unchecked, expect_in
+from linwin.model.network import Attachment
+
+LISTENER, MODIFIED = "linwin-listener.exe", 1_577_934_245
+MOST_SAID = 4096
+
+
+async def address(bench: Bench, box: Box) -> str:
+    wanted = (await _attachment(box)).ipv4
+    expect_in(wanted, (await box.run("ipconfig")).text, "adapters")
+    return wanted
+
+
+async def gateway(bench: Bench, box: Box) -> str:
+    known = await bench.engine.networks.all()
+    attachment = await _attachment(box)
+    (network,) = [network for network in known if network.id == attachment.network_id]
+    target = network.subnets[0].gateway
+    await _check_answers(box, target)
+    return target
+
+
+async def names(bench: Bench, box: Box, other: Box) -> str:
+    """ping says the address of a name, whether or not it is answered."""
+    wanted = (await _attachment(other)).ipv4
+    ran = await box.run("ping", "-n", "1", hostname("web"))
+    expect_in(wanted, ran.text, f"a ping of {hostname('web')}")
+    return f"{hostname('web')} is {wanted}"
+
+
+async def neighbour(bench: Bench, box: Box, other: Box) -> str:
+    if not bench.is_wine:
+        raise Unchecked("Windows' firewall lets no ping in by default")
+    target = (await _attachment(other)).ipv4
+    await _check_answers(box, target)
+    return f"{target} answers"
+
+
+async def _check_answers(box: Box, target: str) -> None:
+    """Only an answer has a TTL, in whatever language ping speaks."""
+    ran = await box.run("ping", "-n", "1", target)
+    if ran.code or "TTL=" not in ran.text:
+        raise Failed(f"an answer of {target}", ran.text)
+
+
+async def published(bench: Bench, box: Box) -> str:
+    """A program that listens: the Windows build of the agent, which is at hand and answers a hello."""
+    program = await bench.engine.rooms.templates.agent("windows")
+    await box.put("C:\\", LISTENER, await asyncio.to_thread(program.read_bytes), MODIFIED)
+    (port,) = [port.host_port for port in (await _attachment(box)).ports]
+    async with box.dialogue(f"C:\\{LISTENER}", "-listen", f"0.0.0.0:{PORT}") as listener:
+        await listener.until(b"listening on")
+        await _check_greeted(bench, port)
+    return f"a program that listens in the guest was reached at port {port} of the host"
+
+
+async def _check_greeted(bench: Bench, port: int) -> None:
+    """Say hello at a port of the host, where whoever answers has to repeat a name of ours."""
+    name = secrets.token_hex(8)
+    try:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError as error:
+        raise Failed(f"somebody who listens at port {port} of the host", str(error.strerror)) from error
+    said = b""
+    try:
+        writer.write(bench.engine.rooms.guest.opening(name))
+        while name.encode() not in said and len(said) < MOST_SAID and (piece := await reader.read(MOST_SAID)):
+            said += piece
+    except ConnectionError as error:
+        raise Failed(f"an answer at port {port} of the host", str(error.strerror)) from error
+    finally:
+        writer.close()
+    if name.encode() not in said:
+        raise Failed(f"an answer at port {port} of the host that repeats {name}", repr(said[:100]))
+
+
+async def _attachment(box: Box) -> Attachment:
+    (attachment,) = (await box.container()).attachments
+    return attachment
