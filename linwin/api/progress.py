@@ -44,9 +44,13 @@ class Pending:
 
     def __call__(self, told: BuildOutput | Progress, /) -> None:
         key = (told.id, told.status) if isinstance(told, Progress) and told.id else object()
-        self._lines[key] = line_of(told)
         if isinstance(told, BuildOutput):
             self._waiting += len(told.text)
+        self.add(key, line_of(told))
+
+    def add(self, key: object, line: Line) -> None:
+        """A line in the place of the one with an equal key that the client has not got yet."""
+        self._lines[key] = line
         self.changed.set()
 
     async def room(self) -> None:

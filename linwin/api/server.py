@@ -33,6 +33,7 @@ from linwin.api import (
     system,
     templates,
     upkeep,
+    verification,
     volumes,
     websocket,
 )
@@ -79,6 +80,7 @@ NOUNS = (
     prune,
     upkeep,
     templates,
+    verification,
     checkpoints,
     swarm,
     volumes,

@@ -15,6 +15,7 @@ from linwin.cli.options import arguments, listing_format, object_format
 from linwin.cli.output import Listing, short_id, show_objects
 from linwin.cli.progress import Progress
 from linwin.cli.units import human_size
+from linwin.cli.verify import verify
 from linwin.client import quote
 
 LISTING = Listing(
@@ -111,3 +112,6 @@ def rm(names: tuple[str, ...]) -> int:
         return name
 
     return for_each(names, remove)
+
+
+template.add_command(verify)

@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from linwin.engine.verify.run import CLEAN
+from linwin.engine.verify.table import CHECKS
+
 REPOSITORY = Path(__file__).parents[2]
 DOCUMENTS = [*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").rglob("*.md"), *REPOSITORY.glob("*/README.md")]
 
@@ -68,3 +71,12 @@ def test_the_commands_of_documents_exist_with_their_flags(document: Path) -> Non
         assert shown.returncode == 0, f"{document.name}: {' '.join(words)}: {shown.stderr}"
         flags = [word.partition("=")[0] for word in words[1 + len(verbs) :] if word.startswith("--")]
         assert [flag for flag in flags if flag not in shown.stdout] == [], " ".join(words)
+
+
+def test_the_document_of_verifications_has_every_check() -> None:
+    document = (REPOSITORY / "docs" / "verify.md").read_text()
+    rows = re.findall(
+        r"^\| ([a-z]+) ([a-z-]+) \| ([^|]+) \| (?:yes|no) \| (?:yes|no) \|$", document, re.MULTILINE
+    )
+    checks = [(check.group, check.name, check.proves) for check in CHECKS]
+    assert rows == [*checks, (CLEAN.group, CLEAN.name, CLEAN.proves)]

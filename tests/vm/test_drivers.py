@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -13,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from linwin.engine.verify.table import CHECKS
+from linwin.engine.verify.windows import NO_WINDOWS
 from tests.scenario.terminal import at_terminal
 from tests.vm.conftest import GUEST_TIMEOUT, NANOSERVER, REPOSITORY, Linwin, daemon, until
 from tests.vm.libvirt_host import LibvirtHost, libvirt_host
@@ -20,6 +23,8 @@ from tests.vm.test_lifecycle import FOREVER, until_started
 
 SERVER = "require('http').createServer((_, answer) => answer.end('from the guest')).listen(8080)"
 LOST = 255
+VERIFICATION = 2400
+"""Seconds for a dozen guests one after the other, on a busy machine."""
 
 
 @pytest.fixture(scope="module")
@@ -180,6 +185,32 @@ def test_a_paused_guest_does_nothing_until_it_goes_on(driven: Linwin) -> None:
     driven("unpause", "box")
     until(lambda: len(driven.text("logs", "box").splitlines()) > lines, "it does not go on")
     driven("rm", "-f", "box")
+
+
+UNCHECKED = {
+    "guest build": "the template runs images of every build; its ver says Microsoft Windows 10.0.19043",
+    "windows agent-service": "the agent of a wine guest is its first process, and no service",
+    "windows drivers": f"{NO_WINDOWS}: its drivers are those of the Linux kernel in the template",
+    "windows devices": f"{NO_WINDOWS}: it has no Plug and Play whose problems could be listed",
+    "windows activation": f"{NO_WINDOWS}, and Wine has no activation",
+}
+"""What a verification of the wine template says that it could not find out, and why."""
+
+
+def test_the_template_is_verified(driven: Linwin, tmp_path: Path) -> None:
+    """All that can be checked is in order, and the rest is told."""
+    report = tmp_path / "report.md"
+    words = ("template", "verify", "--format", "json", "--report", str(report), "wine")
+    checks = [json.loads(line) for line in driven.text(*words, timeout=VERIFICATION).splitlines()]
+    outcomes = {f"{check['Group']} {check['Name']}": check for check in checks}
+    assert {
+        title: check["Detail"] for title, check in outcomes.items() if check["Outcome"] != "passed"
+    } == UNCHECKED
+    assert list(outcomes)[-1] == "host clean"
+    assert len(checks) == len(CHECKS) + 1
+    assert "| network published | ok |" in report.read_text()
+    assert driven.text("network", "ls", "-q", "--filter", "label=linwin.verify") == ""
+    assert "573" not in driven.text("checkpoint", "ls", "--format", "{{.Memory}}")
 
 
 def test_each_guest_has_a_host_user_of_its_own(driven: Linwin) -> None:
