@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 
 from linwin.engine.exec import TAKEN_ALONG as KILLED
@@ -19,7 +20,7 @@ async def stops(bench: Bench, box: Box) -> str:
     written = await box.cmd(f"echo {KEPT}> {KEPT_FILE}")
     expect(0, written.code, "the exit code of a program that writes a file")
     began = time.monotonic()
-    await bench.engine.stop(box.id, timeout=round(GRACE * bench.patience))
+    await bench.engine.stop(box.id, timeout=math.ceil(GRACE * bench.patience))
     took = time.monotonic() - began
     container = await box.container()
     expect("exited", container.status, "the state of the container")

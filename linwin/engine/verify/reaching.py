@@ -12,7 +12,8 @@ from linwin.engine.verify.check import Failed, Unchecked, expect_in
 from linwin.model.network import Attachment
 
 LISTENER, MODIFIED = "linwin-listener.exe", 1_577_934_245
-MOST_SAID = 4096
+PIECE, MOST_SAID = 1 << 16, 1 << 20
+"""Bytes: an agent says a run of 64 KiB first, see protocol/README.md."""
 
 
 async def address(bench: Bench, box: Box) -> str:
@@ -74,14 +75,14 @@ async def _check_greeted(bench: Bench, port: int) -> None:
     said = b""
     try:
         writer.write(bench.engine.rooms.guest.opening(name))
-        while name.encode() not in said and len(said) < MOST_SAID and (piece := await reader.read(MOST_SAID)):
+        while name.encode() not in said and len(said) < MOST_SAID and (piece := await reader.read(PIECE)):
             said += piece
     except ConnectionError as error:
         raise Failed(f"an answer at port {port} of the host", str(error.strerror)) from error
     finally:
         writer.close()
     if name.encode() not in said:
-        raise Failed(f"an answer at port {port} of the host that repeats {name}", repr(said[:100]))
+        raise Failed(f"an answer at port {port} of the host that repeats {name}", repr(said[-100:]))
 
 
 async def _attachment(box: Box) -> Attachment:

@@ -14,7 +14,10 @@ from linwin.model.machine import Checkpoint
 
 RIGHT_CLOCK = 2.0
 """Seconds that a guest's clock may be off."""
-CLOCK_FILE = "C:\\verify-clock.txt"
+CLOCK_FILE, WRITTEN = "C:\\verify-clock.txt", "clock-written"
+LOOKS = 10
+"""How often a guest may write the file, until it does so fast enough."""
+SECOND = 10**9
 NEEDED = frozenset({"exec", "prepare", "processes", "signal", "stats", "flush", "shutdown"})
 """What the agent of any guest is asked for; see protocol/README.md."""
 NEEDED_OF_WINE = frozenset({"clock", "forget", "get", "mount", "net", "put", "stat", "warm"})
@@ -57,7 +60,8 @@ async def makes_checkpoint(bench: Bench) -> str:
         )
     except Unsupported as error:
         raise Unchecked(error.message) from error
-    if made is None or made not in await bench.own_checkpoints():
+    kept = [checkpoint.key for checkpoint in await bench.own_checkpoints()]
+    if made is None or made.key not in kept:
         raise Failed("a checkpoint among those that are kept", "none")
     return _described(made)
 
@@ -75,12 +79,25 @@ async def restores(bench: Bench) -> str:
 
 
 async def clock(bench: Bench, box: Box) -> str:
-    """A file's time of change is the guest's clock in UTC, whatever its time zone and its language."""
-    before = time.time_ns()
-    await box.cmd(f"echo now> {CLOCK_FILE}")
-    after = time.time_ns()
-    told = await box.modified(CLOCK_FILE)
-    off = max(before - told, told - after, 0) / 1e9
-    if off > RIGHT_CLOCK:
-        raise Failed(f"a clock that is right within {RIGHT_CLOCK:g} s", f"one that is off by {off:.1f} s")
-    return f"off by at most {max(after - told, told - before) / 1e9:.2f} s"
+    """A file's time of change is the guest's clock in UTC, whatever its time zone and its language.
+
+    A program that runs already writes it, since to start one takes an emulated guest seconds.
+    """
+    async with box.dialogue("cmd", "/q") as cmd:
+        for _ in range(LOOKS):
+            before = time.time_ns()
+            await cmd.type(f"echo now> {CLOCK_FILE}& echo {WRITTEN}\r\n".encode())
+            await cmd.until(WRITTEN.encode())
+            after, told = time.time_ns(), await box.modified(CLOCK_FILE)
+            off = max(before - told, told - after, 0) / SECOND
+            if off > RIGHT_CLOCK:
+                raise Failed(
+                    f"a clock that is right within {RIGHT_CLOCK:g} s", f"one that is off by {off:.1f} s"
+                )
+            most = max(after - told, told - before) / SECOND
+            if most <= RIGHT_CLOCK:
+                await cmd.type(b"exit\r\n")
+                return f"off by at most {most:.2f} s"
+    raise Unchecked(
+        f"the guest writes a file in {(after - before) / SECOND:.0f} s, which is too slow to tell"
+    )

@@ -78,7 +78,7 @@ class FakeComputer:
 
     async def _cmd(self, process: FakeProcess, guest: FakeGuest, words: list[str]) -> int:
         if words[:1] != ["/c"]:
-            return await (self._prompt(process) if process.spec.terminal else self._wait(process))
+            return await (self._prompt(process) if process.spec.terminal else self._lines(process, guest))
         script = words[1]
         if script == "echo" and len(words) > 2:
             line = (process.spec.command_line or "").removeprefix("cmd /c echo ")
@@ -87,9 +87,23 @@ class FakeComputer:
             )
         return await self._script(process, guest, script)
 
-    async def _wait(self, process: FakeProcess) -> int:
-        """The container's own: TERM ends it."""
-        await process.signals.get()
+    async def _lines(self, process: FakeProcess, guest: FakeGuest) -> int:
+        """Do what is read, line by line, to the end or to a TERM."""
+        signalled = asyncio.ensure_future(process.signals.get())
+        try:
+            while True:
+                reading = asyncio.ensure_future(process.read())
+                await asyncio.wait([signalled, reading], return_when=asyncio.FIRST_COMPLETED)
+                if signalled.done():
+                    reading.cancel()
+                    break
+                for line in reading.result().decode().splitlines() or ["exit 0"]:
+                    if line.startswith("exit"):
+                        return 0
+                    for script in line.split("& "):
+                        await self._script(process, guest, script)
+        finally:
+            signalled.cancel()
         if self._is("life.stop"):
             await asyncio.get_running_loop().create_future()
         return CONTROL_C
@@ -146,6 +160,8 @@ class FakeComputer:
             return await self._say(process, str(size - self._is("files.copy")))
         if found := re.fullmatch(r"echo %(\w+)%", script):
             return await self._say(process, self._variable(process, guest, found[1]))
+        if found := re.fullmatch(r"echo ([\w-]+)", script):
+            return await self._say(process, found[1])
         raise AssertionError(f"the fake cmd knows no {script}")
 
     def _variable(self, process: FakeProcess, guest: FakeGuest, name: str) -> str:
@@ -261,7 +277,8 @@ class FakeComputer:
 
         async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             said = await reader.read(100)
-            writer.write(b"nobody" if self._is("network.published") else b"hello, " + said)
+            answer = b"nobody" if self._is("network.published") else b"hello, " + said
+            writer.write(b"\xff" * (64 << 10) + answer)
             writer.close()
 
         server = await asyncio.start_server(greet, "127.0.0.1", ports[0])
