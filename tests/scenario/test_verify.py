@@ -121,6 +121,8 @@ async def test_a_good_windows_passes(daemon: Daemon, windows: FakeComputer) -> N
     assert activation["Detail"] == "Initial grace period, expires in 259187 minute(s) (180 day(s))"
     texts = {text["Name"]: text["Text"] for text in surroundings["Texts"]}
     assert texts["Drivers"] == "viostor password=***"
+    assert "Guests that were lost" not in texts
+    assert surroundings["Picture"] == ""
     assert await left(daemon) == []
 
 
@@ -235,6 +237,18 @@ async def test_a_guest_that_dies_is_replaced(daemon: Daemon, computer: FakeCompu
     assert dead["Got"].startswith("the guest was lost: ")
     lost = {text["Name"]: text["Text"] for text in surroundings["Texts"]}["Guests that were lost"]
     assert lost.startswith("box: programs.folder: the guest was lost")
+    assert await left(daemon) == []
+
+
+async def test_a_guest_that_dies_again_and_again(daemon: Daemon, computer: FakeComputer) -> None:
+    computer.dies |= {"programs.streams", "programs.environment", "programs.folder"}
+    checks, _ = await verified(daemon, "programs")
+    assert titles(checks, "failed") == computer.dies
+    reasons = [check["Detail"] for check in checks if check["Outcome"] == "unchecked"]
+    assert len(reasons) == 6
+    assert {reason.partition(":")[0] for reason in reasons} == {
+        "no more guests are started, since 3 were lost"
+    }
     assert await left(daemon) == []
 
 

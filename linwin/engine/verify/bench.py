@@ -8,6 +8,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,8 +41,17 @@ MOST_LOST = 3
 """Guests that may be lost before no more are started."""
 LOOK_AGAIN = 5.0
 """Seconds between two looks at a guest that comes up."""
+LOOK_LIMIT = 30.0
+"""Seconds for one look: a machine may hang as its guest does."""
 CONSOLE_LINES = 40
-READ_SIZE = 64 << 10
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What was seen of a guest: the last lines of its console, and its screen, a PNG."""
+
+    console: str = ""
+    picture: bytes = b""
 
 
 class Bench:
@@ -61,14 +71,14 @@ class Bench:
         self.place = Place(image.id, memory, shared, name, name, {LABEL: template.name})
         self.boots: dict[str, float] = {}
         """Seconds that the first start of each box took."""
-        self.console = ""
-        """The last lines of the console of the last guest that was lost, or did not come up."""
-        self.picture = b""
-        """What its screen showed, a PNG."""
-        self._boxes: dict[str, Box] = {}
-        self._why_not: dict[str, str] = {}
         self.why_lost: list[str] = []
         """Why guests were given up, or did not start, in a sentence each."""
+        self.last_sight = Sight()
+        """What the last of them showed."""
+        self._sight = Sight()
+        self._boxes: dict[str, Box] = {}
+        self._why_not: dict[str, str] = {}
+        self._lost = 0
         self._has_network = False
 
     @property
@@ -94,7 +104,7 @@ class Bench:
             raise Unchecked(f"its container did not start: {self._why_not[name]}")
         if len(self._why_not) > 1 and not self.boots:
             raise Unchecked(f"no guest starts: {next(iter(self._why_not.values()))}")
-        if len(self.why_lost) >= MOST_LOST:
+        if self._lost >= MOST_LOST:
             raise Unchecked(f"no more guests are started, since {MOST_LOST} were lost: {self.why_lost[-1]}")
 
     def made(self, name: str) -> Box:
@@ -116,7 +126,7 @@ class Bench:
             await self.up(box)
         except LinwinError as error:
             self._why_not[name] = error.message
-            self.why_lost.append(f"{name}: {error.message}")
+            self._remember(name, error.message)
             await self.discard(name)
             raise
         self.boots.setdefault(name, time.monotonic() - began)
@@ -128,6 +138,7 @@ class Bench:
         Raises Unavailable also where it takes too long.
         """
         limit = START_LIMIT * self.patience
+        self._sight = Sight()
         looking = asyncio.create_task(self._look_on(box), name="looking at a guest that comes up")
         try:
             async with asyncio.timeout(limit):
@@ -141,26 +152,32 @@ class Bench:
     async def _look_on(self, box: Box) -> None:
         """Look again and again: nothing tells when a screen has changed for the last time."""
         while True:
-            await self.look(box)
+            await self._look(box)
             await self.engine.timing.elapsed(LOOK_AGAIN, asyncio.Event())
 
-    async def look(self, box: Box) -> None:
-        """Keep what can be seen of a guest: the end of its console, its screen."""
+    async def _look(self, box: Box) -> None:
+        """See what can be seen of a guest."""
         try:
-            console = await self.engine.console(box.id)
-            pieces = [piece async for piece in console.read(last=CONSOLE_LINES, follow=False)]
-            self.console = "".join(pieces)
-            if self.template.has_screen:
-                self.picture = await console.screenshot()
-        except LinwinError as error:  # there is no machine yet, or none any more
-            logger.debug("verification: nothing is seen of %s: %s", box.id[:12], error.message)
+            async with asyncio.timeout(LOOK_LIMIT):
+                console = await self.engine.console(box.id)
+                pieces = [piece async for piece in console.read(last=CONSOLE_LINES, follow=False)]
+                picture = await console.screenshot() if self.template.has_screen else b""
+                self._sight = Sight("".join(pieces), picture)
+        except (LinwinError, TimeoutError) as error:  # there is no machine yet, or none any more, or it hangs
+            logger.debug("verification: nothing is seen of %s: %r", box.id[:12], error)
+
+    def _remember(self, name: str, why: str) -> None:
+        self.why_lost.append(f"{name}: {why}")
+        self.last_sight = self._sight
 
     async def lose(self, name: str, why: str) -> None:
         """Give up a container whose guest does no more what it is asked; the next check gets another."""
         if (box := self._boxes.get(name)) is None:
             return
-        self.why_lost.append(f"{name}: {why}")
-        await self.look(box)
+        self._lost += 1
+        self._sight = Sight()
+        await self._look(box)
+        self._remember(name, why)
         await self.discard(name)
 
     async def discard(self, name: str) -> None:

@@ -69,7 +69,7 @@ async def _verify(
     texts += surroundings.of_what_was_lost(bench)
     tell(CLEAN)
     tell(await _clean(engine, before))
-    return Surroundings(facts, tuple(texts), bench.picture)
+    return Surroundings(facts, tuple(texts), bench.last_sight.picture)
 
 
 async def _made(bench: Bench, check: Check) -> CheckResult:

@@ -94,5 +94,5 @@ def of_what_was_lost(bench: Bench) -> list[tuple[str, str]]:
         return []
     return [
         ("Guests that were lost", "\n".join(bench.why_lost)),
-        ("Console of the last of them", bench.console),
+        ("Console of the last of them", bench.last_sight.console),
     ]

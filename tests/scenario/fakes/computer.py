@@ -131,10 +131,12 @@ class FakeComputer:
                 return 1
             return code & 0xFF if self._is("programs.exit-code") else code
         if script == "echo to stdout& echo to stderr>&2":
+            await self._trouble("programs.streams")
             await process.print(b"to stdout\r\n")
             await process.print(b"to stderr\r\n", "stdout" if self._is("programs.streams") else "stderr")
             return 0
         if found := re.fullmatch(r"set (\w+)", script):
+            await self._trouble("programs.environment")
             value = process.spec.env.get(found[1], "")
             value = value.replace("%", "") if self._is("programs.environment") else value
             return await self._say(process, f"{found[1]}={value}")
