@@ -26,7 +26,7 @@ from linwin.host.sockets import listen
 from linwin.machine.accel import find_acceleration
 from linwin.machine.domain import Accelerator, Descriptors, arguments, describe
 from linwin.model.guest import ProcessSpec
-from linwin.model.machine import MachineExit, MachineSpec
+from linwin.model.machine import LinuxBoot, MachineExit, MachineSpec
 from linwin.paths import Paths
 from linwin.templates import InstalledTemplates, cpio
 
@@ -147,10 +147,7 @@ async def _boot(folder: Path) -> asyncio.subprocess.Process:
     initrd.write_bytes(_padded(template.initrd.read_bytes()) + cpio.archive(_files(folder)))
     spec = MachineSpec(
         id="bench",
-        kernel=template.kernel,
-        initrd=initrd,
-        cmdline=template.cmdline,
-        root_disk=template.root_disk,
+        boot=LinuxBoot(template.kernel, initrd, template.cmdline, template.root_disk),
         memory=MEMORY,
         cpus=0,
         run_dir=folder,

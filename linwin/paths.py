@@ -25,6 +25,8 @@ QEMU_LOG = "qemu.log"
 PID_FILE = "pid"
 DOMAIN_FILE = "domain"
 """The UUID of the machine, where libvirt runs it."""
+VARIABLES = "variables.fd"
+"""What firmware remembers of a machine, beside the machine's disk: it outlasts the run folder."""
 
 _LONGEST_SOCKET = 107  # sun_path holds 108 bytes with its terminating zero (unix(7))
 

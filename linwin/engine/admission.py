@@ -13,7 +13,7 @@ from pathlib import Path
 
 from linwin.engine.interfaces import Machines
 from linwin.errors import InvalidRequest, Unavailable
-from linwin.model.machine import MachineSpec
+from linwin.model.machine import LinuxBoot, MachineSpec
 
 
 class Admission:
@@ -50,7 +50,8 @@ class Admission:
     async def check_size(self, memory: int) -> None:
         """Refuse a guest that this host could not hold if there were no other. Raises InvalidRequest."""
         nowhere = Path()
-        spec = MachineSpec("", nowhere, nowhere, "", nowhere, memory=memory, cpus=0, run_dir=nowhere)
+        boot = LinuxBoot(nowhere, nowhere, "", nowhere)
+        spec = MachineSpec("", boot, memory=memory, cpus=0, run_dir=nowhere)
         room = await self._machines.room(spec)
         if room.needed > room.total:
             largest = room.total - (room.needed - memory)

@@ -14,9 +14,10 @@ from linwin.daemon_log import context_about
 from linwin.engine.create import maker_uid
 from linwin.engine.power import HELLO_TIMEOUT, spare_tap
 from linwin.errors import LinwinError, Unavailable, Unsupported
-from linwin.model.machine import Checkpoint, MachineSpec
+from linwin.model.machine import Boot, Checkpoint, FirmwareBoot, LinuxBoot, MachineSpec
 from linwin.model.progress import Progress, Report
 from linwin.model.template import Template
+from linwin.paths import VARIABLES
 
 if TYPE_CHECKING:
     from linwin.engine.engine import Engine
@@ -44,10 +45,7 @@ def guest_spec(
     """A machine that boots from a template. ``memory`` in MiB and ``cpus`` are 0 for the defaults."""
     return MachineSpec(
         id=id,
-        kernel=template.kernel,
-        initrd=template.initrd,
-        cmdline=template.cmdline,
-        root_disk=template.root_disk,
+        boot=boot(template, c_disk),
         memory=memory or max(DEFAULT_MEMORY, template.minimum_memory),
         cpus=cpus,
         run_dir=run_dir,
@@ -58,6 +56,13 @@ def guest_spec(
         screen=template.has_screen,
         title=title,
     )
+
+
+def boot(template: Template, c_disk: Path) -> Boot:
+    """How a guest of the template starts; firmware's variables lie beside its disk."""
+    if template.boots_before_c:
+        return LinuxBoot(template.kernel, template.initrd, template.cmdline, template.root_disk)
+    return FirmwareBoot(c_disk.with_name(VARIABLES))
 
 
 async def has_nic(engine: Engine, template: Template) -> bool:

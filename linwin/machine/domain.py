@@ -39,17 +39,17 @@ SCREEN = "screen"
 """The id of the VGA, where a machine has one."""
 _LONGEST_NIC_ID = 64
 FIRST_PORT_ADDRESS = 0x10
-_MOST_PORTS = 0x1F - FIRST_PORT_ADDRESS  # 0x1f is the chipset's
+MOST_PORTS = 0x1F - FIRST_PORT_ADDRESS  # 0x1f is the chipset's
 
 # Under TCG, -cpu max crashes Wine's processes ("exited with irqs disabled"); Nehalem
 # is the newest model that every supported QEMU emulates in full.
-_CPU_MODELS: dict[Accelerator, str] = {"kvm": "host", "tcg": "Nehalem"}
+CPU_MODELS: dict[Accelerator, str] = {"kvm": "host", "tcg": "Nehalem"}
 # Under TCG a second CPU gains a cold start five percent, and one guest in 75 died of it: its
 # kernel patched code that the other CPU was running from an older translation.
-_DEFAULT_CPUS: dict[Accelerator, int] = {"kvm": 2, "tcg": 1}
+DEFAULT_CPUS: dict[Accelerator, int] = {"kvm": 2, "tcg": 1}
 # Translated code may grow to 1 GiB by default, which is more than most guests have RAM.
 TCG_CACHE_MIB = 256
-_ACCELERATORS: dict[Accelerator, str] = {
+ACCELERATORS: dict[Accelerator, str] = {
     "kvm": "kvm",
     "tcg": f"tcg,thread=multi,tb-size={TCG_CACHE_MIB}",
 }
@@ -63,7 +63,7 @@ _OVERHEAD_MIB: dict[Accelerator, int] = {"kvm": 64, "tcg": 64 + TCG_CACHE_MIB}
 # the same ones, half of that start again. Nobody reads pressure, and security modules have
 # no policy. On a busy host an emulated timer can be late for the kernel's check of it at boot,
 # which then panics; as under KVM, where the kernel itself knows better, it is not checked.
-_CMDLINES: dict[Accelerator, str] = {
+CMDLINES: dict[Accelerator, str] = {
     "kvm": "",
     "tcg": " mitigations=off norandmaps psi=0 lsm=capability no_timer_check",
 }
@@ -129,38 +129,12 @@ class Domain:
     @property
     def footprint(self) -> int:
         """MiB of host memory that the machine can come to use."""
-        return self.memory + _OVERHEAD_MIB[self.accelerator] + (2 * VIDEO_MIB if self.screen else 0)
+        return footprint(self.memory, self.accelerator, screen=self.screen)
 
 
-def describe(
-    spec: MachineSpec,
-    accelerator: Accelerator,
-    descriptors: Descriptors,
-    ram: Ram | None = None,
-    *,
-    clone: bool = False,
-) -> Domain:
-    """Say which machine serves ``spec``. Raises InvalidRequest for one that cannot be built."""
-    if not 0 < spec.spare_ports <= _MOST_PORTS:
-        raise InvalidRequest(f"a machine has 1 to {_MOST_PORTS} hot-plug ports, not {spec.spare_ports}")
-    return Domain(
-        name=machine_name(spec),
-        accelerator=accelerator,
-        cpu_model=_CPU_MODELS[accelerator],
-        cpus=spec.cpus or _DEFAULT_CPUS[accelerator],
-        memory=spec.memory,
-        kernel=spec.kernel,
-        initrd=spec.initrd,
-        # A guest that panics reboots at once, which -no-reboot turns into QEMU's exit.
-        cmdline=f"{spec.cmdline} panic=-1{_CMDLINES[accelerator]}",
-        root_disk=spec.root_disk,
-        c_disk=spec.c_disk,
-        spare_ports=spec.spare_ports,
-        descriptors=descriptors,
-        ram=ram,
-        clone=clone,
-        screen=spec.screen,
-    )
+def footprint(memory: int, accelerator: Accelerator, *, screen: bool) -> int:
+    """MiB of host memory that a machine of ``memory`` MiB can come to use."""
+    return memory + _OVERHEAD_MIB[accelerator] + (2 * VIDEO_MIB if screen else 0)
 
 
 def machine_name(spec: MachineSpec) -> str:
@@ -178,7 +152,7 @@ def arguments(domain: Domain) -> list[str]:
     return [
         *("-name", name_argument(domain.name)),
         *("-machine", _MACHINE),
-        *("-accel", _ACCELERATORS[domain.accelerator]),
+        *("-accel", ACCELERATORS[domain.accelerator]),
         *("-cpu", domain.cpu_model),
         *("-smp", str(domain.cpus)),
         *("-m", f"{domain.memory}M"),

@@ -8,7 +8,6 @@ import os
 import platform
 import re
 from contextlib import ExitStack, closing
-from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -21,20 +20,13 @@ from linwin.host.resources import available_memory, device_group, first_closed_f
 from linwin.host.sockets import listen
 from linwin.machine.accel import KVM, Acceleration, find_acceleration, host_cpu
 from linwin.machine.checkpoints import CheckpointStore, described, key_of
-from linwin.machine.domain import (
-    Accelerator,
-    Descriptors,
-    Domain,
-    Ram,
-    arguments,
-    describe,
-    machine_name,
-    name_argument,
-)
+from linwin.machine.describe import AnyDomain, arguments, describe, describe_any
+from linwin.machine.domain import Accelerator, Descriptors, Ram, machine_name, name_argument
+from linwin.machine.firmware import find_firmware, keep_variables
 from linwin.machine.frozen import empty_memory
 from linwin.machine.mold import Mold
 from linwin.machine.running import QemuMachine, remove_endpoints
-from linwin.model.machine import Abilities, Checkpoint, MachineSpec, Room
+from linwin.model.machine import Abilities, Checkpoint, FirmwareBoot, LinuxBoot, MachineSpec, Room
 from linwin.paths import Paths
 
 BINARY = "qemu-system-x86_64"
@@ -91,7 +83,12 @@ class QemuMachines:
         return f"QEMU {found[1].decode()}"
 
     async def room(self, spec: MachineSpec) -> Room:
-        """Its footprint, and what the host and the control groups above this process leave for it."""
+        """Its footprint, and what the host and the control groups above this process leave for it.
+
+        Raises Unavailable where the host lacks the firmware that the machine is to start from.
+        """
+        if isinstance(spec.boot, FirmwareBoot):
+            find_firmware()
         footprint = describe_any(spec, (await self.acceleration()).name).footprint
         return Room(footprint, available_memory(), total_memory())
 
@@ -228,24 +225,6 @@ def emulator(accelerator: Accelerator) -> list[object]:
     return found
 
 
-def describe_any(spec: MachineSpec, accelerator: Accelerator) -> Domain:
-    """The machine without what differs between the clones of one checkpoint.
-
-    Where the template lies is no matter either, since its digest tells what it is: a root
-    can be moved.
-    """
-    anywhere = replace(
-        spec,
-        id="",
-        kernel=Path("kernel"),
-        initrd=Path("initrd"),
-        root_disk=Path("root"),
-        c_disk=spec.c_disk and Path("c"),
-    )
-    descriptors = Descriptors(0, 0, 0, 0 if spec.nic else None, 0 if spec.screen else None)
-    return describe(anywhere, accelerator, descriptors)
-
-
 def _start(
     spec: MachineSpec,
     accelerator: Accelerator,
@@ -268,7 +247,7 @@ def _start(
         descriptors = Descriptors(
             monitor.fileno(), agent.fileno(), console.fileno(), tap, typing.fileno() if typing else None
         )
-        machine = describe(spec, accelerator, descriptors, ram, clone=clone)
+        machine = describe(spec, accelerator, descriptors, ram, clone=clone, firmware=make_ready(spec))
         require_memory(machine)
         inherited = [descriptors.monitor, descriptors.agent, descriptors.console]
         inherited += [] if ram is None else [ram.file]
@@ -285,6 +264,18 @@ def _start(
         return process
 
 
+def make_ready(spec: MachineSpec) -> Path | None:
+    """Make what a machine needs besides its disks: its variables. Its firmware's code is returned.
+
+    Raises Unavailable where there is no firmware, OSError.
+    """
+    if not isinstance(spec.boot, FirmwareBoot):
+        return None
+    firmware = find_firmware()
+    keep_variables(firmware, spec.boot.variables, spec.uid or os.geteuid())
+    return firmware.code
+
+
 def _nicely() -> list[str]:
     """Words that give a program less right to the CPUs than others have."""
     return [find_program("nice"), "-n", "10"]
@@ -296,7 +287,7 @@ def fresh_log(path: Path) -> BinaryIO:
     return os.fdopen(os.open(path, flags, 0o600), "wb", buffering=0)
 
 
-def require_memory(machine: Domain) -> None:
+def require_memory(machine: AnyDomain) -> None:
     """Raises OutOfMemory where this host has no room for a machine now."""
     available = available_memory()
     if available < machine.footprint:
@@ -340,7 +331,12 @@ async def _start_failure(spec: MachineSpec, machine: QemuMachine, error: Unavail
 
 
 def permission_hint(spec: MachineSpec) -> str:
-    for path in (spec.kernel, spec.initrd, spec.root_disk):
+    match spec.boot:
+        case LinuxBoot(kernel, initrd, _, root_disk):
+            read = (kernel, initrd, root_disk)
+        case FirmwareBoot(discs=read):
+            pass
+    for path in read:
         if folder := first_closed_folder(path, spec.uid):
             return f"QEMU runs as user {spec.uid}, who may not enter {folder}: chmod o+x {folder}"
     return f"QEMU runs as user {spec.uid}, who must be able to read the template's files"

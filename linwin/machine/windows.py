@@ -1,8 +1,8 @@
 """What the machine of a Windows guest consists of, as values, and the QEMU command line that says so.
 
 Pure, as :mod:`linwin.machine.domain`, whose machines start a kernel of ours: this one is started by
-firmware from its only disk, and by nobody in linwin yet. Firmware finds this disk by looking at all, so
-its variables may be empty; they are the guest's own, since Windows writes them.
+firmware from its disk, or from a disc where the disk holds nothing to start. Firmware is told in which
+order to look, so its variables may be empty; they are the guest's own, since Windows writes them.
 
 ===========  ==================================================================
 pcie.0 addr  device
@@ -13,6 +13,7 @@ pcie.0 addr  device
 0x05         the disk, or its SCSI controller
 0x06         USB, with keyboard and tablet
 0x10 …       ``spare_ports`` root ports for NICs
+0x1f         the chipset, with the SATA controller of the disk and the discs
 ===========  ==================================================================
 """
 
@@ -21,27 +22,32 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
+from linwin.errors import InvalidRequest
 from linwin.machine.domain import (
+    ACCELERATORS,
     AGENT_PORT,
     C_NODE,
+    CPU_MODELS,
     SANDBOX,
     SCREEN,
+    VIDEO_MIB,
     Accelerator,
     Descriptors,
     c_node,
     characters,
     device,
+    footprint,
     medium_node,
     name_argument,
     root_port,
 )
-from linwin.model.machine import C_SERIAL
+from linwin.model.machine import C_SERIAL, Bus
 
-Bus = Literal["virtio-blk", "virtio-scsi", "sata"]
-"""How the guest sees its disk; sata is the one for which Windows itself has a driver."""
+MOST_DISCS = 5
+"""The chipset's SATA controller has six ports, of which the disk may need one."""
 
 ENLIGHTENMENTS: dict[str, tuple[str, ...]] = {
     "relaxed": (),
@@ -70,7 +76,8 @@ class WindowsDomain:
     """One machine. ``memory`` is in MiB.
 
     ``firmware`` is OVMF's code, ``variables`` the guest's own copy of its variables, ``disk`` a qcow2 that it
-    writes. ``generation`` tells Windows that it is another machine than the one it was frozen in.
+    writes, ``discs`` are images of CDs. ``generation`` is another where Windows is to know that its disk
+    is a copy (Microsoft's "Virtual Machine Generation ID"). Unless it ``reboots``, a restart ends it.
     """
 
     name: str
@@ -84,17 +91,26 @@ class WindowsDomain:
     generation: UUID
     spare_ports: int
     descriptors: Descriptors
+    discs: tuple[Path, ...] = ()
+    reboots: bool = True
+
+    @property
+    def footprint(self) -> int:
+        """MiB of host memory that the machine can come to use."""
+        return footprint(self.memory, self.accelerator, screen=True)
 
 
 def arguments(domain: WindowsDomain) -> list[str]:
     """QEMU's arguments for a domain, without the program itself.
 
-    Unlike other guests it may restart by itself: Windows does so while it sets itself up.
+    Raises InvalidRequest for more discs than it has drives for.
     """
+    if len(domain.discs) > MOST_DISCS:
+        raise InvalidRequest(f"a machine has drives for {MOST_DISCS} discs, not {len(domain.discs)}")
     return [
         *("-name", name_argument(domain.name)),
         *("-machine", _machine()),
-        *("-accel", domain.accelerator),
+        *("-accel", ACCELERATORS[domain.accelerator]),
         *("-cpu", _cpu(domain.accelerator)),
         *("-smp", str(domain.cpus)),
         *("-m", f"{domain.memory}M"),
@@ -103,6 +119,7 @@ def arguments(domain: WindowsDomain) -> list[str]:
             json.dumps({"qom-type": "memory-backend-ram", "id": "ram", "size": domain.memory << 20}),
         ),
         *("-nodefaults", "-no-user-config", "-display", "none", "-vnc", "none"),
+        *(() if domain.reboots else ("-no-reboot",)),
         *("-sandbox", SANDBOX),
         # The guest's time zone is UTC, and a tick that came too late is made up for slowly.
         *("-rtc", "base=utc,driftfix=slew"),
@@ -121,9 +138,9 @@ def _machine() -> str:
 
 def _cpu(accelerator: Accelerator) -> str:
     if accelerator == "tcg":  # where Hyper-V's interfaces are not emulated
-        return "Nehalem"
+        return CPU_MODELS[accelerator]
     told = (f"hv-{name}{_SPIN_RETRIES if name == 'spinlocks' else ''}" for name in ENLIGHTENMENTS)
-    return ",".join(("host", *told))
+    return ",".join((CPU_MODELS[accelerator], *told))
 
 
 def _flash(name: str, image: Path, *, read_only: bool) -> dict[str, Any]:
@@ -133,13 +150,14 @@ def _flash(name: str, image: Path, *, read_only: bool) -> dict[str, Any]:
 
 def _devices(domain: WindowsDomain) -> list[str]:
     return [
-        *device("VGA", id=SCREEN, **_at(0x01)),
+        *device("VGA", id=SCREEN, vgamem_mb=VIDEO_MIB, **_at(0x01)),
         *device("virtio-serial-pci", id="serial", max_ports=2, **_at(0x02)),
         *device("virtserialport", bus="serial.0", nr=1, chardev="agent", name=AGENT_PORT),
         *("-object", json.dumps({"qom-type": "rng-builtin", "id": "entropy"})),
         *device("virtio-rng-pci", rng="entropy", **_at(0x04)),
         *("-blockdev", json.dumps(c_node(medium_node(domain.disk)))),
         *_disk(domain.bus),
+        *(word for index, image in enumerate(domain.discs) for word in _disc(index + 1, image)),
         *device("qemu-xhci", id="usb", **_at(0x06)),
         *device("usb-kbd", bus="usb.0"),
         *device("usb-tablet", bus="usb.0"),
@@ -150,6 +168,7 @@ def _devices(domain: WindowsDomain) -> list[str]:
 
 def _disk(bus: Bus) -> list[str]:
     disk: dict[str, Any] = {"drive": C_NODE, "serial": C_SERIAL, "werror": "report", "rerror": "report"}
+    disk["bootindex"] = 1
     match bus:
         case "virtio-blk":
             return [*device("virtio-blk-pci", **disk, **_at(0x05))]
@@ -158,6 +177,15 @@ def _disk(bus: Bus) -> list[str]:
             return [*controller, *device("scsi-hd", bus="scsi.0", **disk)]
         case "sata":
             return [*device("ide-hd", bus="ide.0", **disk)]
+
+
+def _disc(number: int, image: Path) -> list[str]:
+    """A CD in a drive of its own, looked at by firmware after the disk and the discs before it."""
+    name = f"disc{number}"
+    node = {"driver": "raw", "node-name": name, "read-only": True,
+            "file": {"driver": "file", "filename": str(image), "read-only": True}}  # fmt: skip
+    drive = device("ide-cd", bus=f"ide.{number}", drive=name, bootindex=number + 1)
+    return ["-blockdev", json.dumps(node), *drive]
 
 
 def _at(address: int) -> dict[str, str]:

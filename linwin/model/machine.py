@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 C_SERIAL = "linwin-c"
 """The serial number of the disk that is C:, by which a guest knows it."""
@@ -13,6 +14,40 @@ FIRST_NIC = "first"
 """What the NIC is called that a machine has from its start."""
 FIRST_MAC = "02:42:00:00:00:01"
 """Its address until the guest is told the container's, which all clones of a checkpoint begin with."""
+
+
+Bus = Literal["virtio-blk", "virtio-scsi", "sata"]
+"""How a guest sees the disk that it is started from; Windows has a driver of its own for sata alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinuxBoot:
+    """A kernel of ours is started, with ``root_disk``, a read-only image, as its first disk."""
+
+    kernel: Path
+    initrd: Path
+    cmdline: str
+    root_disk: Path
+
+
+@dataclass(frozen=True, slots=True)
+class FirmwareBoot:
+    """Firmware (UEFI) starts what it finds on the disk that is C:, or else on one of ``discs``.
+
+    Which firmware is the driver's to find. ``variables`` is where it keeps what it is to remember, a
+    file of this machine's own: the driver makes it where there is none, and whoever made the folder
+    deletes it. ``discs`` are images of CDs for an installer, readable by the machine's user. With
+    ``reboots`` the guest may start itself anew, as Windows does while it sets itself up; else that is
+    its end.
+    """
+
+    variables: Path
+    bus: Bus = "virtio-blk"
+    discs: tuple[Path, ...] = ()
+    reboots: bool = True
+
+
+Boot = LinuxBoot | FirmwareBoot
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +64,11 @@ class MachineSpec:
     machine writes; every one of a template has the same size. None is a machine without.
     ``title`` is what tools of the host call it, where they show such a thing.
     One with a ``screen`` is made to sit at: it has keyboard and pointer too, and a serial
-    console that takes input.
+    console that takes input. One that firmware starts has a screen and C:.
     """
 
     id: str
-    kernel: Path
-    initrd: Path
-    cmdline: str
-    root_disk: Path
+    boot: Boot
     memory: int
     cpus: int
     run_dir: Path
@@ -52,7 +84,7 @@ class MachineSpec:
     def of_running(cls, id: str, run_dir: Path) -> MachineSpec:
         """Of a machine to be adopted: what it was started from no longer matters, and may be gone."""
         nothing = Path()
-        return cls(id, nothing, nothing, "", nothing, memory=0, cpus=0, run_dir=run_dir)
+        return cls(id, LinuxBoot(nothing, nothing, "", nothing), memory=0, cpus=0, run_dir=run_dir)
 
 
 @dataclass(frozen=True, slots=True)

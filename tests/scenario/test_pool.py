@@ -11,7 +11,7 @@ import pytest
 
 from linwin.errors import OutOfMemory, Unavailable
 from linwin.model.container import ContainerSpec
-from linwin.model.machine import FIRST_NIC, MachineSpec
+from linwin.model.machine import FIRST_NIC, LinuxBoot, MachineSpec
 from linwin.model.pool import PoolPlan
 from tests.scenario.fakes import Fakes
 from tests.scenario.fakes.gate import Gate
@@ -203,7 +203,8 @@ async def test_the_next_daemon_ends_what_a_killed_one_left(tmp_path: Path) -> No
     left.with_suffix(".qcow2").touch()
     (paths.pool / "pool-89abcdef.qcow2.new").touch()  # it was killed while it made this disk
     nothing = Path()
-    spec = MachineSpec("pool-01234567", nothing, nothing, "", nothing, memory=1, cpus=1, run_dir=left)
+    boot = LinuxBoot(nothing, nothing, "", nothing)
+    spec = MachineSpec("pool-01234567", boot, memory=1, cpus=1, run_dir=left)
     adopted = FakeMachine(fakes.machines, spec, 0)
     fakes.machines.running[0] = adopted  # recovery knows no pid, and finds it by its folder
     async with served(fakes, paths):

@@ -18,7 +18,8 @@ from uuid import uuid4
 import pytest
 
 from linwin.machine.domain import Descriptors
-from linwin.machine.windows import Bus, WindowsDomain, arguments
+from linwin.machine.windows import WindowsDomain, arguments
+from linwin.model.machine import Bus
 from linwin.model.template import Media
 from linwin.paths import Paths
 from linwin.templates import InstalledTemplates

@@ -17,13 +17,14 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from linwin import paths
-from linwin.errors import LinwinError, NotFound, Unavailable
+from linwin.errors import LinwinError, NotFound, Unavailable, Unsupported
 from linwin.host.files import write_atomically
 from linwin.host.pidfd import WatchedProcess, find_with_words
 from linwin.host.resources import device_group
 from linwin.machine.accel import KVM
 from linwin.machine.checkpoints import CheckpointStore, described, key_of
-from linwin.machine.domain import Accelerator, Descriptors, describe
+from linwin.machine.describe import AnyDomain, describe, describe_any
+from linwin.machine.domain import Accelerator, Descriptors, Domain
 from linwin.machine.libvirt import saved
 from linwin.machine.libvirt.host import LibvirtHost, binding
 from linwin.machine.libvirt.machine import LibvirtMachine
@@ -32,9 +33,9 @@ from linwin.machine.libvirt.xml import Identity, Owner, agent_socket, domain_xml
 from linwin.machine.qemu import (
     DEFAULT_BUDGET,
     QemuMachines,
-    describe_any,
     emulator,
     fresh_log,
+    make_ready,
     permission_hint,
     require_memory,
 )
@@ -146,7 +147,7 @@ class LibvirtMachines:
         if spec.nic or tap is not None:
             raise ValueError("under libvirt no machine starts with a NIC")
         accelerator = await self.accelerator()
-        machine = describe(spec, accelerator, _NOTHING)
+        machine = _of_ours(describe(spec, accelerator, _NOTHING, firmware=make_ready(spec)))
         require_memory(machine)
         identity, console_log = self._identity(spec), spec.run_dir / paths.CONSOLE_LOG
         description = domain_xml(
@@ -194,7 +195,7 @@ class LibvirtMachines:
         accelerator = await self.accelerator()
         nobody = Identity("", Path(), "")
         description = domain_xml(
-            describe_any(spec, accelerator), nobody, title="", console_log=_ANYWHERE, owner=None
+            _of_ours(describe_any(spec, accelerator)), nobody, title="", console_log=_ANYWHERE, owner=None
         )
         library = await self._host.call("tell its version", lambda connection: connection.getLibVersion())
         return key_of(spec.template, [description], ["libvirt", library, *emulator(accelerator)])
@@ -208,6 +209,12 @@ class LibvirtMachines:
             return None
         group = device_group(KVM) if accelerator == "kvm" else spec.uid or os.getegid()
         return Owner(spec.uid or os.geteuid(), group)
+
+
+def _of_ours(machine: AnyDomain) -> Domain:
+    if not isinstance(machine, Domain):
+        raise Unsupported("linwin starts no Windows guests under libvirt yet")
+    return machine
 
 
 def _create(connection: Any, description: str) -> object:

@@ -14,26 +14,28 @@ from typing import Any
 import pytest
 
 from linwin.errors import InvalidRequest
+from linwin.machine.describe import arguments, describe
 from linwin.machine.domain import (
     C_NODE,
     Accelerator,
     Descriptors,
     Domain,
     Ram,
-    arguments,
     c_node,
-    describe,
     medium_node,
 )
-from linwin.model.machine import C_SERIAL, MachineSpec
+from linwin.model.machine import C_SERIAL, LinuxBoot, MachineSpec
 
 HERE = Path(__file__).parent
-SPEC = MachineSpec(
-    id="0123456789abcdef" * 4,
+BOOT = LinuxBoot(
     kernel=Path("/templates/wine/vmlinuz"),
     initrd=Path("/templates/wine/initrd"),
     cmdline="console=ttyS0 quiet",
     root_disk=Path("/templates/wine/root,odd name.erofs"),
+)
+SPEC = MachineSpec(
+    id="0123456789abcdef" * 4,
+    boot=BOOT,
     memory=384,
     cpus=2,
     run_dir=Path("/containers/01/machine"),
@@ -92,6 +94,7 @@ def test_a_machine_starts_with_a_nic_only_where_it_has_a_tap() -> None:
 @pytest.mark.parametrize("field", [field.name for field in fields(Domain)])
 def test_every_field_of_a_domain_reaches_qemu(field: str) -> None:
     domain = describe(SPEC, "tcg", DESCRIPTORS)
+    assert isinstance(domain, Domain)
     other: dict[str, Any] = {
         "accelerator": "kvm",
         "cpus": 3,
@@ -111,8 +114,10 @@ def test_every_field_of_a_domain_reaches_qemu(field: str) -> None:
 
 
 def test_a_panic_ends_the_machine_whatever_the_template_says() -> None:
-    spec = replace(SPEC, cmdline="panic=0")
-    assert describe(spec, "tcg", DESCRIPTORS).cmdline.startswith("panic=0 panic=-1")
+    spec = replace(SPEC, boot=replace(BOOT, cmdline="panic=0"))
+    domain = describe(spec, "tcg", DESCRIPTORS)
+    assert isinstance(domain, Domain)
+    assert domain.cmdline.startswith("panic=0 panic=-1")
     assert "-no-reboot" in arguments(describe(spec, "tcg", DESCRIPTORS))
 
 

@@ -17,15 +17,18 @@ from typing import Any
 import pytest
 
 from linwin.errors import InvalidRequest
-from linwin.machine.domain import Descriptors, Domain, describe
+from linwin.machine.describe import describe
+from linwin.machine.domain import Descriptors, Domain
 from linwin.machine.libvirt import xml
 from linwin.machine.libvirt.xml import Identity, Owner, domain_xml, nic_xml, user_nic_xml
 from linwin.model.network import Attachment, PortBinding
-from tests.golden.machine.test_domain import SPEC
+from tests.golden.machine.test_domain import BOOT, SPEC
 
 HERE = Path(__file__).parent
 DOMAIN = describe(
-    replace(SPEC, root_disk=Path("/templates/wine/root & <odd>.erofs")), "tcg", Descriptors(0, 0, 0)
+    replace(SPEC, boot=replace(BOOT, root_disk=Path("/templates/wine/root & <odd>.erofs"))),
+    "tcg",
+    Descriptors(0, 0, 0),
 )
 IDENTITY = Identity(SPEC.id, Path("/var/lib/linwin"), "0badcafe")
 USER = Attachment(

@@ -15,7 +15,7 @@ from linwin import paths
 from linwin.host.pidfd import find_working_in
 from linwin.machine.accel import Acceleration
 from linwin.machine.qemu import QemuMachines
-from linwin.model.machine import MachineSpec
+from linwin.model.machine import LinuxBoot, MachineSpec
 from linwin.paths import Paths
 
 LOAD_ADDRESS = 0x100000
@@ -86,10 +86,7 @@ def spec(room: Path) -> Iterator[MachineSpec]:
     (room / "run").mkdir()
     plain = MachineSpec(
         id="0123456789abcdef" * 4,
-        kernel=room / "kernel",
-        initrd=room / "initrd",
-        cmdline="console=ttyS0",
-        root_disk=room / "root.erofs",
+        boot=LinuxBoot(room / "kernel", room / "initrd", "console=ttyS0", room / "root.erofs"),
         memory=64,
         cpus=1,
         run_dir=room / "run",
@@ -105,8 +102,13 @@ def spec(room: Path) -> Iterator[MachineSpec]:
 
 def with_guest(spec: MachineSpec, text: str, then: bytes) -> MachineSpec:
     """The same machine with another guest."""
-    spec.kernel.write_bytes(multiboot(text, then))
+    kernel_of(spec).write_bytes(multiboot(text, then))
     return spec
+
+
+def kernel_of(spec: MachineSpec) -> Path:
+    assert isinstance(spec.boot, LinuxBoot)
+    return spec.boot.kernel
 
 
 @pytest.fixture

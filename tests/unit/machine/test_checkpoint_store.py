@@ -14,7 +14,7 @@ import pytest
 from linwin.errors import NotFound, Unavailable
 from linwin.machine import checkpoints, frozen, qemu
 from linwin.machine.checkpoints import CheckpointStore, described, evictions, key_of
-from linwin.model.machine import Checkpoint, MachineSpec
+from linwin.model.machine import Checkpoint, LinuxBoot, MachineSpec
 
 PAGES = 16
 SIZE = PAGES * frozen.PAGE
@@ -53,11 +53,14 @@ def test_the_key_depends_on_everything() -> None:
 
 def test_the_key_of_a_machine_is_not_its_own(spec: MachineSpec) -> None:
     key = qemu._key(spec, "tcg")
-    elsewhere = {name: Path("/other") / name for name in ("kernel", "initrd", "root_disk", "run_dir")}
-    sibling = replace(spec, id="other", uid=7, **elsewhere)  # type: ignore[arg-type]
+    assert isinstance(spec.boot, LinuxBoot)
+    parts = {name: Path("/other") / name for name in ("kernel", "initrd", "root_disk")}
+    elsewhere = replace(spec.boot, **parts)  # type: ignore[arg-type]
+    sibling = replace(spec, id="other", uid=7, boot=elsewhere, run_dir=Path("/other"))
     assert qemu._key(sibling, "tcg") == key
     changes: list[dict[str, object]] = [
-        {"memory": 128}, {"cpus": 2}, {"spare_ports": 5}, {"template": "sha256:x"}, {"cmdline": "quiet"}
+        {"memory": 128}, {"cpus": 2}, {"spare_ports": 5}, {"template": "sha256:x"},
+        {"boot": replace(spec.boot, cmdline="quiet")},
     ]  # fmt: skip
     for change in changes:
         assert qemu._key(replace(spec, **change), "tcg") != key  # type: ignore[arg-type]

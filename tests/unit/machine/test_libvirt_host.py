@@ -13,7 +13,7 @@ import pytest
 from linwin.errors import NotFound, Unavailable
 from linwin.machine.libvirt import LibvirtMachines
 from linwin.machine.libvirt.host import Event, LibvirtHost, Removed, Stopped
-from linwin.model.machine import MachineSpec
+from linwin.model.machine import LinuxBoot, MachineSpec
 from linwin.paths import Paths
 
 UUID_ = UUID(int=7)
@@ -97,7 +97,8 @@ async def test_what_was_begun_is_awaited_by_one_that_is_cancelled() -> None:
 async def test_no_machine_starts_with_a_nic(tmp_path: Path) -> None:
     machines = LibvirtMachines(Paths(tmp_path, tmp_path / "linwin.sock"), NOBODY)
     nowhere = Path("/nonexistent")
-    spec = MachineSpec("1", nowhere, nowhere, "", nowhere, memory=64, cpus=1, run_dir=tmp_path, nic=True)
+    boot = LinuxBoot(nowhere, nowhere, "", nowhere)
+    spec = MachineSpec("1", boot, memory=64, cpus=1, run_dir=tmp_path, nic=True)
     assert not machines.abilities.first_nic
     with pytest.raises(ValueError):
         await machines.boot(spec, 0)

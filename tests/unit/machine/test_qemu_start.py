@@ -13,7 +13,7 @@ import pytest
 from linwin.errors import Unavailable
 from linwin.machine import qemu
 from linwin.machine.qemu import QemuMachines
-from linwin.model.machine import MachineSpec
+from linwin.model.machine import LinuxBoot, MachineSpec
 
 pytestmark = pytest.mark.usefixtures("emulated")
 
@@ -32,19 +32,20 @@ async def test_a_template_out_of_the_users_reach_says_what_to_open(
 async def test_a_template_that_the_user_may_not_read_says_so(
     machines: QemuMachines, spec: MachineSpec
 ) -> None:
-    os.chmod(spec.root_disk, 0o600)
+    assert isinstance(spec.boot, LinuxBoot)
+    os.chmod(spec.boot.root_disk, 0o600)
     with pytest.raises(Unavailable, match="Permission denied") as caught:
         await machines.boot(replace(spec, uid=61234))
     assert caught.value.hint == "QEMU runs as user 61234, who must be able to read the template's files"
 
 
 async def test_a_machine_that_does_not_start_quotes_qemu(machines: QemuMachines, spec: MachineSpec) -> None:
+    assert isinstance(spec.boot, LinuxBoot)
+    nowhere = spec.boot.root_disk.with_name("none")
     with pytest.raises(Unavailable) as caught:
-        await machines.boot(replace(spec, root_disk=spec.root_disk.with_name("none")))
+        await machines.boot(replace(spec, boot=replace(spec.boot, root_disk=nowhere)))
     assert caught.value.message.startswith("the container's machine did not start: qemu-system-x86_64: ")
-    assert caught.value.message.endswith(
-        f"Could not open '{spec.root_disk.with_name('none')}': No such file or directory"
-    )
+    assert caught.value.message.endswith(f"Could not open '{nowhere}': No such file or directory")
 
 
 async def test_a_qemu_that_ends_at_once_without_a_word(

@@ -17,6 +17,7 @@ from linwin.machine import picture
 from linwin.machine.qemu import QemuMachines
 from linwin.machine.running import QemuMachine
 from linwin.model.machine import MachineSpec
+from tests.unit.machine.conftest import kernel_of
 from tests.unit.machine.sitting import TEXT, Viewer, echo_guest, read_png
 
 pytestmark = pytest.mark.usefixtures("emulated")
@@ -25,7 +26,7 @@ pytestmark = pytest.mark.usefixtures("emulated")
 @pytest.fixture
 def seat(spec: MachineSpec) -> MachineSpec:
     """A machine with a screen, whose guest answers what is typed."""
-    spec.kernel.write_bytes(echo_guest())
+    kernel_of(spec).write_bytes(echo_guest())
     return replace(spec, screen=True)
 
 
