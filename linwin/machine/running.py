@@ -206,6 +206,10 @@ class QemuMachine:
         """Let its CPUs go on. Idempotent."""
         await self._execute("cont")
 
+    async def press_power_button(self) -> None:
+        """As somebody at it would. What the guest makes of it shows in :attr:`exited`."""
+        await self._execute("system_powerdown")
+
     async def quit(self) -> None:
         """End the machine now. QEMU closes its disks; one that takes too long is killed. Idempotent."""
         if not self._exit.done():

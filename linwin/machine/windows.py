@@ -68,7 +68,7 @@ ENLIGHTENMENTS: dict[str, tuple[str, ...]] = {
 Those that a guest could not be frozen with are not among them: passthrough, and a TSC that is
 promised to be invariant.
 """
-_SPIN_RETRIES = "=0xfff"
+SPIN_RETRIES = 0xFFF
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +105,6 @@ def arguments(domain: WindowsDomain) -> list[str]:
 
     Raises InvalidRequest for more discs than it has drives for.
     """
-    if len(domain.discs) > MOST_DISCS:
-        raise InvalidRequest(f"a machine has drives for {MOST_DISCS} discs, not {len(domain.discs)}")
     return [
         *("-name", name_argument(domain.name)),
         *("-machine", _machine()),
@@ -131,6 +129,13 @@ def arguments(domain: WindowsDomain) -> list[str]:
     ]
 
 
+def checked(discs: tuple[Path, ...]) -> tuple[Path, ...]:
+    """Discs, each of which has a drive. Raises InvalidRequest."""
+    if len(discs) > MOST_DISCS:
+        raise InvalidRequest(f"a machine has drives for {MOST_DISCS} discs, not {len(discs)}")
+    return discs
+
+
 def _machine() -> str:
     flash = "pflash0=firmware,pflash1=variables"
     return f"q35,memory-backend=ram,usb=off,smbus=off,vmport=off,hpet=off,dump-guest-core=off,{flash}"
@@ -139,7 +144,7 @@ def _machine() -> str:
 def _cpu(accelerator: Accelerator) -> str:
     if accelerator == "tcg":  # where Hyper-V's interfaces are not emulated
         return CPU_MODELS[accelerator]
-    told = (f"hv-{name}{_SPIN_RETRIES if name == 'spinlocks' else ''}" for name in ENLIGHTENMENTS)
+    told = (f"hv-{name}{f'={SPIN_RETRIES:#x}' if name == 'spinlocks' else ''}" for name in ENLIGHTENMENTS)
     return ",".join((CPU_MODELS[accelerator], *told))
 
 
@@ -157,7 +162,7 @@ def _devices(domain: WindowsDomain) -> list[str]:
         *device("virtio-rng-pci", rng="entropy", **_at(0x04)),
         *("-blockdev", json.dumps(c_node(medium_node(domain.disk)))),
         *_disk(domain.bus),
-        *(word for index, image in enumerate(domain.discs) for word in _disc(index + 1, image)),
+        *(word for index, image in enumerate(checked(domain.discs)) for word in _disc(index + 1, image)),
         *device("qemu-xhci", id="usb", **_at(0x06)),
         *device("usb-kbd", bus="usb.0"),
         *device("usb-tablet", bus="usb.0"),

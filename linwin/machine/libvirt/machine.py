@@ -160,6 +160,11 @@ class LibvirtMachine:
 
         await self._do("let the machine go on", resume)
 
+    async def press_power_button(self) -> None:
+        """As somebody at it would. What the guest makes of it shows in :attr:`exited`."""
+        button = binding().VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN
+        await self._do("press the power button", lambda domain: domain.shutdownFlags(button))
+
     async def quit(self) -> None:
         """End the machine now, by libvirt, or where that does not answer by a signal. Idempotent."""
         if not self._exit.done():

@@ -17,14 +17,14 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from linwin import paths
-from linwin.errors import LinwinError, NotFound, Unavailable, Unsupported
+from linwin.errors import LinwinError, NotFound, Unavailable
 from linwin.host.files import write_atomically
 from linwin.host.pidfd import WatchedProcess, find_with_words
 from linwin.host.resources import device_group
 from linwin.machine.accel import KVM
 from linwin.machine.checkpoints import CheckpointStore, described, key_of
-from linwin.machine.describe import AnyDomain, describe, describe_any
-from linwin.machine.domain import Accelerator, Descriptors, Domain
+from linwin.machine.describe import describe, describe_any
+from linwin.machine.domain import Accelerator, Descriptors
 from linwin.machine.libvirt import saved
 from linwin.machine.libvirt.host import LibvirtHost, binding
 from linwin.machine.libvirt.machine import LibvirtMachine
@@ -147,7 +147,7 @@ class LibvirtMachines:
         if spec.nic or tap is not None:
             raise ValueError("under libvirt no machine starts with a NIC")
         accelerator = await self.accelerator()
-        machine = _of_ours(describe(spec, accelerator, _NOTHING, firmware=make_ready(spec)))
+        machine = describe(spec, accelerator, _NOTHING, firmware=make_ready(spec))
         require_memory(machine)
         identity, console_log = self._identity(spec), spec.run_dir / paths.CONSOLE_LOG
         description = domain_xml(
@@ -195,7 +195,7 @@ class LibvirtMachines:
         accelerator = await self.accelerator()
         nobody = Identity("", Path(), "")
         description = domain_xml(
-            _of_ours(describe_any(spec, accelerator)), nobody, title="", console_log=_ANYWHERE, owner=None
+            describe_any(spec, accelerator), nobody, title="", console_log=_ANYWHERE, owner=None
         )
         library = await self._host.call("tell its version", lambda connection: connection.getLibVersion())
         return key_of(spec.template, [description], ["libvirt", library, *emulator(accelerator)])
@@ -209,12 +209,6 @@ class LibvirtMachines:
             return None
         group = device_group(KVM) if accelerator == "kvm" else spec.uid or os.getegid()
         return Owner(spec.uid or os.geteuid(), group)
-
-
-def _of_ours(machine: AnyDomain) -> Domain:
-    if not isinstance(machine, Domain):
-        raise Unsupported("linwin starts no Windows guests under libvirt yet")
-    return machine
 
 
 def _create(connection: Any, description: str) -> object:

@@ -17,8 +17,10 @@ from pathlib import Path
 from uuid import UUID, uuid5
 from xml.etree.ElementTree import Element, SubElement
 
+from linwin.machine.describe import AnyDomain
 from linwin.machine.domain import (
     AGENT_PORT,
+    CPU_MODELS,
     FIRST_PORT_ADDRESS,
     ROOT_SERIAL,
     TCG_CACHE_MIB,
@@ -26,6 +28,7 @@ from linwin.machine.domain import (
     Domain,
 )
 from linwin.machine.domain import nic_names as nic_names
+from linwin.machine.windows import ENLIGHTENMENTS, SPIN_RETRIES, WindowsDomain, checked
 from linwin.model.machine import C_SERIAL
 from linwin.model.network import USER_SUBNET, Attachment
 
@@ -64,13 +67,17 @@ class Identity:
 
 
 def domain_xml(
-    domain: Domain, identity: Identity, *, title: str, console_log: Path, owner: Owner | None
+    domain: AnyDomain, identity: Identity, *, title: str, console_log: Path, owner: Owner | None
 ) -> str:
-    """A domain for ``virDomainCreateXML``. ``owner`` is None where the host user is libvirtd's to choose."""
+    """A domain for ``virDomainCreateXML``. ``owner`` is None where the host user is libvirtd's to choose.
+
+    Raises InvalidRequest for one with more discs than it has drives for.
+    """
     root = Element("domain", type="kvm" if domain.accelerator == "kvm" else "qemu")
     _text(root, "name", identity.name)
     _text(root, "uuid", str(identity.uuid))
-    SubElement(root, "genid")
+    # Without a value libvirt makes one up, another at each start.
+    _text(root, "genid", str(domain.generation) if isinstance(domain, WindowsDomain) else "")
     if title:
         _text(root, "title", title)
     machine = SubElement(SubElement(root, "metadata"), f"{{{NAMESPACE}}}machine")
@@ -80,14 +87,17 @@ def domain_xml(
     _text(root, "vcpu", str(domain.cpus))
     boot = SubElement(root, "os")
     _text(boot, "type", "hvm", arch="x86_64", machine="q35")
-    _text(boot, "kernel", str(domain.kernel))
-    _text(boot, "initrd", str(domain.initrd))
-    _text(boot, "cmdline", domain.cmdline)
+    match domain:
+        case Domain():
+            _kernel(boot, domain)
+        case WindowsDomain():
+            _firmware(boot, domain)
     _features(root, domain)
     _cpu(root, domain)
-    SubElement(root, "clock", offset="utc")
+    _clock(root, domain)
+    restarts = isinstance(domain, WindowsDomain) and domain.reboots
     for event in ("on_poweroff", "on_reboot", "on_crash"):
-        _text(root, event, "destroy")
+        _text(root, event, "restart" if event == "on_reboot" and restarts else "destroy")
     _devices(SubElement(root, "devices"), domain, console_log)
     if owner is not None:
         # The files are the user's already, and what is shared with other machines must not become his.
@@ -170,24 +180,62 @@ def terminal(live: str) -> Path | None:
 # Parts
 
 
-def _features(root: Element, domain: Domain) -> None:
+def _kernel(boot: Element, domain: Domain) -> None:
+    _text(boot, "kernel", str(domain.kernel))
+    _text(boot, "initrd", str(domain.initrd))
+    _text(boot, "cmdline", domain.cmdline)
+
+
+def _firmware(boot: Element, domain: WindowsDomain) -> None:
+    """The two images by name, as the direct driver has them: libvirt is not asked to choose."""
+    _text(boot, "loader", str(domain.firmware), readonly="yes", type="pflash", secure="no")
+    _text(boot, "nvram", str(domain.variables))
+
+
+def _clock(root: Element, domain: AnyDomain) -> None:
+    clock = SubElement(root, "clock", offset="utc")
+    if not isinstance(domain, WindowsDomain):
+        return
+    # The guest's time zone is UTC, and a tick that came too late is made up for.
+    SubElement(clock, "timer", name="rtc", tickpolicy="catchup")
+    if domain.accelerator == "kvm":
+        SubElement(clock, "timer", name="pit", tickpolicy="delay")
+        SubElement(clock, "timer", name="hypervclock", present="yes")
+    SubElement(clock, "timer", name="hpet", present="no")
+
+
+def _features(root: Element, domain: AnyDomain) -> None:
     features = SubElement(root, "features")
     SubElement(features, "acpi")
     SubElement(features, "vmport", state="off")
     SubElement(features, "smm", state="off")
     if domain.accelerator == "tcg":
         _text(SubElement(features, "tcg"), "tb-cache", str(TCG_CACHE_MIB), unit="MiB")
+    elif isinstance(domain, WindowsDomain):
+        _hyperv(SubElement(features, "hyperv", mode="custom"))
 
 
-def _cpu(root: Element, domain: Domain) -> None:
+def _hyperv(hyperv: Element) -> None:
+    """What Windows is told, by libvirt's names; the time of Hyper-V is a timer of the clock's."""
+    for name in ENLIGHTENMENTS:
+        if name == "spinlocks":
+            SubElement(hyperv, name, state="on", retries=str(SPIN_RETRIES))
+        elif name == "stimer":
+            SubElement(SubElement(hyperv, name, state="on"), "direct", state="on")
+        elif name not in ("time", "stimer-direct"):
+            SubElement(hyperv, name, state="on")
+
+
+def _cpu(root: Element, domain: AnyDomain) -> None:
     if domain.accelerator == "kvm":
         SubElement(root, "cpu", mode="host-passthrough", check="none", migratable="on")
         return
     cpu = SubElement(root, "cpu", mode="custom", match="exact", check="none")
-    _text(cpu, "model", domain.cpu_model, fallback="forbid")
+    model = domain.cpu_model if isinstance(domain, Domain) else CPU_MODELS[domain.accelerator]
+    _text(cpu, "model", model, fallback="forbid")
 
 
-def _devices(devices: Element, domain: Domain, console_log: Path) -> None:
+def _devices(devices: Element, domain: AnyDomain, console_log: Path) -> None:
     serial = SubElement(devices, "controller", type="virtio-serial", index="0", ports="2", model=_MODERN)
     _on_board(serial, 0x02)
     channel = SubElement(devices, "channel", type="unix")
@@ -195,22 +243,18 @@ def _devices(devices: Element, domain: Domain, console_log: Path) -> None:
     SubElement(channel, "source", mode="bind")
     SubElement(channel, "target", type="virtio", name=AGENT_PORT)
     SubElement(channel, "address", type="virtio-serial", controller="0", bus="0", port="1")
-    _disk(devices, domain.root_disk, "vda", ROOT_SERIAL, 0x03, {"type": "raw"}, readonly=True)
-    if domain.c_disk is not None:
-        # A failing host disk is reported to the guest: the default for a full one is to pause it.
-        driver = {
-            "type": "qcow2",
-            "discard": "unmap",
-            "detect_zeroes": "unmap",
-            "error_policy": "report",
-            "rerror_policy": "report",
-        }
-        _disk(devices, domain.c_disk, "vdb", C_SERIAL, 0x05, driver)
+    match domain:
+        case Domain():
+            _root_disk(devices, domain.root_disk)
+            if domain.c_disk is not None:
+                _on_board(_c_disk(devices, domain.c_disk, target="vdb", bus="virtio"), 0x05)
+        case WindowsDomain():
+            _disks(devices, domain)
     entropy = SubElement(devices, "rng", model=_MODERN)
     SubElement(entropy, "backend", model="builtin")
     _on_board(entropy, 0x04)
     _console(devices, domain, console_log)
-    if domain.screen:
+    if _has_screen(domain):
         _screen(devices)
     else:
         SubElement(devices, "controller", type="usb", model="none")
@@ -222,29 +266,72 @@ def _devices(devices: Element, domain: Domain, console_log: Path) -> None:
         _on_board(port, FIRST_PORT_ADDRESS + number)
 
 
-def _disk(
-    devices: Element,
-    image: Path,
-    target: str,
-    serial: str,
-    slot: int,
-    driver: Mapping[str, str],
-    *,
-    readonly: bool = False,
-) -> None:
+def _root_disk(devices: Element, image: Path) -> None:
+    disk = _disk(devices, image, {"type": "raw"}, target="vda", bus="virtio")
+    SubElement(disk, "readonly")
+    _text(disk, "serial", ROOT_SERIAL)
+    _on_board(disk, 0x03)
+
+
+def _disks(devices: Element, domain: WindowsDomain) -> None:
+    """C: and an installer's discs, in the order in which firmware looks at them."""
+    match domain.bus:
+        case "virtio-blk":
+            disk = _c_disk(devices, domain.disk, target="vda", bus="virtio")
+            _on_board(disk, 0x05)
+        case "virtio-scsi":
+            controller = SubElement(devices, "controller", type="scsi", index="0", model="virtio-scsi")
+            _on_board(controller, 0x05)
+            disk = _c_disk(devices, domain.disk, target="sda", bus="scsi")
+        case "sata":
+            disk = _c_disk(devices, domain.disk, target="sda", bus="sata")
+            _on_sata(disk, 0)
+    SubElement(disk, "boot", order="1")
+    for number, image in enumerate(checked(domain.discs), 1):
+        disc = SubElement(devices, "disk", type="file", device="cdrom")
+        SubElement(disc, "driver", name="qemu", type="raw")
+        SubElement(disc, "source", file=str(image))
+        SubElement(disc, "target", dev=f"sd{chr(ord('b') + number)}", bus="sata")
+        SubElement(disc, "readonly")
+        _on_sata(disc, number)
+        SubElement(disc, "boot", order=str(number + 1))
+
+
+def _c_disk(devices: Element, image: Path, *, target: str, bus: str) -> Element:
+    # A failing host disk is reported to the guest: the default for a full one is to pause it.
+    driver = {
+        "type": "qcow2",
+        "discard": "unmap",
+        "detect_zeroes": "unmap",
+        "error_policy": "report",
+        "rerror_policy": "report",
+    }
+    disk = _disk(devices, image, driver, target=target, bus=bus)
+    _text(disk, "serial", C_SERIAL)
+    return disk
+
+
+def _disk(devices: Element, image: Path, driver: Mapping[str, str], *, target: str, bus: str) -> Element:
     # The page cache is used and flushes go to the disk; see medium_node of linwin.machine.domain.
-    disk = SubElement(devices, "disk", type="file", device="disk", model=_MODERN)
+    disk = SubElement(devices, "disk", type="file", device="disk")
+    if bus == "virtio":
+        disk.set("model", _MODERN)
     SubElement(disk, "driver", {"name": "qemu", "cache": "writeback", **driver})
     SubElement(disk, "source", file=str(image))
-    SubElement(disk, "target", dev=target, bus="virtio")
-    if readonly:
-        SubElement(disk, "readonly")
-    _text(disk, "serial", serial)
-    _on_board(disk, slot)
+    SubElement(disk, "target", dev=target, bus=bus)
+    return disk
 
 
-def _console(devices: Element, domain: Domain, log: Path) -> None:
-    if domain.screen:
+def _on_sata(disk: Element, unit: int) -> None:
+    SubElement(disk, "address", type="drive", controller="0", bus="0", target="0", unit=str(unit))
+
+
+def _has_screen(domain: AnyDomain) -> bool:
+    return isinstance(domain, WindowsDomain) or domain.screen
+
+
+def _console(devices: Element, domain: AnyDomain, log: Path) -> None:
+    if _has_screen(domain):
         serial = SubElement(devices, "serial", type="pty")
         SubElement(serial, "log", file=str(log), append="on")
     else:

@@ -17,11 +17,13 @@ from typing import Any
 import pytest
 
 from linwin.errors import InvalidRequest
-from linwin.machine.describe import describe
+from linwin.machine.describe import AnyDomain, describe
 from linwin.machine.domain import Descriptors, Domain
 from linwin.machine.libvirt import xml
 from linwin.machine.libvirt.xml import Identity, Owner, domain_xml, nic_xml, user_nic_xml
+from linwin.machine.windows import ENLIGHTENMENTS, WindowsDomain
 from linwin.model.network import Attachment, PortBinding
+from tests.golden.machine import test_windows as windows
 from tests.golden.machine.test_domain import BOOT, SPEC
 
 HERE = Path(__file__).parent
@@ -41,7 +43,7 @@ USER = Attachment(
 )
 
 
-def written(domain: Domain, **changes: Any) -> str:
+def written(domain: AnyDomain, **changes: Any) -> str:
     given: dict[str, Any] = {
         "title": "linwin: web",
         "console_log": SPEC.run_dir / "console.log",
@@ -50,10 +52,18 @@ def written(domain: Domain, **changes: Any) -> str:
     return domain_xml(domain, IDENTITY, **{**given, **changes})
 
 
+WINDOWS = replace(windows.DOMAIN, accelerator="tcg")
+INSTALLER = replace(
+    WINDOWS, bus="sata", discs=(Path("/iso/Windows & 2022.iso"), Path("/iso/virtio-win.iso")), reboots=False
+)
+
 DESCRIPTIONS = {
     "tcg": lambda: written(DOMAIN),
     "kvm": lambda: written(replace(DOMAIN, accelerator="kvm", cpu_model="host"), owner=Owner(100_001, 106)),
     "screen": lambda: written(replace(DOMAIN, screen=True)),
+    "windows-tcg": lambda: written(WINDOWS),
+    "windows-kvm": lambda: written(replace(WINDOWS, accelerator="kvm", bus="virtio-scsi")),
+    "windows-discs": lambda: written(INSTALLER),
     "session": lambda: written(DOMAIN, owner=None, title=""),
     "nic": lambda: nic_xml("nic-0123456789ab", "lwt0123456789ab", "02:42:ac:11:00:02", 3),
     "user-nic": lambda: user_nic_xml("nic-0123456789ab", USER, 1),
@@ -103,6 +113,37 @@ def test_every_field_of_a_domain_reaches_libvirt(field: str) -> None:
         "screen": True,
     }
     assert written(replace(DOMAIN, **{field: other.get(field, "other")})) != written(DOMAIN)
+
+
+@pytest.mark.parametrize(
+    "field", [field.name for field in fields(WindowsDomain) if field.name not in ("name", "descriptors")]
+)
+def test_every_field_of_a_windows_domain_reaches_libvirt(field: str) -> None:
+    other: dict[str, Any] = {
+        "accelerator": "kvm",
+        "cpus": 3,
+        "memory": 512,
+        "spare_ports": 3,
+        "bus": "sata",
+        "generation": IDENTITY.uuid,
+        "discs": (Path("/other"),),
+        "reboots": False,
+    }
+    changed = replace(WINDOWS, **{field: other.get(field, Path("/other"))})
+    assert written(changed) != written(WINDOWS)
+
+
+def test_both_drivers_have_drives_for_as_many_discs() -> None:
+    written(replace(INSTALLER, discs=(Path("/iso"),) * 5))
+    with pytest.raises(InvalidRequest, match=r"^a machine has drives for 5 discs, not 6$"):
+        written(replace(INSTALLER, discs=(Path("/iso"),) * 6))
+
+
+def test_all_that_windows_is_told_of_hyper_v_is_told_under_libvirt() -> None:
+    hyperv = ElementTree.fromstring(DESCRIPTIONS["windows-kvm"]()).find("features/hyperv")
+    assert hyperv is not None
+    told = {element.tag for element in hyperv} | {"time", "stimer-direct"}  # by clock and stimer
+    assert told == ENLIGHTENMENTS.keys()
 
 
 def test_a_machine_without_c_has_one_disk() -> None:

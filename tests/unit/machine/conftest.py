@@ -33,6 +33,15 @@ LET_GO = (
     b"\x66\xba\xc8\x0c\xef"  # mov dx, 0xcc8; out dx, eax: eject
     b"\x41\x83\xe1\x0f\xeb\xe4"  # on: inc ecx; and ecx, 15; jmp next
 )
+# Enables ACPI's power button (PM1a of QEMU's q35, where SeaBIOS puts it), says so, and once it is pressed
+# switches the machine off.
+POWER_OFF = (
+    b"\x66\xba\x02\x06\x66\xb8\x00\x01\x66\xef"  # mov dx, 0x602; mov ax, 0x100; out dx, ax
+    b"\x66\xba\xf8\x03\xb0\x21\xee\xb0\x0a\xee"  # to the serial port: !, a line feed
+    b"\x66\xba\x00\x06"  # mov dx, 0x600
+    b"\x66\xed\xf6\xc4\x01\x74\xf9"  # again: in ax, dx; test ah, 1; jz again
+    b"\x66\xba\x04\x06\x66\xb8\x00\x20\x66\xef"  # mov dx, 0x604; mov ax, 0x2000; out dx, ax
+) + HALT
 AGAIN = b"\xe9"  # jump to the start, the distance is filled in
 
 
@@ -113,6 +122,6 @@ def kernel_of(spec: MachineSpec) -> Path:
 
 @pytest.fixture
 def guest(spec: MachineSpec) -> Callable[[str, str], MachineSpec]:
-    """``guest(text, "halt" | "fault" | "again" | "let go")``: the machine with another guest."""
-    endings = {"halt": HALT, "fault": TRIPLE_FAULT, "again": AGAIN, "let go": LET_GO}
+    """``guest(text, ending)``: the machine with another guest, that says ``text`` first."""
+    endings = {"halt": HALT, "fault": TRIPLE_FAULT, "again": AGAIN, "let go": LET_GO, "power off": POWER_OFF}
     return lambda text, then: with_guest(spec, text, endings[then])

@@ -92,6 +92,15 @@ async def test_a_guest_that_gives_up_ends_its_machine(machines: QemuMachines, gu
     await machine.quit()
 
 
+async def test_the_power_button_is_the_guests_to_hear(machines: QemuMachines, guest: GuestMaker) -> None:
+    machine = await machines.boot(guest("listens", "power off"))
+    await console_says(machine, "listens!")
+    await machine.press_power_button()
+    async with asyncio.timeout(20):
+        assert (await machine.exited).code == 0
+    await machine.quit()
+
+
 async def test_a_killed_qemu_is_seen(machines: QemuMachines, spec: MachineSpec) -> None:
     machine = await machines.boot(spec)
     os.kill(machine.pid, signal.SIGKILL)
