@@ -90,7 +90,16 @@ func serviceVerb(arguments []string) error {
 			if err := logToFile(); err != nil {
 				return nil, err
 			}
-			return prepare(*listen, *device)
+			serve, err := prepare(*listen, *device)
+			if err != nil {
+				return nil, err
+			}
+			return func() error {
+				if err := windows.AwaitSetup(); err != nil {
+					return err
+				}
+				return serve()
+			}, nil
 		})
 	}
 	return fmt.Errorf("unknown service verb: %s", arguments[0])

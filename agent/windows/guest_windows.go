@@ -16,7 +16,7 @@ var (
 	setSystemTime      = kernel32.NewProc("SetSystemTime")
 	setComputerNameEx  = kernel32.NewProc("SetComputerNameExW")
 	dnsToComputerName  = kernel32.NewProc("DnsHostnameToComputerNameW")
-	regFlushKey        = syscall.NewLazyDLL("advapi32.dll").NewProc("RegFlushKey")
+	regFlushKey        = advapi32.NewProc("RegFlushKey")
 	physicalDNSHost    = uintptr(5) // ComputerNamePhysicalDnsHostname of sysinfoapi.h
 	longestNetBIOSName = uint32(15)
 )

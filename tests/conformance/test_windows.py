@@ -146,7 +146,13 @@ async def test_a_service_needs_windows_to_start_it(shared_wine: Wine) -> None:
 
 @pytest.mark.slow
 @pytest.mark.wine_api(
-    "CreateNamedPipeW", "CreateFileW", "ReadFile", "WriteFile", "GetOverlappedResult", "CancelIoEx"
+    "CreateNamedPipeW",
+    "CreateFileW",
+    "ReadFile",
+    "WriteFile",
+    "GetOverlappedResult",
+    "CancelIoEx",
+    "RegNotifyChangeKeyValue",
 )
 def test_go_tests_of_the_windows_packages(shared_wine: Wine) -> None:
     """The agent's own, overlapped pipes and the port among them; tests/style runs those of Linux."""
