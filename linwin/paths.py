@@ -177,6 +177,10 @@ class Paths:
         """The copy of the overlay that files are being copied into."""
         return self.container(container_id) / "c.qcow2.new"
 
+    def last_screen(self, container_id: str) -> Path:
+        """A picture of what a Windows guest showed that did not come up."""
+        return self.container(container_id) / "screen.png"
+
     def log(self, container_id: str) -> Path:
         return self.container(container_id) / "log.json"
 

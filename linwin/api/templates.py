@@ -62,26 +62,17 @@ def render_unusable(template: Unusable) -> dict[str, Any]:
     }
 
 
-def render_dormant(template: Template) -> dict[str, Any]:
-    """A template that is whole, with the ``Problem`` that nothing can be run on it yet."""
-    return render(template) | {"Problem": f"this linwin starts no guests of the kind {template.kind}"}
-
-
 async def list_all(request: web.Request) -> web.Response:
     """``GET /linwin/templates``: the installed ones, those last that cannot be used."""
     engine = engine_of(request)
     usable = [render(template) for template in await engine.templates()]
-    dormant = [render_dormant(template) for template in await engine.dormant_templates()]
     unusable = [render_unusable(template) for template in await engine.unusable_templates()]
-    return answer(usable + dormant + unusable)
+    return answer(usable + unusable)
 
 
 async def inspect(request: web.Request) -> web.Response:
     """``GET /linwin/templates/{name}``: one of them."""
     engine, name = engine_of(request), request.match_info["name"]
-    for template in await engine.dormant_templates():
-        if template.name == name:
-            return answer(render_dormant(template))
     return answer(render(await engine.template(name)))
 
 

@@ -13,6 +13,8 @@ from contextlib import asynccontextmanager, contextmanager
 from itertools import pairwise
 from pathlib import Path
 
+from linwin.disks.c_start import SUFFIX as NOTE_SUFFIX
+from linwin.disks.c_start import write_note
 from linwin.disks.check import examine
 from linwin.disks.durable import publish, sync
 from linwin.disks.failures import translated
@@ -153,6 +155,7 @@ class ChainDisks:
             return
         self._paths.chains.mkdir(parents=True, exist_ok=True)
         with self._work_dir() as work:
+            await asyncio.to_thread(write_note, base, template.c_start)
             await asyncio.to_thread(link_base, template, base, work / base.name)
 
     async def _extend(
@@ -175,7 +178,7 @@ class ChainDisks:
                 lower=[(str(below.blob), below.diff_id) for below in reversed(layers[:-1])],
                 overlay=str(unfinished),
                 backing=str(backing),
-                offset=0,
+                offset=template.c_start,
                 run_dir=str(work),
                 parent=os.getpid(),
             )
@@ -210,7 +213,14 @@ class ChainDisks:
             path = self._paths.chains / name
             freed += freed_by_unlinking(path)
             path.unlink()
+        self._prune_notes(keep)
         return freed
+
+    def _prune_notes(self, keep: frozenset[str] | set[str]) -> None:
+        """Delete the notes of bases that are gone, or that never came."""
+        for note in self._paths.chains.glob(f"*{NOTE_SUFFIX}"):
+            if not note.with_suffix(SUFFIX).exists() and f"sha256:{note.stem}" not in keep:
+                note.unlink()
 
     def _usage(self) -> dict[str, int]:
         files = [path for path in self._paths.chains.glob(f"*{SUFFIX}") if NAME.fullmatch(path.name)]

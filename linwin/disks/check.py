@@ -10,7 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+from linwin.disks.c_start import c_start
 from linwin.disks.survey import Survey, title
+from linwin.errors import Internal
 from linwin.host.process import Completed, run
 from linwin.model.progress import Progress, Report
 from linwin.model.template import Template
@@ -95,8 +97,12 @@ async def wrong_format(path: Path) -> str:
 
 async def wrong_volume(disk: Path, work: Path) -> str:
     """What is wrong with the volume that a disk shows; nothing when it is sound."""
+    try:
+        start = await asyncio.to_thread(c_start, disk)
+    except Internal as error:
+        return f"shows no volume: {error.message}"
     module = [sys.executable, "-m", "linwin.disks.verify"]
-    done = await within_time([*module, str(disk), "0", str(work), str(os.getpid())])
+    done = await within_time([*module, str(disk), str(start), str(work), str(os.getpid())])
     if done is None:
         return f"shows a volume that could not be looked at within {TIMEOUT:g} s"
     if done.returncode != 0:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from linwin.disks import files_job
+from linwin.disks.c_start import c_start
 from linwin.disks.durable import publish
 from linwin.disks.failures import translated
 from linwin.disks.files_job import FilesJob, Verb
@@ -145,7 +146,8 @@ class DiskFiles:
         """The messages of a process that does the job; it is gone when the context ends."""
         self._scratch.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=WORK, dir=self._scratch) as run_dir:
-            job = FilesJob(verb, run_dir, os.getpid(), path, str(disk or ""), **more)
+            offset = await asyncio.to_thread(c_start, disk) if disk else 0
+            job = FilesJob(verb, run_dir, os.getpid(), path, str(disk or ""), offset=offset, **more)
             async with aclosing(messages_of(job)) as messages:
                 yield messages
 

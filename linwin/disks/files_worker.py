@@ -143,8 +143,9 @@ def both(job: FilesJob) -> Iterator[tuple[Volume, Volume]]:
 
 
 def written(job: FilesJob) -> list[Extent]:
-    """What the disk holds itself, in bytes of the volume."""
-    return [Extent(start - job.offset, length) for start, length in job.written]
+    """What the disk holds itself of the volume, in bytes of it."""
+    parts = ((start - job.offset, start - job.offset + length) for start, length in job.written)
+    return [Extent(max(start, 0), end - max(start, 0)) for start, end in parts if end > 0]
 
 
 def write(job: FilesJob) -> None:

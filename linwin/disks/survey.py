@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from linwin.disks.c_start import NOTE
 from linwin.disks.qcow2 import CORRUPT, DIRTY, EXTERNAL_DATA, Header, read_header
 from linwin.errors import Internal
 from linwin.layers import quoted, short
@@ -65,6 +66,8 @@ def survey(folder: Path) -> Survey:
     """Read the header of every file. Raises OSError when the folder cannot be read."""
     found = Survey(folder)
     for path in sorted(folder.iterdir()) if folder.exists() else ():
+        if NOTE.fullmatch(path.name):
+            continue  # one whose chain is gone goes with the next prune
         if not NAME.fullmatch(path.name):
             found.strays.append(path.name)
             continue

@@ -61,6 +61,7 @@ from linwin.engine.timing import Timing
 from linwin.engine.volumes import Volumes
 from linwin.errors import Conflict, NotFound
 from linwin.model.build import BuildRequest, CommitRequest
+from linwin.model.builds import best_first
 from linwin.model.container import Container, ContainerSpec, LogQuery, LogRecord, Update, WaitCondition
 from linwin.model.exec import ExecSpec
 from linwin.model.files import Change, FileStat
@@ -166,7 +167,7 @@ class Engine:
     async def open(self) -> None:
         """Make this root usable: networks, base images, then containers left by an earlier daemon."""
         await self.networks.recover()  # running containers are in need of theirs
-        await self.rooms.images.adopt_base_images(await self.rooms.templates.list())
+        await self.rooms.images.adopt_base_images(best_first(await self.rooms.templates.list()))
         await self.checkpoints.recover()
         await self.pool.recover()
         await recover.recover(self)
@@ -421,9 +422,6 @@ class Engine:
 
     async def templates(self) -> Sequence[Template]:
         return await self.rooms.templates.list()
-
-    async def dormant_templates(self) -> Sequence[Template]:
-        return await self.rooms.templates.dormant()
 
     async def unusable_templates(self) -> Sequence[Unusable]:
         return await self.rooms.templates.unusable()

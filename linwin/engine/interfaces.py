@@ -305,9 +305,6 @@ class Templates(Protocol):
         Raises Unavailable for one that cannot be used.
         """
 
-    async def dormant(self) -> Sequence[Template]:
-        """Those that are installed and whole, and whose kind of guest is not started yet, by name."""
-
     async def agent(self, system: Literal["linux", "windows"]) -> Path:
         """The program that is the agent of the templates which are made now, built for a system.
 

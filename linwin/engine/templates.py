@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from linwin.errors import Conflict, LinwinError
+from linwin.model.builds import best_first
 from linwin.model.progress import Progress, Report
 from linwin.model.template import Media, Template
 
@@ -16,7 +17,7 @@ async def build(engine: Engine, name: str, report: Report, media: Media) -> Temp
     """Build a template from its recipe, and its checkpoint."""
     rooms = engine.rooms
     template = await rooms.templates.build(name, report, media)
-    await rooms.images.adopt_base_images(await rooms.templates.list())
+    await rooms.images.adopt_base_images(best_first(await rooms.templates.list()))
     await engine.checkpoints.prune(everything=False)  # of the build before
     if engine.checkpoints.wanted(template):
         try:
@@ -38,4 +39,4 @@ async def remove(engine: Engine, name: str) -> None:
                 )
         await rooms.templates.remove(name)
     await engine.checkpoints.prune(everything=False)
-    await rooms.images.adopt_base_images(await rooms.templates.list())
+    await rooms.images.adopt_base_images(best_first(await rooms.templates.list()))

@@ -9,6 +9,7 @@ that one.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Sequence
 
 from linwin.model.template import Template
 
@@ -49,3 +50,16 @@ def serves(template: Template, os_version: str) -> bool:
     if template.serves_any_build:
         return True
     return any(runs_on(os_version, base.os_version) for base in template.provides)
+
+
+def best_first(templates: Iterable[Template], os_version: str = "") -> Sequence[Template]:
+    """Templates in the order in which an image of this Windows version is to have them.
+
+    Windows comes before what stands in for it, and Windows of the image's own build before a newer one.
+    """
+
+    def rank(template: Template) -> tuple[bool, bool]:
+        own = any(build_of(base.os_version) == build_of(os_version) for base in template.provides)
+        return template.serves_any_build, not own
+
+    return sorted(templates, key=rank)

@@ -61,7 +61,8 @@ class Template:
     ``left_out`` maps the names of programs that the template lacks on purpose,
     lower-case without ``.exe``, to the sentence a user should read. ``unserved`` are
     products whose images it can hold and not run. A kind that boots from C: has no other parts:
-    the paths of kernel, initrd and root disk are empty, and ``c_disk`` is the whole disk.
+    the paths of kernel, initrd and root disk are empty, and ``c_disk`` is the whole disk, on which C:
+    begins at ``c_start``, in bytes.
     """
 
     name: str
@@ -80,15 +81,11 @@ class Template:
     summary: str = ""
     size: int = 0
     created: str = "1970-01-01T00:00:00Z"
+    c_start: int = 0
 
     @property
     def boots_before_c(self) -> bool:
         """Whether its guests start without C:, so that one checkpoint serves every container."""
-        return self.kind == "wine"
-
-    @property
-    def starts(self) -> bool:
-        """Whether this linwin starts guests of its kind."""
         return self.kind == "wine"
 
     @property

@@ -21,7 +21,7 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Literal
 
-from linwin.errors import InvalidRequest, LinwinError, NotFound, Unavailable, Unsupported
+from linwin.errors import InvalidRequest, LinwinError, NotFound, Unavailable
 from linwin.host import files, locks
 from linwin.host.turns import to_its_end
 from linwin.model.progress import Progress, Report
@@ -63,10 +63,7 @@ class InstalledTemplates:
         self._cache = cache or user_cache()
 
     async def list(self) -> list[Template]:
-        return [template for template in await self._whole() if template.starts]
-
-    async def dormant(self) -> builtins.list[Template]:
-        return [template for template in await self._whole() if not template.starts]
+        return [found for found in await asyncio.to_thread(self._installed) if isinstance(found, Template)]
 
     async def unusable(self) -> builtins.list[Unusable]:
         return [found for found in await asyncio.to_thread(self._installed) if isinstance(found, Unusable)]
@@ -78,13 +75,8 @@ class InstalledTemplates:
                 raise NotFound(f"No such template: {name}", hint=self._advice(sorted(found)))
             case Unusable(reason=reason) as unusable:
                 raise Unavailable(reason, hint=unusable.remedy)
-            case Template(starts=True) as template:
+            case Template() as template:
                 return template
-            case Template(kind=kind):
-                raise Unsupported(
-                    f"this linwin starts no guests of the kind {kind}, which the template {name} is for",
-                    hint="docs/windows.md says what its disk is good for by now",
-                )
 
     async def agent(self, system: Literal["linux", "windows"]) -> Path:
         """The program that is the agent of the templates which are made now."""
@@ -127,9 +119,6 @@ class InstalledTemplates:
             return []
         folders = sorted(self._paths.templates.iterdir())
         return [_usable(folder) for folder in folders if (folder / manifest.FILE).exists()]
-
-    async def _whole(self) -> builtins.list[Template]:
-        return [found for found in await asyncio.to_thread(self._installed) if isinstance(found, Template)]
 
     def _recipe(self, name: str) -> Recipe | WindowsRecipe:
         known = self._known()

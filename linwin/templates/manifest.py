@@ -27,13 +27,18 @@ C_DISK = "c.qcow2"
 DISK = "disk.qcow2"
 PARTS = (KERNEL, INITRD, ROOT_DISK, C_DISK)
 _PARTS = {"wine": PARTS, "windows": (DISK,)}
+_FIRST_C_START = 117 << 20
+"""Where C: began on the first Windows disks, whose records do not say it."""
 
 _BLOCK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What is known of a finished build; ``parts`` maps file names to ``sha256:…`` digests."""
+    """What is known of a finished build; ``parts`` maps file names to ``sha256:…`` digests.
+
+    ``c_start`` is where on the disk C: begins, in bytes.
+    """
 
     name: str
     kind: str
@@ -47,6 +52,7 @@ class Manifest:
     parts: tuple[tuple[str, str], ...]
     packages: tuple[str, ...]
     created: str
+    c_start: int = 0
 
     @property
     def digest(self) -> str:
@@ -77,6 +83,7 @@ class Manifest:
             summary=self.summary,
             size=sum(part.stat().st_size for part in present.values()),
             created=self.created,
+            c_start=self.c_start,
         )
 
 
@@ -106,6 +113,10 @@ def parse(data: bytes) -> Manifest:
     if sorted(name for name, _ in pairs["parts"]) != sorted(_PARTS.get(fields["kind"], ())):
         raise ValueError("it does not list the parts of a template")
     packages = tuple(str(package) for package in fields.pop("packages"))
+    if fields["kind"] == "windows":
+        fields.setdefault("c_start", _FIRST_C_START)
+    if not isinstance(fields.get("c_start", 0), int) or fields.get("c_start", 0) < 0:
+        raise ValueError("it does not say where C: begins")
     left_out, parts = pairs["left_out"], pairs["parts"]
     return Manifest(
         provides=provides, left_out=left_out, unserved=unserved, parts=parts, packages=packages, **fields

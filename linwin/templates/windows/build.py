@@ -247,6 +247,7 @@ class WindowsBuild:
             parts=manifest.part_digests(self._out, (DISK,)),
             packages=(f"{image.name} {image.os_version}", *versions),
             created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            c_start=disk.C_START,
         )
         (self._out / manifest.FILE).write_bytes(record.to_json())
         return record

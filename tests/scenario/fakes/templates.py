@@ -54,16 +54,12 @@ class FakeTemplates:
     def __init__(self) -> None:
         self.installed = {"wine": wine(Path("/nowhere"))}
         self.spoilt: list[Unusable] = []
-        self.sleeping: list[Template] = []
         self.building: set[str] = set()
         self.program: Path | None = None
         self.media: list[Media] = []
 
     async def list(self) -> list[Template]:
         return list(self.installed.values())
-
-    async def dormant(self) -> list[Template]:
-        return self.sleeping
 
     async def unusable(self) -> list[Unusable]:
         return self.spoilt

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,8 +14,8 @@ from xml.etree import ElementTree
 import pytest
 from dissect.regf import RegistryHive
 
-from linwin.errors import Unsupported
 from linwin.model.template import Template
+from linwin.templates import manifest
 from linwin.templates.windows import disk
 from tests.unit.templates.windows import media
 from tests.unit.templates.windows.infs import VIOSTOR
@@ -51,7 +52,7 @@ def test_the_template_says_what_it_provides(built: tuple[Template, Place]) -> No
         "docker.io/microsoft/nanoserver:sac2016",
     )
     assert base.os_version == media.OS_VERSION
-    assert (template.kind, template.starts, template.serves_any_build) == ("windows", False, False)
+    assert (template.kind, template.boots_before_c, template.serves_any_build) == ("windows", False, False)
     assert template.size == template.c_disk.stat().st_size
     assert tuple(place.said) == PHASES
 
@@ -274,8 +275,8 @@ async def test_equal_isos_are_built_once(place: Place, iso: Path, virtio: Path) 
     place.said.clear()
     assert await place.build(await asyncio.to_thread(iso.rename, iso.with_name("other.iso")), virtio) == first
     assert place.said == ["Reading", "Using the finished build of equal inputs", "Installed"]
-    assert await place.templates.dormant() == [first]
-    assert await place.templates.list() == await place.templates.unusable() == []
+    assert await place.templates.list() == [first]
+    assert await place.templates.unusable() == []
 
 
 async def test_another_image_is_another_template(place: Place, iso: Path, virtio: Path) -> None:
@@ -284,13 +285,25 @@ async def test_another_image_is_another_template(place: Place, iso: Path, virtio
     assert standard.digest != datacenter.digest
 
 
-async def test_nothing_is_run_on_it_yet(place: Place, iso: Path, virtio: Path) -> None:
-    await place.build(iso, virtio)
-    with pytest.raises(Unsupported) as caught:
-        await place.templates.get(NAME)
-    assert caught.value.message == (
-        "this linwin starts no guests of the kind windows, which the template nanoserver-2016 is for"
-    )
-    assert caught.value.hint == "docs/windows.md says what its disk is good for by now"
+async def test_it_is_one_like_others(place: Place, iso: Path, virtio: Path) -> None:
+    built = await place.build(iso, virtio)
+    assert await place.templates.get(NAME) == built
     await place.templates.remove(NAME)
-    assert await place.templates.dormant() == []
+    assert await place.templates.list() == []
+
+
+def test_where_c_begins_is_where_the_volume_lies(built: tuple[Template, Place], found: Disk) -> None:
+    assert built[0].c_start == found.partitions[2].start
+
+
+def test_a_record_from_before_says_where_c_begins(built: tuple[Template, Place]) -> None:
+    written = json.loads((built[0].c_disk.parent / manifest.FILE).read_bytes())
+    assert written.pop("c_start") == built[0].c_start
+    assert manifest.parse(json.dumps(written).encode()).c_start == built[0].c_start
+
+
+@pytest.mark.parametrize("start", [-1, "0", None])
+def test_a_record_that_says_nonsense_of_c_is_refused(built: tuple[Template, Place], start: object) -> None:
+    written = json.loads((built[0].c_disk.parent / manifest.FILE).read_bytes())
+    with pytest.raises(ValueError, match=r"^it does not say where C: begins$"):
+        manifest.parse(json.dumps({**written, "c_start": start}).encode())
