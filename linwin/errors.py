@@ -100,7 +100,8 @@ def unserved(image: str, os_version: str, templates: Iterable[str]) -> Unavailab
     present = ", ".join(sorted(templates)) or "none"
     return Unavailable(
         f"no template serves image {image}, which is for {build} (templates here: {present})",
-        hint="Build one that serves every Windows build with: linwin template build wine",
+        hint="Build one that serves every Windows build with: linwin template build wine; or one of that "
+        "build, from an ISO of yours (docs/windows.md)",
     )
 
 

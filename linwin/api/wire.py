@@ -59,6 +59,7 @@ def container_spec(body: Fields) -> tuple[ContainerSpec, tuple[str, ...]]:
         dns_search=network.dns_search,
         extra_hosts=network.extra_hosts,
         cold=body.object("Linwin").flag("Cold"),
+        template=body.object("Linwin").text("Template"),
         host_config=hostconfig.echoed(body.object("HostConfig")),
     )
     return spec, (*host.warnings, *_warnings(body))

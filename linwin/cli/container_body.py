@@ -59,8 +59,9 @@ def creation(options: Mapping[str, Any], *, attach: frozenset[str]) -> dict[str,
             body["HostConfig"][field] = True
     if options["isolation"]:
         body["HostConfig"]["Isolation"] = options["isolation"]
-    if options["cold"]:
-        body["Linwin"] = {"Cold": True}
+    own = {"Cold": options["cold"], "Template": options["template"]}
+    if any(own.values()):
+        body["Linwin"] = {name: value for name, value in own.items() if value}
     if options["restart"] is not None:
         if options["auto_remove"] and options["restart"] != "no":
             raise InvalidRequest("conflicting options: cannot specify both --restart and --rm")

@@ -145,6 +145,7 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     _value("--stop-signal", "NAME", "Signal that stop sends first."),
     _value("--stop-timeout", "SECONDS", "How long stop waits before it kills.", type=int),
     _list("--tmpfs", "TARGET[:OPTIONS]", "Mount memory of the guest, such as C:\\x:size=64m."),
+    _value("--template", "NAME", "Start its guest from this template, and not the one that suits best."),
     _flag("-t --tty", "Give it a terminal: ours, with -i."),
     _value("-u --user", "NAME", "User to run as.", default=""),
     _list(

@@ -20,10 +20,11 @@ from linwin.engine import (
     signals,
     unreadable,
     unserved,
+    windows,
 )
 from linwin.errors import Conflict, InvalidRequest, NotFound
 from linwin.errors import unserved as no_template
-from linwin.model.builds import serves
+from linwin.model.builds import best_first, serves
 from linwin.model.chain import chain_ids
 from linwin.model.container import Container, ContainerSpec
 from linwin.model.image import Image
@@ -40,22 +41,16 @@ UIDS_PER_ROOT = 10_000
 MIB = 1 << 20
 
 
-async def create(
-    engine: Engine, spec: ContainerSpec, name: str | None, template_name: str = ""
-) -> tuple[str, tuple[str, ...]]:
+async def create(engine: Engine, spec: ContainerSpec, name: str | None) -> tuple[str, tuple[str, ...]]:
     """Record a container; its disk and machine come with its first start.
 
-    ``template_name`` is that of its template, empty for the one that serves its image.
     Returns its id, and what its user should be warned of.
     """
     async with engine.creating, engine.volumes.held():
         image = await engine.rooms.images.resolve(spec.image)
         if stop_signal := spec.stop_signal or image.config.stop_signal:
             signals.parse(stop_signal)  # refused now, and not when somebody wants to stop it
-        if template_name:
-            template = await engine.rooms.templates.get(template_name)
-        else:
-            template = await template_for(engine, image)
+        template = await template_for(engine, image, spec.template)
         check_memory(spec, template)
         names.check_host(spec.hostname, spec.domainname)
         if spec.memory:
@@ -67,6 +62,7 @@ async def create(
         others = await engine.rooms.state.list()
         name = names.check(name) if name else names.invent({other.name for other in others})
         mounted, no_volumes = await mounts.resolve(engine, spec, image)
+        windows.refuse(spec, mounted, template)
         container = Container(
             id=names.new_id(),
             name=name,
@@ -97,14 +93,17 @@ async def create(
     engine.events.container(container, "create")
     words = container.command_line.split() if container.command_line else container.argv
     warnings = unserved.warnings(template, image, spec.image, words)
+    warnings = (*windows.warnings(template, container.name), *warnings)
     return container.id, (*warnings, *filter(None, (no_network, no_volumes)))
 
 
-async def template_for(engine: Engine, image: Image) -> Template:
-    """The template that the image's containers boot from.
+async def template_for(engine: Engine, image: Image, wanted: str = "") -> Template:
+    """The template that the image's containers boot from: the one of the name ``wanted``, where given.
 
-    Raises Unavailable when none serves it.
+    Raises Unavailable when none serves it, InvalidRequest when the wanted one does not, NotFound.
     """
+    if wanted:
+        return _checked(await engine.rooms.templates.get(wanted), image)
     templates = await engine.rooms.templates.list()
     if chosen := choose_template(image, templates):
         return chosen
@@ -115,19 +114,31 @@ async def template_for(engine: Engine, image: Image) -> Template:
     raise error
 
 
+def _checked(template: Template, image: Image) -> Template:
+    if image.template == template.name or serves(template, _version(image)):
+        return template
+    runs = ", ".join(base.os_version for base in template.provides) or "no version that is known"
+    raise InvalidRequest(
+        f"the template {template.name} does not serve image {next(iter(image.references), image.id)}: "
+        f"that is for Windows {_version(image)}, and its guests run {runs}",
+        hint="Leave out --template to have one chosen; linwin template ls tells those at hand.",
+    )
+
+
 async def unusable_template(engine: Engine) -> Unusable | None:
     """The first of those that are installed and cannot be used: why no other serves."""
     return next(iter(await engine.rooms.templates.unusable()), None)
 
 
 def choose_template(image: Image, templates: Iterable[Template]) -> Template | None:
-    """The image's own template, else the first that serves its build."""
-    for template in templates:
-        if template.name == image.template:
-            return template
-        if image.template is None and serves(template, image.platform.os_version):
-            return template
-    return None
+    """The image's own template, else the best of those that serve its build."""
+    if image.template is not None:
+        return next((template for template in templates if template.name == image.template), None)
+    return next((one for one in best_first(templates, _version(image)) if serves(one, _version(image))), None)
+
+
+def _version(image: Image) -> str:
+    return image.platform.os_version
 
 
 def check_memory(spec: ContainerSpec, template: Template) -> None:

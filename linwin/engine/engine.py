@@ -184,9 +184,8 @@ class Engine:
 
     # Containers
 
-    async def create(self, spec: ContainerSpec, name: str | None, template: str = "") -> Created:
-        """``template`` is the name of the one to use, empty for the one that serves the image."""
-        return Created(*await create(self, spec, name, template))
+    async def create(self, spec: ContainerSpec, name: str | None) -> Created:
+        return Created(*await create(self, spec, name))
 
     async def start(self, reference: str, tell: Callable[[str], None] = lambda _: None) -> bool:
         """False when it was running already (docker's 304). ``tell`` hears what its user should know."""

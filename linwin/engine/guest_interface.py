@@ -103,6 +103,9 @@ class Machine(Protocol):
     async def resume(self) -> None:
         """Let its CPUs go on. Idempotent."""
 
+    async def press_power_button(self) -> None:
+        """Ask its guest's operating system to shut down and switch the machine off. Raises Unavailable."""
+
     async def quit(self) -> None:
         """End the machine now, without asking its guest. Returns when the process is gone. Idempotent."""
 
@@ -174,6 +177,10 @@ class Guest(Protocol):
     def agent(self) -> Agent:
         """What the agent said of itself."""
 
+    @property
+    def runs_on_c(self) -> bool:
+        """Whether its system was started from C:, and has it open until it has shut down."""
+
     async def warm(self) -> None:
         """Start what every container needs, before the guest is frozen. At most once, before prepare."""
 
@@ -227,7 +234,10 @@ class Guest(Protocol):
         """What the guest has taken since its boot. Raises Unavailable, for nonsense too."""
 
     async def shutdown(self, *, timeout: float) -> None:
-        """End all processes, flush the registry, sync and unmount C:. The disk is clean afterwards."""
+        """End all processes, flush the registry, sync and unmount C:. The disk is clean afterwards.
+
+        One that :attr:`runs_on_c` cannot unmount it: there the disk is clean when the machine is off.
+        """
 
     def rest(self, value: bool) -> None:
         """Say that the guest's machine is halted and owes no sign of life, or that it goes on."""

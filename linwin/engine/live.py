@@ -88,6 +88,7 @@ class Live:
         self.run: Run | None = None
         self.coming_up: Machine | None = None
         """A machine whose agent has not said hello yet."""
+        self._may_be_given_up = False
         self.task: asyncio.Task[None] | None = None
         self.interrupted = asyncio.Event()
         """Set to end a wait between two restarts by policy."""
@@ -100,10 +101,20 @@ class Live:
         """Rows and columns that a client asked for last."""
 
     @contextmanager
-    def looked_at(self, machine: Machine) -> Iterator[None]:
-        """While its guest comes up, let the machine's console and screen be seen."""
-        self.coming_up = machine
+    def looked_at(self, machine: Machine, *, takes_long: bool) -> Iterator[None]:
+        """While its guest comes up, let the machine's console and screen be seen.
+
+        A start that ``takes_long`` may be given up.
+        """
+        self.coming_up, self._may_be_given_up = machine, takes_long
         try:
             yield
         finally:
-            self.coming_up = None
+            self.coming_up, self._may_be_given_up = None, False
+
+    async def give_up_start(self) -> bool:
+        """End the machine of a guest that takes long to come up, whose start fails then; False for others."""
+        if self.coming_up is None or not self._may_be_given_up:
+            return False
+        await self.coming_up.quit()
+        return True

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import os
 from collections.abc import Callable
 from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from linwin.engine.interfaces import Guest, Machine
-from linwin.errors import LinwinError, OutOfMemory
+from linwin.errors import LinwinError, OutOfMemory, Unavailable
 from linwin.model.container import Container
-from linwin.model.machine import MachineSpec
+from linwin.model.machine import FirmwareBoot, MachineSpec
 from linwin.model.template import Template
 
 if TYPE_CHECKING:
     from linwin.engine.engine import Engine
 
+logger = logging.getLogger(__name__)
+
 Tell = Callable[[str], None]
 
 HELLO_TIMEOUT = {"kvm": 60.0, "tcg": 300.0}
 """Seconds from power-on to the agent's hello before a guest counts as dead."""
+WINDOWS_TIMEOUT = {"kvm": 900.0, "tcg": 5400.0}
+"""The same for a guest that firmware starts: at its first start Windows sets itself up, and restarts."""
 RESTORED_TIMEOUT = {"kvm": 10.0, "tcg": 60.0}
 """The same for a guest that is restored, whose agent has been up before."""
 
@@ -119,9 +126,11 @@ async def _restored(
 async def _cold(
     engine: Engine, container: Container, spec: MachineSpec, tap: int | None, undo: AsyncExitStack
 ) -> Powered:
-    timeout = HELLO_TIMEOUT[await engine.rooms.machine.accelerator()]
+    is_windows = isinstance(spec.boot, FirmwareBoot)
+    timeouts = WINDOWS_TIMEOUT if is_windows else HELLO_TIMEOUT
+    timeout = timeouts[await engine.rooms.machine.accelerator()]
     machine = await engine.rooms.machine.boot(spec, tap)
-    return await _greet(engine, container, machine, tap, timeout, undo, boot="cold")
+    return await _greet(engine, container, machine, tap, timeout, undo, boot="cold", is_windows=is_windows)
 
 
 async def _greet(
@@ -133,13 +142,47 @@ async def _greet(
     undo: AsyncExitStack,
     *,
     boot: Literal["cold", "restored"],
+    is_windows: bool = False,
 ) -> Powered:
     """Note that the machine is there, and wait for its agent; neither is left when that fails."""
     async with AsyncExitStack() as steps:
         steps.push_async_callback(machine.quit)
         await engine.rooms.state.advance(container.id, "starting", pid=machine.pid, boot=boot)
-        with engine.live(container.id).looked_at(machine):
-            guest = await engine.rooms.guest.connect(machine, timeout=timeout)
+        try:
+            with engine.live(container.id).looked_at(machine, takes_long=is_windows):
+                guest = await engine.rooms.guest.connect(machine, timeout=timeout)
+        except LinwinError as error:
+            if not is_windows:
+                raise
+            raise await _did_not_come_up(engine, container, machine, error) from error
         steps.push_async_callback(guest.close)
         await undo.enter_async_context(steps.pop_all())
     return Powered(machine, guest, boot, tap)
+
+
+async def _did_not_come_up(
+    engine: Engine, container: Container, machine: Machine, error: LinwinError
+) -> Unavailable:
+    """Say how far a Windows guest was, with a picture of its screen, which is about to go dark."""
+    doing = "while it started" if container.started_at else "at its first start, while it set itself up"
+    look = (
+        f"Look on at its next start: linwin console --follow {container.name}, "
+        f"linwin screenshot {container.name}. docs/windows.md says what may be wrong."
+    )
+    picture = await _last_picture(engine, container, machine)
+    if picture is not None:
+        look = f"What its screen showed last is in {picture}. {look}"
+    return Unavailable(f"Windows did not come up ({doing}): {error.message}", hint=look)
+
+
+async def _last_picture(engine: Engine, container: Container, machine: Machine) -> Path | None:
+    """Keep a picture of the screen with the container; None where there is none to be had or kept."""
+    if container.spec.auto_remove or machine.exited.done():
+        return None
+    path = engine.paths.last_screen(container.id)
+    try:
+        await asyncio.to_thread(path.write_bytes, await machine.screenshot())
+    except (LinwinError, OSError) as failure:
+        logger.warning("container %s: there is no picture of its screen: %s", container.short_id, failure)
+        return None
+    return path

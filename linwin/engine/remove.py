@@ -24,11 +24,14 @@ async def remove(engine: Engine, reference: str, *, force: bool, volumes: bool =
 
     With ``volumes`` those go too that it was given without a name and no other container uses.
 
-    A start that is under way is waited for: what it will have made must go too.
+    A start that is under way is waited for: what it will have made must go too. With ``force`` one that
+    takes long is given up.
     Of several removals at once each succeeds, as each leaves no container.
     """
     container = await engine.rooms.state.get(reference)
     live = engine.live(container.id)
+    if force:
+        await live.give_up_start()
     while not await _removed(engine, container.id, live, force=force, volumes=volumes):
         if live.run is not None:
             await stop.end(engine, container, live.run)

@@ -26,6 +26,7 @@ async def stop(engine: Engine, reference: str, timeout: int | None, signal: str)
     """Ask with the container's stop signal, force after ``timeout`` seconds, return when it is at rest."""
     container = await engine.rooms.state.get(reference)
     live = engine.live(container.id)
+    await live.give_up_start()
     async with live.lock:
         run = live.run
         if run is None:
@@ -59,6 +60,8 @@ async def kill(engine: Engine, reference: str, signal: str) -> None:
         async with live.lock:
             if await restarts.give_up(engine, container.id):
                 return
+    if await live.give_up_start():
+        return
     run = live.run
     if run is None:
         raise Conflict(

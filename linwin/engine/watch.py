@@ -21,6 +21,8 @@ logger = logging.getLogger(__name__)
 
 SHUTDOWN_TIMEOUT = 60.0
 """Seconds a guest may take to flush and unmount its disk before its machine is ended regardless."""
+SWITCH_OFF_TIMEOUT = 120.0
+"""Seconds that Windows may take to shut down: it stops its services first, which have 20 s each."""
 MACHINE_END_TIMEOUT = 2.0
 """Seconds between a guest's silence and its machine's end for the one to explain the other."""
 
@@ -136,6 +138,8 @@ async def _shut_down(container: Container, run: Run, exit_: Exit, *, doomed: boo
             await run.guest.unmount(timeout=SHUTDOWN_TIMEOUT)
         else:
             await run.guest.shutdown(timeout=SHUTDOWN_TIMEOUT)
+            if run.guest.runs_on_c:
+                await _switch_off(run)
         return exit_
     except LinwinError as failure:
         why = failure.message
@@ -144,6 +148,16 @@ async def _shut_down(container: Container, run: Run, exit_: Exit, *, doomed: boo
         why = repr(defect)
         logger.exception("container %s: its %s %s not written out", container.short_id, lacking, were)
     return Exit(exit_.code, f"the container's {lacking} may lack what was written last: {why}")
+
+
+async def _switch_off(run: Run) -> None:
+    """Have a guest that runs on C: close it, which its system does last of all."""
+    await run.machine.press_power_button()
+    try:
+        async with asyncio.timeout(SWITCH_OFF_TIMEOUT):
+            await asyncio.shield(run.machine.exited)
+    except TimeoutError as error:
+        raise Unavailable(f"Windows did not shut down within {SWITCH_OFF_TIMEOUT:g} s") from error
 
 
 async def _clean_up(engine: Engine, container: Container, run: Run, exit_: Exit) -> None:

@@ -39,8 +39,9 @@ MOUNT_TIMEOUT = 120.0
 """Seconds for all mounts: a tenth of one each, and more where the file server is being started again."""
 FLUSH_TIMEOUT = 300.0
 """Seconds: some for the registry under software emulation, and for what waits in memory a slow disk's."""
-SELF_CONFIGURED = "windows"
-"""The kind of guests that configure their NICs themselves, by DHCP."""
+WINDOWS = "windows"
+"""The kind of guests that run on C:, configure their NICs by DHCP, and mount no files of the host yet."""
+NO_MOUNTS = "Windows guests mount no files of the host yet"
 REOPENED = 3
 """How often a session is opened anew that its agent ended before it answered anything."""
 
@@ -71,6 +72,10 @@ class AgentGuest:
         hello = self.hello
         return Agent(hello.kind, hello.agent, hello.version, hello.capabilities)
 
+    @property
+    def runs_on_c(self) -> bool:
+        return self.hello.kind == WINDOWS
+
     async def warm(self) -> None:
         if "warm" not in self.hello.capabilities:
             raise Unavailable("the guest's agent is too old to be frozen", hint=REBUILD)
@@ -88,7 +93,7 @@ class AgentGuest:
     async def prepare(self, preparation: Preparation) -> None:
         if preparation.interfaces:
             self._check_network()
-        if preparation.hosts and self.hello.kind == SELF_CONFIGURED:
+        if preparation.hosts and self.hello.kind == WINDOWS:
             raise Unsupported("this guest knows no extra hosts", hint="Leave out --add-host.")
         answer = await self._session.request(
             "prepare",
@@ -104,6 +109,8 @@ class AgentGuest:
             raise answer.error()
 
     async def mount(self, mounts: Sequence[GuestMount]) -> None:
+        if self.hello.kind == WINDOWS:
+            raise Unsupported(NO_MOUNTS, hint="Leave out -v and --mount, and copy files: linwin cp.")
         if "mount" not in self.hello.capabilities:
             raise Unavailable("the guest's agent is too old for mounts", hint=REBUILD)
         fields = [asdict(mount) for mount in mounts]
@@ -124,7 +131,7 @@ class AgentGuest:
 
     async def _change_network(self, op: str, **fields: object) -> None:
         self._check_network()
-        if self.hello.kind == SELF_CONFIGURED:
+        if self.hello.kind == WINDOWS:
             return
         answer = await self._session.request(op, timeout=NETWORK_TIMEOUT, **fields)
         if isinstance(answer, Failure):
@@ -132,7 +139,7 @@ class AgentGuest:
 
     def _check_network(self) -> None:
         """Raises Unavailable for an agent that configures no NICs, where nobody else does."""
-        if self.hello.kind != SELF_CONFIGURED and "net" not in self.hello.capabilities:
+        if self.hello.kind != WINDOWS and "net" not in self.hello.capabilities:
             raise Unavailable("the guest's agent is too old for networks", hint=REBUILD)
 
     async def set_clock(self, time_ns: int) -> None:

@@ -31,7 +31,8 @@ class ContainerSpec:
 
     ``entrypoint`` and ``cmd`` are None where the image's own apply, and empty
     where the user cleared them. ``memory`` is in bytes and ``cpus`` a count,
-    0 for the defaults. ``cold`` asks for a guest that boots and is not restored.
+    0 for the defaults. ``cold`` asks for a guest that boots and is not restored,
+    ``template`` for one of the template of that name; empty has the best one chosen.
     ``stop_timeout`` is in seconds. ``log_driver`` is empty for the daemon's default
     (:mod:`linwin.model.log_config` knows the options). ``console_size`` is
     (rows, columns). ``health_check`` None is for the image's own.
@@ -69,6 +70,7 @@ class ContainerSpec:
     cpus: int = 0
     console_size: tuple[int, int] = (0, 0)
     cold: bool = False
+    template: str = ""
     log_driver: str = ""
     log_options: Mapping[str, str] = field(default_factory=dict)
     restart: RestartPolicy = field(default_factory=RestartPolicy)

@@ -7,7 +7,6 @@ machine is the one that is described for Windows guests.
 
 from __future__ import annotations
 
-import asyncio
 import re
 import shutil
 import socket
@@ -20,40 +19,19 @@ import pytest
 from linwin.machine.domain import Descriptors
 from linwin.machine.windows import WindowsDomain, arguments
 from linwin.model.machine import Bus
-from linwin.model.template import Media
 from linwin.paths import Paths
-from linwin.templates import InstalledTemplates
 from tests.unit.templates.windows import media
 from tests.unit.templates.windows.readers import Disk
+from tests.vm.windows_disk import build_template
 
-NAME = "nanoserver-2016"
-_PROGRAM = Path(__file__).parent / "firmware/bootmgfw.c"
 _FIRMWARE = Path("/usr/share/OVMF")
-_COMPILER = (
-    "x86_64-w64-mingw32-gcc", "-O2", "-Wall", "-Wextra", "-Werror", "-ffreestanding", "-nostdlib",
-    "-mno-red-zone", "-fno-stack-protector", "-Wl,--subsystem,10", "-e", "efi_main",
-)  # fmt: skip
 _TIMEOUT = 240  # seconds; five do on an idle machine
 
 
 @pytest.fixture(scope="module")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The disk of a template whose boot manager is our program."""
     folder = tmp_path_factory.mktemp("windows")
-    boot = folder / "bootmgfw.efi"
-    media.run(*_COMPILER, "-o", boot, _PROGRAM)
-    recipe = folder / "recipes" / NAME
-    shutil.copytree(media.REPOSITORY / "vm-templates" / NAME, recipe)
-    text = (recipe / "template.yaml").read_text().replace("vioscsi, ", "").replace(", Balloon, viorng", "")
-    (recipe / "template.yaml").write_text(text.replace("size_gib: 40", "size_gib: 2"))
-    root = folder / "root"
-    templates = InstalledTemplates(Paths(root, root / "s"), recipes=recipe.parent, cache=folder / "cache")
-
-    async def build() -> Path:
-        given = Media(await media.windows_iso(folder, boot=boot), media.virtio_iso(folder))
-        return (await templates.build(NAME, lambda _: None, given)).c_disk
-
-    return asyncio.run(build())
+    return build_template(folder, Paths(folder / "root", folder / "s")).c_disk
 
 
 def start(domain: WindowsDomain, folder: Path) -> None:

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 
 from linwin.engine.checkpoints import DEFAULT_MEMORY
 from linwin.engine.commit import work_folder
+from linwin.engine.power import HELLO_TIMEOUT, WINDOWS_TIMEOUT
 from linwin.engine.verify.box import Box
 from linwin.engine.verify.boxes import BOXES, LABEL, Place
 from linwin.engine.verify.check import Unchecked
-from linwin.errors import LinwinError, NotFound, Unavailable
+from linwin.errors import LinwinError, NotFound, Unavailable, Unsupported
 from linwin.model.container import ContainerSpec
 from linwin.model.image import Image
 from linwin.model.machine import Checkpoint
@@ -33,8 +34,8 @@ MORE_MEMORY = 61
 """MiB above the default: nobody else's guests have that size, so that its checkpoint is ours to remake."""
 PATIENCE = {"kvm": 1.0, "tcg": 6.0}
 """How often the limits of checks, which are for KVM, a guest may take."""
-START_LIMIT = 240.0
-"""Seconds with KVM for a start: beyond those in which an agent has to say hello and do what it is asked."""
+PREPARATION_LIMIT = 180.0
+"""Seconds with KVM for what a start takes beside those in which an agent has to say hello."""
 END_LIMIT = 120.0
 """Seconds in which a container is removed, guests that do not answer included."""
 MOST_LOST = 3
@@ -68,7 +69,7 @@ class Bench:
         self.patience = PATIENCE[accelerator]
         memory = max(DEFAULT_MEMORY, template.minimum_memory) + MORE_MEMORY
         shared = folder / "shared"
-        self.place = Place(image.id, memory, shared, name, name, {LABEL: template.name})
+        self.place = Place(template.name, image.id, memory, shared, name, name, {LABEL: template.name})
         self.boots: dict[str, float] = {}
         """Seconds that the first start of each box took."""
         self.why_lost: list[str] = []
@@ -117,9 +118,11 @@ class Bench:
         """Make a container on the template, and start it."""
         if spec.endpoints:
             await self._need_network()
-        created = await self.engine.create(
-            spec, f"{self.place.network}-{name}-{secrets.token_hex(2)}", self.template.name
-        )
+        called = f"{self.place.network}-{name}-{secrets.token_hex(2)}"
+        try:
+            created = await self.engine.create(spec, called)
+        except Unsupported as error:
+            raise Unchecked(error.message) from error
         box = self._boxes[name] = Box(self.engine, created.id, self.folder)
         began = time.monotonic()
         try:
@@ -137,7 +140,8 @@ class Bench:
 
         Raises Unavailable also where it takes too long.
         """
-        limit = START_LIMIT * self.patience
+        hello = HELLO_TIMEOUT if self.template.boots_before_c else WINDOWS_TIMEOUT
+        limit = hello[self.accelerator] + PREPARATION_LIMIT * self.patience
         self._sight = Sight()
         looking = asyncio.create_task(self._look_on(box), name="looking at a guest that comes up")
         try:

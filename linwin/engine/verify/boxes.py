@@ -27,6 +27,7 @@ class Place:
     this verification's own.
     """
 
+    template: str
     image: str
     memory: int
     shared: Path
@@ -44,6 +45,7 @@ def plain(place: Place, box: str) -> ContainerSpec:
     """One whose program waits for input that never comes."""
     return ContainerSpec(
         image=place.image,
+        template=place.template,
         cmd=("cmd", "/q"),
         open_stdin=True,
         hostname=hostname(box),

@@ -8,13 +8,13 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 from linwin.engine.interfaces import Machine, Mold
 from linwin.errors import CommandNotExecutable, CommandNotFound, Unavailable
 from linwin.model.files import parse_entry
 from linwin.model.guest import Agent, Chunk, Preparation, ProcessSpec, StreamName
-from linwin.model.machine import C_SERIAL
+from linwin.model.machine import C_SERIAL, FirmwareBoot
 from linwin.model.mount import GuestMount
 from linwin.model.network import Interface
 from linwin.model.usage import DiskUsage, NetworkUsage, ProcessInfo, Usage
@@ -221,6 +221,10 @@ class FakeGuest:
         machine.exited.add_done_callback(lambda _: self._end_all())
         self._ending: set[asyncio.Task[None]] = set()
 
+    @property
+    def runs_on_c(self) -> bool:
+        return isinstance(self.machine.spec.boot, FirmwareBoot)
+
     async def warm(self) -> None:
         if self.mute:
             raise Unavailable("this guest cannot be warmed")
@@ -383,7 +387,12 @@ class FakeGuests:
     async def connect(self, machine: Machine | Mold, *, timeout: float) -> FakeGuest:
         assert isinstance(machine, FakeMachine)
         if self.gate:
-            await self.gate.passed()
+            passing = asyncio.ensure_future(self.gate.passed())
+            race: list[asyncio.Future[Any]] = [passing, machine.exited]
+            await asyncio.wait(race, return_when=asyncio.FIRST_COMPLETED)
+            passing.cancel()
+            if machine.exited.done():
+                raise Unavailable("the machine ended before its agent said hello")
         if self.silent:
             raise Unavailable(
                 f"the guest's agent did not say hello within {timeout:.0f} s",

@@ -59,6 +59,9 @@ class FakeMachine:
         self.connected = False
         self._plugged = asyncio.Event()
         self.paused = False
+        self.pressed = 0
+        self.deaf = False
+        """Its guest makes nothing of the power button."""
         self.written: asyncio.Queue[str] = asyncio.Queue()
         self.lines: list[FakeLine] = []
 
@@ -120,6 +123,12 @@ class FakeMachine:
     def _check_running(self) -> None:
         if self._exited.done():
             raise Unavailable("the machine ended before it answered")
+
+    async def press_power_button(self) -> None:
+        self._check_running()
+        self.pressed += 1
+        if not self.deaf:
+            self.end(0)
 
     async def quit(self) -> None:
         self.end(0)

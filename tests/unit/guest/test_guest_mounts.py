@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from linwin.errors import InvalidRequest, Unavailable
+from linwin.errors import InvalidRequest, Unavailable, Unsupported
 from linwin.guest import AgentGuest
 from linwin.model.mount import GuestMount
 
@@ -108,3 +108,19 @@ async def test_the_agent_of_this_host_mounts_nothing(guest: AgentGuest) -> None:
     assert not guest.hello.capabilities & set(ABLE)
     with pytest.raises(Unavailable, match=r"^this guest cannot mount files of the host$"):
         await guest.unmount(timeout=10)
+
+
+async def test_a_guest_that_runs_on_c_is_not_asked(scripted: ScriptedMachine) -> None:
+    guest, _ = await scripted.connect(kind="windows")
+    assert guest.runs_on_c
+    with pytest.raises(Unsupported) as caught:
+        await guest.mount([FOLDER])
+    assert caught.value.message == "Windows guests mount no files of the host yet"
+    assert caught.value.hint == "Leave out -v and --mount, and copy files: linwin cp."
+    await guest.close()
+
+
+async def test_a_wine_guest_does_not_run_on_c(scripted: ScriptedMachine) -> None:
+    guest, _ = await scripted.connect(kind="wine")
+    assert not guest.runs_on_c
+    await guest.close()

@@ -1,4 +1,5 @@
 /* Stands in the place of Windows' boot manager: an EFI program that tells the serial port what it finds.
+   Built with -DSTAY it then waits for a key: r restarts the machine, q switches it off.
 
    Built with: x86_64-w64-mingw32-gcc -ffreestanding -nostdlib -mno-red-zone -fno-stack-protector
    -Wl,--subsystem,10 -e efi_main. Definitions: UEFI specification 2.10. */
@@ -41,17 +42,25 @@ typedef struct {
     device_path *path;
 } loaded_image;
 
+typedef struct text_input {
+    void *reset;
+    status (*read_key)(struct text_input *, u16 *scan_code_and_character);
+    void *key_typed;
+} text_input;
+
 typedef struct {
     table_header header;
     void *vendor;
     u32 revision;
-    void *in_handle, *in, *out_handle, *out, *err_handle, *err;
+    void *in_handle;
+    text_input *in;
+    void *out_handle, *out, *err_handle, *err;
     void **runtime;
     void **boot;
 } system_table;
 
 /* Services by their places in the tables, after the header of 24 bytes. */
-enum { HANDLE_PROTOCOL = 3 + 16, LOCATE_HANDLE_BUFFER = 3 + 36, RESET_SYSTEM = 3 + 10 };
+enum { WAIT_FOR_EVENT = 3 + 9, HANDLE_PROTOCOL = 3 + 16, LOCATE_HANDLE_BUFFER = 3 + 36, RESET_SYSTEM = 3 + 10 };
 
 static const guid LOADED_IMAGE = {0x5b1b31a1, 0x9562, 0x11d2, {0x8e, 0x3f, 0, 0xa0, 0xc9, 0x69, 0x72, 0x3b}};
 static const guid FILE_SYSTEM = {0x964e5b22, 0x6459, 0x11d2, {0x8e, 0x39, 0, 0xa0, 0xc9, 0x69, 0x72, 0x3b}};
@@ -141,6 +150,17 @@ static void tell_disk(block_io *disk) {
     say(" at "); hex(first, 8); say(" says "); hex(*(u32 *)(sector + 28), 8); say("\r\n");
 }
 
+#ifdef STAY
+/* A key of whichever keyboard: firmware takes the serial port for one too. */
+static u16 key(void **boot, text_input *keyboard) {
+    status (*wait)(u64, void **, u64 *) = boot[WAIT_FOR_EVENT];
+    u16 typed[2] = {0, 0};
+    u64 index;
+    wait(1, &keyboard->key_typed, &index);
+    return keyboard->read_key(keyboard, typed) ? 0 : typed[1];
+}
+#endif
+
 status efi_main(void *image, system_table *system) {
     void **boot = (void **)system->boot, **handles;
     status (*locate)(u32, const guid *, void *, u64 *, void ***) = boot[LOCATE_HANDLE_BUFFER];
@@ -153,6 +173,10 @@ status efi_main(void *image, system_table *system) {
     if (!locate(2, &BLOCK_IO, 0, &count, &handles))
         for (u64 i = 0; i < count; i++) tell_disk(protocol(boot, handles[i], &BLOCK_IO));
     say("linwin-efi: end\r\n");
+#ifdef STAY
+    for (u16 typed = 0; typed != 'q'; typed = key(boot, system->in))
+        if (typed == 'r') reset(0, 0, 0, 0);
+#endif
     reset(2, 0, 0, 0);
     return 0;
 }
