@@ -24,7 +24,8 @@ from typing import Any
 from linwin.guest import AgentGuest, AgentGuests
 from linwin.host.sockets import listen
 from linwin.machine.accel import find_acceleration
-from linwin.machine.domain import Accelerator, Descriptors, arguments, describe
+from linwin.machine.describe import arguments, describe
+from linwin.machine.domain import Accelerator, Descriptors
 from linwin.model.guest import ProcessSpec
 from linwin.model.machine import LinuxBoot, MachineExit, MachineSpec
 from linwin.paths import Paths

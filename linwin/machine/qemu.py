@@ -190,7 +190,8 @@ async def _launch(
     if spec.nic != (tap is not None):
         raise ValueError("a machine has a tap if it has a NIC, and only then")
     try:
-        process = _start(spec, accelerator, ram, tap, clone=clone, background=background)
+        firmware = await asyncio.to_thread(make_ready, spec)
+        process = _start(spec, accelerator, ram, tap, firmware, clone=clone, background=background)
     except OSError as error:
         raise _host_failure(spec, error) from error
     machine = QemuMachine(spec, process)
@@ -230,6 +231,7 @@ def _start(
     accelerator: Accelerator,
     ram: Ram | None,
     tap: int | None,
+    firmware: Path | None,
     *,
     clone: bool,
     background: bool,
@@ -247,7 +249,7 @@ def _start(
         descriptors = Descriptors(
             monitor.fileno(), agent.fileno(), console.fileno(), tap, typing.fileno() if typing else None
         )
-        machine = describe(spec, accelerator, descriptors, ram, clone=clone, firmware=make_ready(spec))
+        machine = describe(spec, accelerator, descriptors, ram, clone=clone, firmware=firmware)
         require_memory(machine)
         inherited = [descriptors.monitor, descriptors.agent, descriptors.console]
         inherited += [] if ram is None else [ram.file]

@@ -147,7 +147,11 @@ class LibvirtMachines:
         if spec.nic or tap is not None:
             raise ValueError("under libvirt no machine starts with a NIC")
         accelerator = await self.accelerator()
-        machine = describe(spec, accelerator, _NOTHING, firmware=make_ready(spec))
+        try:
+            firmware = await asyncio.to_thread(make_ready, spec)
+        except OSError as error:
+            raise _start_failure(spec, error) from error
+        machine = describe(spec, accelerator, _NOTHING, firmware=firmware)
         require_memory(machine)
         identity, console_log = self._identity(spec), spec.run_dir / paths.CONSOLE_LOG
         description = domain_xml(

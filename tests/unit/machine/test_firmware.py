@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from linwin.errors import Unavailable
+from linwin.machine import qemu
 from linwin.machine.firmware import Firmware, find_firmware, keep_variables
+from linwin.machine.qemu import QemuMachines
+from linwin.model.machine import FirmwareBoot, MachineSpec
+from linwin.paths import VARIABLES
+from tests.unit.machine.test_qemu import console_says, make_disk
 
 
 @pytest.fixture
@@ -141,3 +147,52 @@ def test_variables_are_the_machines_users(folders: tuple[Path, Path], tmp_path: 
     keep_variables(firmware, kept, 61234)
     assert (kept.stat().st_uid, kept.stat().st_gid) == (61234, 61234)
     assert kept.read_bytes() == b"remembers"
+
+
+# Machines
+
+
+@pytest.fixture
+def by_firmware(spec: MachineSpec, room: Path, emulated: None) -> MachineSpec:
+    """A machine whose disk holds nothing to start."""
+    return replace(
+        spec,
+        boot=FirmwareBoot(room / VARIABLES),
+        memory=256,
+        c_disk=make_disk(room / "c.qcow2", owner=61234),
+        screen=True,
+        uid=61234,
+    )
+
+
+async def test_there_is_no_room_for_a_machine_without_its_firmware(
+    machines: QemuMachines, by_firmware: MachineSpec, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert (await machines.room(by_firmware)).needed > 256
+    monkeypatch.setattr(qemu, "find_firmware", lambda: find_firmware([tmp_path]))
+    with pytest.raises(Unavailable, match=r"^this host has no UEFI firmware, from which Windows"):
+        await machines.room(by_firmware)
+
+
+@pytest.mark.root
+async def test_firmware_runs_as_the_machines_user_and_remembers(
+    machines: QemuMachines, by_firmware: MachineSpec
+) -> None:
+    machine = await machines.boot(by_firmware)
+    # With nothing to start it asks the network, of which there is none, and then for its own shell.
+    await console_says(machine, "BdsDxe")
+    await machine.quit()
+    assert isinstance(by_firmware.boot, FirmwareBoot)
+    kept = by_firmware.boot.variables
+    assert (kept.stat().st_uid, kept.stat().st_mode & 0o777) == (61234, 0o600)
+    assert kept.read_bytes() != find_firmware().variables.read_bytes()
+
+
+async def test_variables_that_cannot_be_kept_are_told(
+    machines: QemuMachines, by_firmware: MachineSpec, room: Path
+) -> None:
+    nowhere = room / "none" / VARIABLES
+    with pytest.raises(Unavailable) as caught:
+        await machines.boot(replace(by_firmware, boot=FirmwareBoot(nowhere)))
+    assert caught.value.message.startswith("the container's machine did not start: ")
+    assert caught.value.message.endswith(": No such file or directory")
