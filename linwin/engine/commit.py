@@ -22,6 +22,7 @@ from linwin.engine.create import template_for
 from linwin.engine.live import Run
 from linwin.errors import Conflict, NotFound, Unavailable, unreadable
 from linwin.model.build import CommitRequest
+from linwin.model.builds import best_first
 from linwin.model.container import Container
 from linwin.model.files import parse_folder
 from linwin.model.image import HistoryEntry, Image, ImageDraft, RunConfig
@@ -227,8 +228,8 @@ async def import_image(engine: Engine, source: Path, request: CommitRequest, pla
 
 
 async def _base_image(engine: Engine) -> Image:
-    """What the first template names first of all that it provides."""
-    for template in await engine.rooms.templates.list():
+    """What the best template names first of all that it provides."""
+    for template in best_first(await engine.rooms.templates.list()):
         for base in template.provides:
             return await engine.rooms.images.resolve(base.references[0])
     raise Unavailable(

@@ -147,3 +147,15 @@ def test_files_at_rest_are_copied_compared_and_committed(linwin: Linwin, tmp_pat
     linwin("rmi", "example/noted")
     linwin("system", "check")
     assert linwin.folders() == []
+
+
+def test_a_daemon_that_dies_while_windows_starts_leaves_no_machine(linwin: Linwin) -> None:
+    linwin("create", "--name", "box", IMAGE, "cmd")
+    with linwin.start("start", "box", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as start:
+        until(lambda: END in console(linwin, "box") or start.poll() is not None, "firmware found no program")
+        linwin.kill_daemon()
+    assert len(linwin.guests()) == 1
+    assert linwin.inspect("box")["State"]["Status"] == "created"
+    assert linwin.guests() == {}
+    linwin("rm", "box")
+    assert linwin.folders() == []
