@@ -181,8 +181,13 @@ async def _last_picture(engine: Engine, container: Container, machine: Machine) 
         return None
     path = engine.paths.last_screen(container.id)
     try:
-        await asyncio.to_thread(path.write_bytes, await machine.screenshot())
+        await asyncio.to_thread(_store, path, await machine.screenshot())
     except (LinwinError, OSError) as failure:
         logger.warning("container %s: there is no picture of its screen: %s", container.short_id, failure)
         return None
     return path
+
+
+def _store(path: Path, picture: bytes) -> None:
+    path.touch(mode=0o600)  # what a screen shows is nobody else's business
+    path.write_bytes(picture)

@@ -155,7 +155,7 @@ async def test_one_that_does_not_come_up_leaves_a_picture(
         "linwin console --follow box, linwin screenshot box. docs/windows.md says what may be wrong."
         in failed.err.decode()
     )
-    assert picture.read_bytes() == PICTURE
+    assert (picture.read_bytes(), picture.stat().st_mode & 0o777) == (PICTURE, 0o600)
     assert daemon.fakes.machines.running == {}
     assert (await linwin("rm", "box")).code == 0
     assert await daemon.nothing_left()
