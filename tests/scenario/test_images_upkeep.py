@@ -323,7 +323,8 @@ async def test_what_no_template_serves(check: Checking, docker: Docker, daemon: 
     assert refused.err.decode() == (
         "Error response from daemon: no template serves image docker.io/team/app:1, which is for "
         "Windows 10.0.14393.2363 (templates here: none)\n"
-        "Build one that serves every Windows build with: linwin template build wine\n"
+        "Build one that serves every Windows build with: linwin template build wine; or one of that build, "
+        "from an ISO of yours (docs/windows.md)\n"
     )
     found = [finding for finding in await findings(check) if "nanoserver" not in finding[0]]
     assert found == [

@@ -76,7 +76,10 @@ def test_says_which_build_no_template_serves() -> None:
         "no template serves image example/app:1.0, which is for Windows 10.0.20348.169 "
         "(templates here: servercore-2019)"
     )
-    assert caught.value.hint == ("Build one that serves every Windows build with: linwin template build wine")
+    assert caught.value.hint == (
+        "Build one that serves every Windows build with: linwin template build wine; or one of that build, "
+        "from an ISO of yours (docs/windows.md)"
+    )
     with pytest.raises(Unavailable) as caught:
         platforms.serving("", "example/app:1.0", [])
     assert caught.value.message == (

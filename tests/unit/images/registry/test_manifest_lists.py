@@ -99,7 +99,10 @@ async def test_no_template_for_the_build(registry: RegistryServer, paths: Paths,
         f"no template serves image {registry.name('app:1')}, which is for Windows 10.0.17763.5329 "
         "(templates here: servercore)"
     )
-    assert caught.value.hint == "Build one that serves every Windows build with: linwin template build wine"
+    assert caught.value.hint == (
+        "Build one that serves every Windows build with: linwin template build wine; or one of that build, "
+        "from an ISO of yours (docs/windows.md)"
+    )
 
 
 async def test_an_image_for_another_system(registry: RegistryServer, paths: Paths, tmp_path: Path) -> None:
