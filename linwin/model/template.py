@@ -51,6 +51,28 @@ class Media:
 
 
 @dataclass(frozen=True, slots=True)
+class Imported:
+    """Where an imported disk came from, and what the registry on it says of its Windows.
+
+    ``source`` is the file's name and ``format`` what it was in. ``product``, ``edition`` and ``installation``
+    are Windows' own words. ``generalized`` tells one whose setup goes on at each first start.
+    ``evaluation_ends`` is a day, empty where there is none to tell. ``drivers`` are pairs of names and
+    versions; of these ``added`` came with the import. ``agent`` is the digest of the agent's program.
+    """
+
+    source: str
+    format: str
+    product: str
+    edition: str
+    installation: str
+    generalized: bool
+    evaluation_ends: str
+    drivers: tuple[tuple[str, str], ...]
+    added: tuple[str, ...]
+    agent: str
+
+
+@dataclass(frozen=True, slots=True)
 class Template:
     """One built template, ready to boot.
 
@@ -62,7 +84,7 @@ class Template:
     lower-case without ``.exe``, to the sentence a user should read. ``unserved`` are
     products whose images it can hold and not run. A kind that boots from C: has no other parts:
     the paths of kernel, initrd and root disk are empty, and ``c_disk`` is the whole disk, on which C:
-    begins at ``c_start``, in bytes.
+    begins at ``c_start``, in bytes. ``imported`` tells where a disk came from that was not made here.
     """
 
     name: str
@@ -82,6 +104,7 @@ class Template:
     size: int = 0
     created: str = "1970-01-01T00:00:00Z"
     c_start: int = 0
+    imported: Imported | None = None
 
     @property
     def boots_before_c(self) -> bool:
@@ -96,11 +119,17 @@ class Template:
 
 @dataclass(frozen=True, slots=True)
 class Unusable:
-    """An installed template that no guest can boot from, and why: it is damaged, or another linwin's."""
+    """An installed template that no guest can boot from, and why: it is damaged, or another linwin's.
+
+    ``imported`` tells one that no recipe makes.
+    """
 
     name: str
     reason: str
+    imported: bool = False
 
     @property
     def remedy(self) -> str:
+        if self.imported:
+            return f"remove it, and import its disk again: linwin template rm {self.name}"
         return f"build it again: linwin template build {self.name}"

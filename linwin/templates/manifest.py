@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from linwin.errors import Unavailable
-from linwin.model.template import BaseImage, Template, Unserved
+from linwin.model.template import BaseImage, Imported, Template, Unserved
 
 FILE = "template.json"
 VERSION = 3
@@ -37,7 +37,7 @@ _BLOCK = 1 << 20
 class Manifest:
     """What is known of a finished build; ``parts`` maps file names to ``sha256:…`` digests.
 
-    ``c_start`` is where on the disk C: begins, in bytes.
+    ``c_start`` is where on the disk C: begins, in bytes; ``imported`` is of a user's disk alone.
     """
 
     name: str
@@ -53,6 +53,7 @@ class Manifest:
     packages: tuple[str, ...]
     created: str
     c_start: int = 0
+    imported: Imported | None = None
 
     @property
     def digest(self) -> str:
@@ -84,6 +85,7 @@ class Manifest:
             size=sum(part.stat().st_size for part in present.values()),
             created=self.created,
             c_start=self.c_start,
+            imported=self.imported,
         )
 
 
@@ -117,10 +119,24 @@ def parse(data: bytes) -> Manifest:
         fields.setdefault("c_start", _FIRST_C_START)
     if not isinstance(fields.get("c_start", 0), int) or fields.get("c_start", 0) < 0:
         raise ValueError("it does not say where C: begins")
+    imported = _imported(fields.pop("imported", None))
     left_out, parts = pairs["left_out"], pairs["parts"]
     return Manifest(
-        provides=provides, left_out=left_out, unserved=unserved, parts=parts, packages=packages, **fields
+        provides=provides,
+        left_out=left_out,
+        unserved=unserved,
+        parts=parts,
+        packages=packages,
+        imported=imported,
+        **fields,
     )
+
+
+def _imported(fields: dict[str, Any] | None) -> Imported | None:
+    if fields is None:
+        return None
+    drivers = tuple((str(name), str(version)) for name, version in fields.pop("drivers"))
+    return Imported(drivers=drivers, added=tuple(map(str, fields.pop("added"))), **fields)
 
 
 def _unserved(fields: dict[str, Any]) -> Unserved:

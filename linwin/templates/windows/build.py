@@ -7,7 +7,6 @@ whatever fails or is interrupted leaves nothing that could be taken for a templa
 from __future__ import annotations
 
 import asyncio
-import secrets
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,33 +14,38 @@ from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
-from linwin.errors import InvalidRequest, Unavailable
+from linwin.errors import InvalidRequest
 from linwin.model.progress import Progress, Report
 from linwin.model.template import BaseImage
 from linwin.templates import manifest
 from linwin.templates.manifest import DISK, Manifest
 from linwin.templates.recipe import WindowsRecipe
-from linwin.templates.windows import agent_service, bcd, disk, driver_store, hive, security, unattend, wim
+from linwin.templates.windows import (
+    additions,
+    agent_service,
+    bcd,
+    disk,
+    driver_store,
+    hive,
+    room,
+    unattend,
+    wim,
+)
+from linwin.templates.windows.additions import CONFIG, HIVES
 from linwin.templates.windows.driver_store import Stored
 from linwin.templates.windows.iso import open_iso
 from linwin.templates.windows.listing import Listing
-from linwin.templates.windows.virtio import Driver, read_drivers
+from linwin.templates.windows.virtio import Driver, Wanted, read_drivers
 from linwin.templates.windows.wim import Image
 
-_CONFIG = "Windows/System32/config"
-_HIVES = ("SYSTEM", "SOFTWARE", "DRIVERS")
 _BOOT = "Windows/Boot"
 _LOADER = "EFI/bootmgfw.efi"
 _BOOT_FOLDERS = ("EFI", "Fonts", "Resources")
 _NEEDED = (
-    *(f"{_CONFIG}/{name}" for name in _HIVES),
+    *(f"{CONFIG}/{name}" for name in HIVES),
     f"{_BOOT}/{_LOADER}",
     "Windows/System32/winload.efi",
 )
-_COMPUTER = "linwin"
-_GIB = 1 << 30
-_FULL = 64 << 20  # bytes that are free, or fewer, when a tool could not go on
-_MORE_ROOM = "free some space, or start the daemon with a LINWIN_ROOT on another disk"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,18 +75,13 @@ class WindowsBuild:
 
     async def run(self) -> Manifest:
         """Make the part and its record in ``folder/out``. Raises LinwinError or OSError."""
-        try:
+        with room.told(self.folder):
             return await self._build()
-        except Unavailable as error:
-            if error.hint == _MORE_ROOM or shutil.disk_usage(self.folder).free >= _FULL:
-                raise
-            # What a tool says of a full disk is about itself.
-            raise Unavailable(f"{self.folder.parent} is full: {error.message}", hint=_MORE_ROOM) from error
 
     async def _build(self) -> Manifest:
         self._out.mkdir()
         source = await self._fetch_image()
-        layout = disk.layout(self.recipe.disk_size_gib * _GIB, source.image.size)
+        layout = disk.layout(self.recipe.disk_size_gib * room.GIB, source.image.size)
         drivers = await self._fetch_drivers()
         stored = driver_store.publish((driver.package for driver in drivers), source.found.paths)
         hives = await self._edit_hives(source, stored)
@@ -128,7 +127,8 @@ class WindowsBuild:
         self._say(f"Choosing drivers in {self.virtio.name}")
         folder = self.folder / "drivers"
         folder.mkdir()
-        return await read_drivers(self.virtio, self.recipe, folder)
+        wanted = Wanted(self.recipe.drivers, self.recipe.systems, self.recipe.build)
+        return await read_drivers(self.virtio, wanted, folder)
 
     def _check_image(self, source: _Source) -> None:
         for path in _NEEDED:
@@ -140,47 +140,26 @@ class WindowsBuild:
                 )
 
     def _check_room(self, needed: int) -> None:
-        free = shutil.disk_usage(self.folder).free
-        if free < needed:
-            raise Unavailable(
-                f"the build needs {needed / _GIB:.1f} GiB for a while in {self.folder.parent}, "
-                f"where {free / _GIB:.1f} GiB are free",
-                hint=_MORE_ROOM,
-            )
+        room.check(self.folder, needed, "build")
 
     async def _edit_hives(self, source: _Source, stored: tuple[Stored, ...]) -> Mapping[str, Path]:
         """Hives with drivers and the agent in them, by the paths that they replace."""
         self._say("Registering drivers and the agent")
         folder = self.folder / "hives"
         folder.mkdir()
-        paths = {name: source.found.spelled(f"{_CONFIG}/{name}") for name in _HIVES}
+        paths = {name: source.found.spelled(f"{CONFIG}/{name}") for name in HIVES}
         await wim.extract(source.wim, source.image, tuple(paths.values()), folder)
         hives = {name: folder / path.rpartition("/")[2] for name, path in paths.items()}
         for path in hives.values():
             hive.check(path)
-        current = await hive.control_set(hives["SYSTEM"])
-        system = [driver_store.system_edits(one, current) for one in stored]
-        system.append(driver_store.inf_map(stored, source.found.paths))
-        await hive.merge(hives["SYSTEM"], hive.combined(*system, agent_service.edits(current)))
-        await hive.merge(hives["SOFTWARE"], hive.combined(*map(driver_store.software_edits, stored)))
-        await hive.merge(hives["DRIVERS"], hive.combined(*map(driver_store.drivers_edits, stored)))
+        await additions.register(hives, stored, source.found.paths)
         return {path: hives[name] for name, path in paths.items()}
 
     def _added(self, stored: tuple[Stored, ...], folders: Mapping[str, Path]) -> dict[str, Path]:
         """Files that Windows' image does not have, by the paths that they get."""
-        added = {
-            path: folders[one.package.inf] / name for one in stored for name, path in driver_store.places(one)
-        }
-        agent = f"{agent_service.FOLDER}/{agent_service.PROGRAM}"
-        added[agent] = self.agents / agent_service.PROGRAM
-        infs = [
-            f"C:\\{driver_store.STORE}/{one.label}/{one.package.inf}".replace("/", "\\") for one in stored
-        ]
-        made = {
-            # Nobody is to know the administrator's password: the agent is what commands the guest.
-            unattend.ANSWERS: unattend.answers(_COMPUTER, f"aA1-{secrets.token_urlsafe(24)}"),
-            unattend.SCRIPT: unattend.setup_complete(f"C:\\{agent}".replace("/", "\\"), infs),
-        }
+        added = additions.driver_files(stored, folders)
+        added[additions.AGENT] = self.agents / agent_service.PROGRAM
+        made = additions.first_start(stored, unattend.ANSWERS)
         for path, content in made.items():
             added[path] = self.folder / path.rpartition("/")[2]
             added[path].write_bytes(content)
@@ -197,12 +176,8 @@ class WindowsBuild:
         await disk.make_volume(self._c, layout, self.recipe.label)
         await wim.apply(source.wim, source.image, self._c)
         await disk.replace(self._c, hives)
-        secret = found.spelled(unattend.ANSWERS)
-        wanted = {path: security.descriptor(secret=path == secret) for path in spelled}
-        folders = found.new_folders(spelled)
-        wanted |= {path: security.descriptor(folder=True) for path in folders}
         restore = self.folder / "descriptors"
-        restore.write_bytes(security.restore_file(wanted, folders))
+        restore.write_bytes(additions.descriptors(found, spelled, unattend.ANSWERS))
         await disk.protect(self._c, restore)
 
     async def _make_esp(self, source: _Source, layout: disk.Layout) -> None:

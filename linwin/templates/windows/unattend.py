@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from xml.sax.saxutils import escape
 
 ANSWERS = "Windows/Panther/Unattend.xml"
+FIRST_ANSWERS = "Windows/Panther/Unattend/Unattend.xml"
+"""Where Setup looks before it looks at :data:`ANSWERS`, which may be left from an earlier setup."""
 SCRIPT = "Windows/Setup/Scripts/SetupComplete.cmd"
 
 _COMPONENT = (
@@ -50,19 +52,21 @@ def answers(computer: str, password: str) -> bytes:
     return document.replace("\n", "\r\n").encode()
 
 
-def setup_complete(agent: str, infs: Sequence[str]) -> bytes:
+def setup_complete(agent: str, infs: Sequence[str], answers: str) -> bytes:
     """Runs once, after setup, as SYSTEM: installs what the offline way did not bring to life.
 
     ``agent`` is the path of its program and ``infs`` are those of the driver packages, as Windows spells
-    them. A driver that is there already is left as it is.
+    them; ``answers`` is the answer file below C:, which is deleted. A driver that is there already is left
+    as it is.
     """
+    used = answers.removeprefix("Windows").replace("/", "\\")
     log = "%ProgramData%\\linwin\\setup.log"
     lines = [
         "@echo off",
         "mkdir %ProgramData%\\linwin 2>nul",
         *(f'pnputil -i -a "{inf}" >>{log} 2>&1' for inf in infs),
         f'sc query linwin-agent >>{log} 2>&1 || "{agent}" service install >>{log} 2>&1',
-        "del /f /q %SystemRoot%\\Panther\\Unattend.xml",
+        f"del /f /q %SystemRoot%{used}",
     ]
     return "".join(f"{line}\r\n" for line in lines).encode("ascii")
 

@@ -1,7 +1,7 @@
 """The virtio drivers of an ISO: for each that a guest needs, the package that is for its Windows.
 
 The ISO has a folder for each driver, in it one for each version of Windows (``2k16``), in that one for each
-architecture. Which folder is for which build is the recipe's to say; the INF file in it has the last word.
+architecture. Which folder is for which build is for others to say; the INF file in it has the last word.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from linwin.errors import Unsupported
-from linwin.templates.recipe import WindowsRecipe
 from linwin.templates.windows.drivers import Package, read
 from linwin.templates.windows.inf import MOST_BYTES, Target
 from linwin.templates.windows.iso import File, Iso, open_iso
@@ -29,34 +28,43 @@ class Driver:
     folder: Path
 
 
-async def read_drivers(source: Path, recipe: WindowsRecipe, destination: Path) -> tuple[Driver, ...]:
-    """The recipe's drivers, in its order, their files below ``destination``.
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Drivers by the names of their folders, for a build; ``systems`` are folders in those, best first."""
+
+    names: tuple[str, ...]
+    systems: tuple[str, ...]
+    build: int
+
+
+async def read_drivers(source: Path, wanted: Wanted, destination: Path) -> tuple[Driver, ...]:
+    """What is wanted, in that order, the files below ``destination``.
 
     Raises Unsupported, naming a driver that the ISO does not have for this build.
     """
     opened = await open_iso(source)
     found = []
-    for name in recipe.drivers:
+    for name in wanted.names:
         folder = destination / name.lower()
         folder.mkdir()
-        found.append(await _driver(opened, name, recipe, folder))
+        found.append(await _driver(opened, name, wanted, folder))
     return tuple(found)
 
 
-async def _driver(opened: Iso, name: str, recipe: WindowsRecipe, destination: Path) -> Driver:
-    listed = next(_candidates(opened, name, recipe.systems), ())
+async def _driver(opened: Iso, name: str, wanted: Wanted, destination: Path) -> Driver:
+    listed = next(_candidates(opened, name, wanted.systems), ())
     infs = [file for file in listed if file.path.lower().endswith(".inf")]
     if len(infs) != 1 or infs[0].size > MOST_BYTES or sum(file.size for file in listed) > _MOST_SIZE:
-        wanted = " or ".join(f"{name}/{system}/{_ARCHITECTURE}" for system in recipe.systems)
+        places = " or ".join(f"{name}/{system}/{_ARCHITECTURE}" for system in wanted.systems)
         raise Unsupported(
-            f"{opened.source} has no driver {name} for Windows of build {recipe.build}: "
-            f"it is looked for in {wanted}",
+            f"{opened.source} has no driver {name} for Windows of build {wanted.build}: "
+            f"it is looked for in {places}",
             hint="take a release of the virtio-win ISO that still serves that Windows, as it is published",
         )
     for path in await opened.extract(listed, destination):
         path.rename(path.with_name(path.name.lower()))
     inf = destination / infs[0].path.rpartition("/")[2].lower()
-    package = read(inf.name, inf.read_bytes(), Target(recipe.build))
+    package = read(inf.name, inf.read_bytes(), Target(wanted.build))
     for file in package.files:
         if not (destination / file).is_file():
             raise Unsupported(

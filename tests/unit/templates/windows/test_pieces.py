@@ -98,7 +98,7 @@ def test_the_answers_are_those_of_the_reference() -> None:
 
 
 def test_the_script_after_setup() -> None:
-    script = unattend.setup_complete("C:\\a b\\agent.exe", ["C:\\x\\y.inf"])
+    script = unattend.setup_complete("C:\\a b\\agent.exe", ["C:\\x\\y.inf"], unattend.ANSWERS)
     assert script.decode("ascii").split("\r\n") == [
         "@echo off",
         "mkdir %ProgramData%\\linwin 2>nul",
