@@ -10,16 +10,16 @@ from aiohttp import web
 
 from linwin.api import progress
 from linwin.api.context import LIFETIME, answer, engine_of
-from linwin.api.fields import Fields, optional_body_of
+from linwin.api.fields import Fields, body_of, optional_body_of
 from linwin.errors import InvalidRequest
 from linwin.model.progress import Report
-from linwin.model.template import Media, Template, Unusable
+from linwin.model.template import Imported, Media, Template, Unusable
 
 _HIGHEST_INDEX = 999
 
 
 def render(template: Template) -> dict[str, Any]:
-    """A template as JSON: ``Size`` in bytes, ``MinimumMemory`` in MiB."""
+    """A template as JSON: ``Size`` and ``CStart`` in bytes, ``MinimumMemory`` in MiB."""
     return {
         "Name": template.name,
         "Kind": template.kind,
@@ -39,6 +39,8 @@ def render(template: Template) -> dict[str, Any]:
         "Initrd": _shown(template.initrd),
         "RootDisk": _shown(template.root_disk),
         "CDisk": str(template.c_disk),
+        "CStart": template.c_start,
+        "Imported": _imported(template.imported),
         "Problem": "",
     }
 
@@ -46,6 +48,24 @@ def render(template: Template) -> dict[str, Any]:
 def _shown(part: Path) -> str:
     """Empty for a part that the kind of template does not have."""
     return str(part) if part.name else ""
+
+
+def _imported(disk: Imported | None) -> dict[str, Any] | None:
+    """What was found on a user's disk; null for a template that was made here."""
+    if disk is None:
+        return None
+    return {
+        "Source": disk.source,
+        "Format": disk.format,
+        "Product": disk.product,
+        "Edition": disk.edition,
+        "InstallationType": disk.installation,
+        "Generalized": disk.generalized,
+        "EvaluationEnds": disk.evaluation_ends,
+        "Drivers": dict(disk.drivers),
+        "Added": list(disk.added),
+        "Agent": disk.agent,
+    }
 
 
 def render_unusable(template: Unusable) -> dict[str, Any]:
@@ -91,6 +111,24 @@ async def build(request: web.Request) -> web.StreamResponse:
     return await progress.stream(request, work)
 
 
+async def import_disk(request: web.Request) -> web.StreamResponse:
+    """``POST /linwin/templates/{name}/import``: progress; the import ends when the client goes away.
+
+    The body names ``Disk``, and ``Virtio`` if drivers are to be added: absolute paths on the daemon's host.
+    """
+    fields = await body_of(request)
+    disk, virtio = _absolute(fields.text("Disk")), _absolute(fields.text("Virtio"))
+    if disk is None:
+        raise InvalidRequest("the request names no disk", hint="Give its path in the field Disk.")
+
+    async def work(report: Report) -> Iterable[progress.Line]:
+        name = request.match_info["name"]
+        template = await engine_of(request).import_template(name, report, disk, virtio)
+        return [{"status": f"Imported template {template.name}"}, {"aux": {"ID": template.digest}}]
+
+    return await progress.stream(request, work)
+
+
 def _media(fields: Fields | None) -> Media:
     if fields is None:
         return Media()
@@ -118,5 +156,6 @@ ROUTES = (
     ("GET", "/linwin/templates", list_all),
     ("GET", "/linwin/templates/{name}", inspect),
     ("POST", "/linwin/templates/{name}/build", build),
+    ("POST", "/linwin/templates/{name}/import", import_disk),
     ("DELETE", "/linwin/templates/{name}", remove),
 )

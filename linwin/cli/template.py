@@ -69,6 +69,29 @@ def build(
     click.echo(name)
 
 
+@template.command(name="import")
+@click.option("--name", required=True, metavar="NAME", help="What the template is to be called.")
+@click.option(
+    "--virtio", metavar="FILE", help="The virtio-win ISO, which has the drivers that the disk lacks."
+)
+@click.option("-q", "--quiet", is_flag=True, help="Do not show progress.")
+@arguments(1, 1, "DISK")
+def import_(name: str, virtio: str | None, quiet: bool, names: tuple[str, ...]) -> None:
+    """Make a windows template of a disk that you have, and print its name.
+
+    DISK is a file with a Windows that starts by UEFI: VHDX, VHD, VMDK, qcow2 or raw, shut down, best
+    after sysprep. The daemon reads it where it lies and never writes to it.
+    """
+    (disk,) = names
+    body = {"Disk": os.path.abspath(disk)}
+    if virtio:
+        body["Virtio"] = os.path.abspath(virtio)
+    with Progress(quiet=quiet) as progress:
+        for line in connect().lines("POST", f"/linwin/templates/{quote(name)}/import", body=body):
+            progress.show(line)
+    click.echo(name)
+
+
 @template.command()
 @listing_format()
 @click.option("--no-trunc", is_flag=True, help="Do not cut long values.")

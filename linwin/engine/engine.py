@@ -435,6 +435,9 @@ class Engine:
     async def build_template(self, name: str, report: Report, media: Media) -> Template:
         return await templates.build(self, name, report, media)
 
+    async def import_template(self, name: str, report: Report, disk: Path, virtio: Path | None) -> Template:
+        return await templates.import_disk(self, name, report, disk, virtio)
+
     async def verify_template(self, name: str, only: Sequence[str], tell: CheckListener) -> Surroundings:
         """Check all that its guests are to do, or the groups in ``only``; ``tell`` hears of each check."""
         return await verify.verify(self, name, only, tell)

@@ -317,6 +317,12 @@ class Templates(Protocol):
         Raises InvalidRequest when ``media`` is not what the recipe needs.
         """
 
+    async def import_disk(self, name: str, report: Report, disk: Path, virtio: Path | None) -> Template:
+        """Install a template that is made of a user's disk, which is only read, under a name of the user's.
+
+        ``virtio`` is the ISO with drivers for it. Raises Conflict for a name that is taken.
+        """
+
     async def remove(self, name: str) -> None:
         """Delete an installed template."""
 

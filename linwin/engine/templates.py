@@ -1,7 +1,8 @@
-"""Templates: built and removed, with what is made of them."""
+"""Templates: built, imported and removed, with what is made of them."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from linwin.errors import Conflict, LinwinError
@@ -15,15 +16,25 @@ if TYPE_CHECKING:
 
 async def build(engine: Engine, name: str, report: Report, media: Media) -> Template:
     """Build a template from its recipe, and its checkpoint."""
+    template = await engine.rooms.templates.build(name, report, media)
+    return await _take_in(engine, template, report)
+
+
+async def import_disk(engine: Engine, name: str, report: Report, disk: Path, virtio: Path | None) -> Template:
+    """Make a template of a user's disk, and its checkpoint where its kind has one of its own."""
+    template = await engine.rooms.templates.import_disk(name, report, disk, virtio)
+    return await _take_in(engine, template, report)
+
+
+async def _take_in(engine: Engine, template: Template, report: Report) -> Template:
     rooms = engine.rooms
-    template = await rooms.templates.build(name, report, media)
     await rooms.images.adopt_base_images(best_first(await rooms.templates.list()))
     await engine.checkpoints.prune(everything=False)  # of the build before
     if engine.checkpoints.wanted(template):
         try:
             await engine.checkpoints.make(template, report)
         except LinwinError as error:  # the template is good without one
-            report(Progress(f"No checkpoint was made: {error}", id=name))
+            report(Progress(f"No checkpoint was made: {error}", id=template.name))
     return template
 
 

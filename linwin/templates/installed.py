@@ -14,14 +14,16 @@ import asyncio
 import builtins
 import errno
 import os
+import re
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from linwin.errors import InvalidRequest, LinwinError, NotFound, Unavailable
+from linwin.errors import Conflict, InvalidRequest, LinwinError, NotFound, Unavailable
 from linwin.host import files, locks
 from linwin.host.turns import to_its_end
 from linwin.model.progress import Progress, Report
@@ -30,12 +32,16 @@ from linwin.paths import Paths
 from linwin.templates import key, manifest, recipe, wine
 from linwin.templates.manifest import Manifest
 from linwin.templates.recipe import Recipe, WindowsRecipe
-from linwin.templates.windows import agent_service, iso
+from linwin.templates.windows import agent_service, disk_file, iso
 from linwin.templates.windows.build import WindowsBuild
+from linwin.templates.windows.imported import WindowsImport
 from linwin.templates.wine import WineBuild
 
+_Digest = Callable[[Path, Callable[[int, int], None]], Awaitable[str]]
+_Work = WineBuild | WindowsBuild | WindowsImport
 _PACKAGE = Path(__file__).resolve().parents[1]
 _HEX = 16
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 DEFAULT = "wine"
 """What needs nothing of its user, and so is advised first."""
 _AGENTS = {"linux": wine.AGENT, "windows": agent_service.PROGRAM}
@@ -101,8 +107,39 @@ class InstalledTemplates:
             wanted = await self._key(instructions, report, media)
             self._cache.mkdir(parents=True, exist_ok=True)
             async with locks.locked(self._cache / f"{wanted}.lock"):
-                await self._fill_cache(instructions, wanted, report, media)
+                await self._fill_cache(
+                    name,
+                    wanted,
+                    report,
+                    lambda scratch: _build(instructions, self._agents, scratch, report, media),
+                )
                 return await self._install(name, self._cache / wanted, report)
+
+    async def import_disk(self, name: str, report: Report, disk: Path, virtio: Path | None) -> Template:
+        """Make a Windows template of a user's disk, which is only read; one of equal inputs is taken from the
+        cache.
+
+        Raises Conflict for a name that is taken, InvalidRequest, Unsupported or NotFound for a disk that is
+        not there, is none or cannot become a template, Unavailable when this host cannot serve the import.
+        """
+        self._check_new(name)
+        for path in (disk, virtio):
+            if path is not None:
+                _check_file(path)
+        with _disk_errors(f"cannot import {disk}"):
+            source = await disk_file.open_disk(disk)
+            given = {"name": name, "file": disk.name, "disk": await _read(disk, report, disk_file.digest)}
+            given["virtio"] = await _read(virtio, report) if virtio else ""
+            wanted = await key.import_key(self._agents, given)
+            self._cache.mkdir(parents=True, exist_ok=True)
+            async with locks.locked(self._cache / f"{wanted}.lock"):
+                await self._fill_cache(
+                    name,
+                    wanted,
+                    report,
+                    lambda scratch: WindowsImport(name, self._agents, scratch, report, source, virtio),
+                )
+                return await self._install(name, self._cache / wanted, report, new=True)
 
     async def remove(self, name: str) -> None:
         """Delete an installed template, with earlier builds of its name. Raises NotFound."""
@@ -118,7 +155,30 @@ class InstalledTemplates:
         if not self._paths.templates.is_dir():
             return []
         folders = sorted(self._paths.templates.iterdir())
-        return [_usable(folder) for folder in folders if (folder / manifest.FILE).exists()]
+        found = [_usable(folder) for folder in folders if (folder / manifest.FILE).exists()]
+        known = self._known()
+        return [
+            replace(one, imported=one.name not in known) if isinstance(one, Unusable) else one
+            for one in found
+        ]
+
+    def _check_new(self, name: str) -> None:
+        """Raise InvalidRequest or Conflict unless a disk may be imported under this name."""
+        if not _NAME.fullmatch(name):
+            raise InvalidRequest(
+                f"{name!r} cannot be the name of a template",
+                hint="a name has up to 64 letters, digits, dots, dashes and underscores, "
+                "and begins with a letter or a digit",
+            )
+        if name in self._known():
+            raise Conflict(
+                f"{name} is the name of a template that linwin builds", hint="choose another name with --name"
+            )
+        if (self._paths.templates / name / manifest.FILE).exists():
+            raise Conflict(
+                f"there is a template {name} already",
+                hint=f"choose another name with --name, or remove it: linwin template rm {name}",
+            )
 
     def _recipe(self, name: str) -> Recipe | WindowsRecipe:
         known = self._known()
@@ -145,22 +205,24 @@ class InstalledTemplates:
         return await key.windows_build_key(instructions, self._agents, given)
 
     async def _fill_cache(
-        self, instructions: Recipe | WindowsRecipe, wanted: str, report: Report, media: Media
+        self, name: str, wanted: str, report: Report, work: Callable[[Path], _Work]
     ) -> None:
         """Make sure that the cache holds the build; one that does not match its record is made again."""
         finished = self._cache / wanted
         if await asyncio.to_thread(_is_whole, finished):
-            report(Progress("Using the finished build of equal inputs", id=instructions.name))
+            report(Progress("Using the finished build of equal inputs", id=name))
             return
         async with self._scratch() as scratch:
-            await _build(instructions, self._agents, scratch, report, media).run()
-            report(Progress("Storing the build", id=instructions.name))
+            await work(scratch).run()
+            report(Progress("Storing the build", id=name))
             await to_its_end(asyncio.to_thread(_publish, scratch / "out", finished))
 
-    async def _install(self, name: str, source: Path, report: Report) -> Template:
+    async def _install(self, name: str, source: Path, report: Report, *, new: bool = False) -> Template:
         record = manifest.read(source)
         folder = self._paths.templates / name
         async with self._name_lock(name), self._scratch() as scratch:
+            if new:
+                self._check_new(name)
             installed = folder / _short(record)
             await to_its_end(asyncio.to_thread(_install, source, installed, scratch / "parts"))
             files.write_atomically(folder / manifest.FILE, record.to_json(), mode=0o644)
@@ -191,7 +253,7 @@ class InstalledTemplates:
 
 def _build(
     instructions: Recipe | WindowsRecipe, agents: Path, scratch: Path, report: Report, media: Media
-) -> WineBuild | WindowsBuild:
+) -> _Work:
     if isinstance(instructions, Recipe):
         return WineBuild(instructions, agents, scratch, report)
     assert media.iso is not None
@@ -216,14 +278,18 @@ def _check_media(instructions: Recipe | WindowsRecipe, media: Media) -> None:
             hint=f"give both: linwin template build {name} --iso WINDOWS.iso --virtio virtio-win.iso",
         )
     for path in (media.iso, media.virtio):
-        if not path.is_file():
-            raise NotFound(
-                f"there is no file {path}", hint="the daemon reads it: give a path on the daemon's own host"
-            )
+        _check_file(path)
 
 
-async def _read(path: Path, report: Report) -> str:
-    return await iso.digest(
+def _check_file(path: Path) -> None:
+    if not path.is_file():
+        raise NotFound(
+            f"there is no file {path}", hint="the daemon reads it: give a path on the daemon's own host"
+        )
+
+
+async def _read(path: Path, report: Report, digest: _Digest = iso.digest) -> str:
+    return await digest(
         path, lambda done, total: report(Progress("Reading", id=path.name, current=done, total=total))
     )
 

@@ -21,8 +21,8 @@ from linwin.templates.wine import GUEST_PROGRAMS
 
 _TOOLS = ("erofs-utils", "faketime", "libntfs-3g89", "libwim15", "ntfs-3g", "qemu-utils", "wimtools")
 _WINDOWS_TOOLS = (
-    "7zip", "dosfstools", "gdisk", "libhivex0", "libntfs-3g89", "libwim15", "libwin-hivex-perl", "mtools",
-    "ntfs-3g", "qemu-utils", "wimtools",
+    "7zip", "dosfstools", "gdisk", "libhivex-bin", "libhivex0", "libntfs-3g89", "libwim15",
+    "libwin-hivex-perl", "mtools", "ntfs-3g", "qemu-utils", "wimtools",
 )  # fmt: skip
 
 
@@ -38,8 +38,14 @@ async def windows_build_key(recipe: WindowsRecipe, agents: Path, given: Mapping[
     return await _key(recipe.folder, agents, (PROGRAM,), code, _WINDOWS_TOOLS, given)
 
 
+async def import_key(agents: Path, given: Mapping[str, str]) -> str:
+    """The same of a user's disk, which ``given`` names by digest, with what else the user says."""
+    code = Path(windows.__file__).parent.glob("*.py")
+    return await _key(None, agents, (PROGRAM,), code, _WINDOWS_TOOLS, given)
+
+
 async def _key(
-    folder: Path,
+    folder: Path | None,
     agents: Path,
     programs: Iterable[str],
     code: Iterable[Path],
@@ -53,7 +59,7 @@ async def _key(
                 hint="build it with: scripts/build-agent",
             )
     shown = await process.run(["dpkg-query", "--show", *tools])
-    inputs = {f"recipe/{path.relative_to(folder)}": path for path in _files(folder)}
+    inputs = {f"recipe/{path.relative_to(folder)}": path for path in _files(folder)} if folder else {}
     inputs |= {f"code/{path.name}": path for path in code}
     inputs |= {f"agent/{name}": agents / name for name in programs}
     contents = {name: path.read_bytes() for name, path in inputs.items()}

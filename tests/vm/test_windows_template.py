@@ -7,6 +7,7 @@ machine is the one that is described for Windows guests.
 
 from __future__ import annotations
 
+import asyncio
 import re
 import shutil
 import socket
@@ -20,9 +21,10 @@ from linwin.machine.domain import Descriptors
 from linwin.machine.windows import WindowsDomain, arguments
 from linwin.model.machine import Bus
 from linwin.paths import Paths
-from tests.unit.templates.windows import media
+from linwin.templates import InstalledTemplates
+from tests.unit.templates.windows import disks, infs, media
 from tests.unit.templates.windows.readers import Disk
-from tests.vm.windows_disk import build_template
+from tests.vm.windows_disk import boot_manager, build_template
 
 _FIRMWARE = Path("/usr/share/OVMF")
 _TIMEOUT = 240  # seconds; five do on an idle machine
@@ -47,8 +49,34 @@ def start(domain: WindowsDomain, folder: Path) -> None:
             media.run("qemu-system-x86_64", *words, timeout=_TIMEOUT, pass_fds=fds)
 
 
+@pytest.fixture(scope="module")
+def imported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same of a user's disk, which firmware without a memory would not have started."""
+    folder = tmp_path_factory.mktemp("imported")
+    boot = boot_manager(folder)
+    root = folder / "root"
+    templates = InstalledTemplates(Paths(root, root / "s"), cache=folder / "cache")
+
+    async def build() -> Path:
+        raw = await disks.windows_disk(folder / "user", disks.Installed(boot=boot, fallback=False))
+        iso = media.virtio_iso(folder, infs.ALL, "2k22")
+        made = await templates.import_disk("mine", lambda _: None, disks.converted(raw, "vhdx"), iso)
+        return made.c_disk
+
+    return asyncio.run(build())
+
+
 @pytest.mark.parametrize("bus", ["virtio-blk", "virtio-scsi", "sata"])
 def test_firmware_starts_the_disk_through(bus: Bus, template: Path, tmp_path: Path) -> None:
+    check_start(template, bus, tmp_path)
+
+
+def test_firmware_starts_an_imported_disk(imported: Path, tmp_path: Path) -> None:
+    check_start(imported, "virtio-blk", tmp_path)
+
+
+def check_start(template: Path, bus: Bus, tmp_path: Path) -> None:
+    """The program that firmware starts sees the disk as sgdisk does."""
     overlay, variables = tmp_path / "disk.qcow2", tmp_path / "variables.fd"
     media.run("qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", template, overlay)
     shutil.copyfile(_FIRMWARE / "OVMF_VARS_4M.fd", variables)  # without an entry of what to start

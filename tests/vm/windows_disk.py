@@ -19,10 +19,16 @@ _COMPILER = (
 )  # fmt: skip
 
 
-def build_template(folder: Path, paths: Paths, *flags: str) -> Template:
-    """Install a template with a small disk below ``paths``; ``flags`` are the compiler's."""
+def boot_manager(folder: Path, *flags: str) -> Path:
+    """Build our program; ``flags`` are for the compiler."""
     boot = folder / "bootmgfw.efi"
     media.run(*_COMPILER, *flags, "-o", boot, _PROGRAM)
+    return boot
+
+
+def build_template(folder: Path, paths: Paths, *flags: str) -> Template:
+    """Install a template with a small disk below ``paths``; ``flags`` are the compiler's."""
+    boot = boot_manager(folder, *flags)
     recipe = folder / "recipes" / NAME
     shutil.copytree(media.REPOSITORY / "vm-templates" / NAME, recipe)
     text = (recipe / "template.yaml").read_text().replace("vioscsi, ", "").replace(", Balloon, viorng", "")

@@ -145,7 +145,7 @@ def _place(source: Path, disk: Path, offset: int) -> None:
     with source.open("rb") as read, disk.open("r+b") as write:
         end = os.fstat(read.fileno()).st_size
         at = 0
-        while (begin := _next_data(read.fileno(), at)) is not None:
+        while (begin := next_data(read.fileno(), at)) is not None:
             at = os.lseek(read.fileno(), begin, os.SEEK_HOLE)
             for position in range(begin, min(at, end), _COPY):
                 block = os.pread(read.fileno(), min(_COPY, at - position), position)
@@ -153,7 +153,8 @@ def _place(source: Path, disk: Path, offset: int) -> None:
                 write.write(block)
 
 
-def _next_data(fd: int, at: int) -> int | None:
+def next_data(fd: int, at: int) -> int | None:
+    """Where in a file the next byte lies that is in no hole; None when there is none."""
     try:
         return os.lseek(fd, at, os.SEEK_DATA)
     except OSError as error:

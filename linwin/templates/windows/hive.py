@@ -24,6 +24,11 @@ _NONE = 0xFFFFFFFF
 _PRINTABLE = re.compile(r"[ -~]+")
 _HEX = re.compile(rb'"([^"]+)"=hex\(([0-9a-f]+)\):([0-9a-f,]*)')
 _DWORD = re.compile(rb'"([^"]+)"=dword:([0-9a-f]{8})')
+_QUOTED = r'"((?:[^"\\]|\\.)*)"'
+_SETTING = re.compile(
+    rf"^{_QUOTED}=(?:dword:([0-9a-f]{{8}})|(?:str\(2\):)?{_QUOTED})$", re.MULTILINE | re.DOTALL
+)
+_EXPORTED = re.compile(rf"^(?:\[\\(.*)\]|(?:@|{_QUOTED})=hex\(([0-9a-f]+)\):([0-9a-f,]*))$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +122,50 @@ async def values_of(hive: Path, key: Key) -> dict[str, Value]:
     }
 
 
+async def settings(hive: Path, key: Key) -> dict[str, str | int]:
+    """The texts and numbers of one key, and of none below it; none when the key is not there.
+
+    Raises InvalidRequest for a hive that cannot be read.
+    """
+    if not all(map(_PRINTABLE.fullmatch, key)):
+        return {}  # a name from the disk, of which a line could make a command
+    words = "cd \\" + "\\".join(key) + "\nlsval\n"
+    done = await process.run(["hivexsh", hive], input=words.encode(), timeout=_TIMEOUT)
+    if done.returncode != 0 and "not found" in done.last_words:
+        return {}
+    if done.returncode != 0:
+        raise InvalidRequest(f"the registry hive {hive.name} cannot be read: {done.last_words}")
+    return {
+        _unquoted(found[1]): int(found[2], 16) if found[2] else _unquoted(found[3])
+        for found in _SETTING.finditer(done.stdout.decode(errors="replace"))
+    }
+
+
+async def exported(hive: Path, key: Key) -> dict[Key, dict[str, Value]]:
+    """What is below a key, but for numbers, by the names from it on; nothing when the key is not there."""
+    done = await process.run(["hivexregedit", "--export", hive, "\\" + "\\".join(key)], timeout=_TIMEOUT)
+    found: dict[Key, dict[str, Value]] = {}
+    values: dict[str, Value] = {}
+    for line in _EXPORTED.finditer(done.stdout.decode(errors="replace")):
+        if line[1] is not None:
+            values = found.setdefault(tuple(line[1].split("\\"))[len(key) :], {})
+        else:
+            values[_unquoted(line[2] or "")] = Value(
+                int(line[3], 16), bytes.fromhex(line[4].replace(",", ""))
+            )
+    return found
+
+
+def strings(value: Value) -> tuple[str, ...]:
+    """The texts in a value of the types REG_SZ, REG_EXPAND_SZ and REG_MULTI_SZ."""
+    return tuple(filter(None, value.data.decode("utf-16-le", "replace").split("\0")))
+
+
+def plain(value: Value) -> str | int:
+    """A text or a number as :func:`settings` gives it."""
+    return int.from_bytes(value.data, "little") if value.kind == 4 else "".join(strings(value))
+
+
 async def control_set(system: Path) -> str:
     """The name of the control set that Windows boots with. Raises InvalidRequest without one."""
     selected = (await values_of(system, ("Select",))).get("Current")
@@ -161,6 +210,10 @@ def empty(root: str) -> bytes:
     )
     head = struct.pack("<4sIIQIIIIIII", b"regf", 1, 1, 0, 1, 3, 0, 1, 0x20, _BLOCK, 1).ljust(508, b"\0")
     return (head + struct.pack("<I", _checksum(head))).ljust(_BLOCK, b"\0") + page
+
+
+def _unquoted(text: str) -> str:
+    return re.sub(r"\\(.)", r"\1", text, flags=re.DOTALL)
 
 
 def _with_parents(edits: Edits) -> Iterator[tuple[Key, Mapping[str, Value]]]:

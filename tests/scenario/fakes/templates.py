@@ -57,6 +57,7 @@ class FakeTemplates:
         self.building: set[str] = set()
         self.program: Path | None = None
         self.media: list[Media] = []
+        self.imports: list[tuple[str, Path, Path | None]] = []
 
     async def list(self) -> list[Template]:
         return list(self.installed.values())
@@ -88,6 +89,11 @@ class FakeTemplates:
                 await asyncio.get_running_loop().create_future()
         finally:
             self.building.discard(name)
+        return self.installed["wine"]
+
+    async def import_disk(self, name: str, report: Report, disk: Path, virtio: Path | None) -> Template:
+        self.imports.append((name, disk, virtio))
+        report(Progress("Copying C:", name))
         return self.installed["wine"]
 
     async def remove(self, name: str) -> None:

@@ -186,6 +186,24 @@ def test_template_build_inspect_rm(daemon: Any, linwin: Any) -> None:
     assert linwin("template", "rm", "wine").out == "wine\n"
 
 
+def test_template_import(daemon: Any, linwin: Any) -> None:
+    lines = [
+        {"status": "Copying C: out of mine.vhdx", "id": "mine"},
+        {"status": "Imported template mine"},
+        {"aux": {"ID": "sha256:1"}},
+    ]
+    daemon.on("POST /linwin/templates/mine/import", Reply(lines=lines))
+    result = linwin(
+        "template", "import", "/disks/mine.vhdx", "--name", "mine", "--virtio", "/isos/virtio.iso"
+    )
+    assert (result.code, result.out) == (0, "mine\n")
+    assert result.err == "mine: Copying C: out of mine.vhdx\nImported template mine\n"
+    assert daemon.requests[-1].json == {"Disk": "/disks/mine.vhdx", "Virtio": "/isos/virtio.iso"}
+    nameless = linwin("template", "import", "/disks/mine.vhdx")
+    assert nameless.code != 0
+    assert "--name" in nameless.err
+
+
 def test_version_shows_both_sides(daemon: Any, linwin: Any) -> None:
     server = {
         "Version": "9.9",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
-from tests.unit.templates.windows import media
+from tests.unit.templates.windows import disks, media
 from tests.unit.templates.windows.place import Place
 
 
@@ -23,3 +24,16 @@ async def iso(tmp_path: Path) -> Path:
 @pytest.fixture
 def virtio(tmp_path: Path) -> Path:
     return media.virtio_iso(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A disk with which nothing is wrong, but for the drivers that it lacks."""
+    return asyncio.run(disks.windows_disk(tmp_path_factory.mktemp("whole")))
+
+
+@pytest.fixture
+def raw(whole: Path, tmp_path: Path) -> Path:
+    """A copy of it, to be spoilt."""
+    media.run("cp", "--sparse=always", whole, tmp_path / "user.raw")
+    return tmp_path / "user.raw"

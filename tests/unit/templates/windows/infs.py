@@ -193,3 +193,24 @@ Maker = "Red Hat, Inc."
 Net.Name = "A network card"
 Enable* = "Enabled";
 '''
+
+
+def _block_like(name: str, service: str, device: str, class_guid: str) -> str:
+    """One that is like a block device's, for another device."""
+    text = VIOSTOR.replace("viostor", name).replace("AddService = " + name, "AddService = " + service)
+    text = text.replace("DEV_1001", f"DEV_{device}").replace(
+        "DEV_1042", f"DEV_10{int(device[2:], 16) + 64:02X}"
+    )
+    return text.replace("{4D36E97B-E325-11CE-BFC1-08002BE10318}", class_guid)
+
+
+_SYSTEM = "{4d36e97d-e325-11ce-bfc1-08002be10318}"
+ALL = {
+    "viostor": VIOSTOR,
+    "vioscsi": _block_like("vioscsi", "vioscsi", "1004", "{4D36E97B-E325-11CE-BFC1-08002BE10318}"),
+    "vioserial": VIOSER,
+    "NetKVM": NETKVM.replace(", NTamd64.10.0...17763", ""),  # whose service is left out there
+    "Balloon": _block_like("balloon", "BALLOON", "1002", _SYSTEM),
+    "viorng": _block_like("viorng", "VirtRng", "1005", _SYSTEM),
+}
+"""What a whole virtio-win has for one build, by the names of its folders."""

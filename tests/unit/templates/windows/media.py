@@ -129,9 +129,9 @@ async def windows_iso(
 
 
 def virtio_iso(folder: Path, infs: dict[str, str] | None = None, system: str = "2k16") -> Path:
-    """An ISO with three drivers."""
+    """An ISO with drivers, by default three."""
     for name, text in (infs or {"viostor": VIOSTOR, "vioserial": VIOSER, "NetKVM": NETKVM}).items():
-        stem = {"vioserial": "vioser", "NetKVM": "netkvm"}.get(name, name)
+        stem = {"vioserial": "vioser", "NetKVM": "netkvm", "Balloon": "balloon"}.get(name, name)
         package = folder / "virtio" / name / system / "amd64"
         package.mkdir(parents=True)
         (package / f"{stem}.inf").write_text(text.replace("\n", "\r\n"))

@@ -13,6 +13,7 @@ from linwin.model.template import Media, Template
 from linwin.paths import Paths
 from linwin.templates import InstalledTemplates, manifest
 from tests.unit.templates.windows import media
+from tests.unit.templates.windows.spoil import fingerprint
 
 _RECIPES = media.REPOSITORY / "vm-templates"
 NAME = "nanoserver-2016"
@@ -61,6 +62,18 @@ class Place:
 
     async def build(self, iso: Path, virtio: Path, index: int = 0) -> Template:
         return await self.templates.build(NAME, self.report, Media(iso, virtio, index))
+
+    async def import_disk(self, disk: Path, virtio: Path | None = None, name: str = "mine") -> Template:
+        return await self.templates.import_disk(name, self.report, disk, virtio)
+
+    async def import_refused(self, disk: Path, virtio: Path | None = None, name: str = "mine") -> LinwinError:
+        """What a user is told; the disk stays as it was, and nothing of it stays here."""
+        before = fingerprint(disk)
+        with pytest.raises(LinwinError) as caught:
+            await self.import_disk(disk, virtio, name)
+        assert fingerprint(disk) == before
+        await self.nothing_left()
+        return caught.value
 
     async def refused(self, iso: Path, virtio: Path, index: int = 0) -> LinwinError:
         with pytest.raises(LinwinError) as caught:

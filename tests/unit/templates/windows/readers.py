@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,14 +31,17 @@ class Partition:
 
 
 class Disk:
-    """A template's disk as a raw file, and its volumes as files beside it."""
+    """A template's disk as a raw file, and its volumes as files beside it: the first is for firmware.
 
-    def __init__(self, image: Path, folder: Path) -> None:
+    ``numbers`` are those of all partitions, the third is C:.
+    """
+
+    def __init__(self, image: Path, folder: Path, numbers: Sequence[int] = (1, 2, 3)) -> None:
         self.raw = folder / "disk.raw"
         run("qemu-img", "convert", "-O", "raw", image, self.raw)
-        self.partitions = tuple(self._partition(number) for number in (1, 2, 3))
+        self.partitions = tuple(self._partition(number) for number in numbers)
         self.esp = self._cut(self.partitions[0], folder / "esp.fat")
-        self.c = self._cut(self.partitions[2], folder / "c.ntfs")
+        self.c = self._cut(self._partition(3), folder / "c.ntfs")
         self._open = ExitStack()
         self.ntfs = NTFS(self._open.enter_context(self.c.open("rb")))
 
@@ -79,8 +84,26 @@ class Disk:
 
     def _cut(self, partition: Partition, path: Path) -> Path:
         words = [f"if={self.raw}", f"of={path}", "bs=1M", "conv=sparse", "status=none"]
-        run("dd", *words, f"skip={partition.start >> 20}", f"count={partition.size >> 20}")
+        words += ["iflag=skip_bytes,count_bytes", f"skip={partition.start}", f"count={partition.size}"]
+        run("dd", *words)
+        os.truncate(path, partition.size)
         return path
+
+    def files(self) -> dict[str, bytes]:
+        """The content of every file of C:, by its path; a folder's is empty. NTFS' own files are left out."""
+        found: dict[str, bytes] = {}
+        folders = [("", self.ntfs.mft.root)]
+        while folders:
+            path, folder = folders.pop()
+            for name, entry in folder.listdir().items():
+                if name in (".", "..") or (not path and name.startswith("$")):
+                    continue
+                record = entry.dereference()
+                inside = f"{path}/{name}".lstrip("/")
+                if record.is_dir():
+                    folders.append((inside, record))
+                found[inside] = b"" if record.is_dir() else record.open().read()
+        return found
 
 
 def values(hive: RegistryHive, *keys: str) -> dict[str, Any]:
