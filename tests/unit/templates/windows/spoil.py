@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import struct
 from collections.abc import Callable
 from pathlib import Path
+
+from dissect.ntfs import NTFS
 
 from linwin.templates.windows import hive
 from linwin.templates.windows.hive import Edits
@@ -65,3 +68,23 @@ async def with_hive(raw: Path, name: str, edits: Edits) -> None:
     await asyncio.to_thread(on_volume, raw, fetch)
     await hive.merge(path, edits)
     await asyncio.to_thread(on_volume, raw, put)
+
+
+def open_journal(c: Path) -> None:
+    """Make a volume's journal one that is in use, as after a fall of power.
+
+    Format: NTFS-3G's logfile.h, "RESTART_PAGE_HEADER", "RESTART_AREA" and "LOG_CLIENT_RECORD".
+    """
+    with c.open("rb") as file:
+        journal = NTFS(file).mft.get("$LogFile")
+        ((first, _), *_) = journal.dataruns()
+        size = journal.size()
+    head = struct.pack("<4sHHqIIHhh", b"RSTR", 30, 9, 0, 4096, 4096, 48, 1, 1)
+    sectors = struct.pack("<H", 1) + bytes(16)  # what the last words of sectors are, and were
+    bits = 67 - size.bit_length()
+    area = struct.pack("<qHHHHIHHqIHHII", 0, 1, 0xFFFF, 0, 0, bits, 208, 48, size, 0, 48, 64, 1, 0)
+    client = struct.pack("<qqHHH6xI128s", 0, 0, 0xFFFF, 0xFFFF, 0, 8, "NTFS".encode("utf-16-le"))
+    page = bytearray((head + sectors + area + client).ljust(4096, b"\0"))
+    for sector in range(8):
+        struct.pack_into("<H", page, sector * 512 + 510, 1)
+    write(c, first * 4096, bytes(page) * 2)

@@ -6,6 +6,7 @@ import asyncio
 import os
 import shutil
 import struct
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from linwin.templates.windows.hive import Edits
 from tests.unit.templates.windows import disks, media
 from tests.unit.templates.windows.disks import Installed, windows_disk
 from tests.unit.templates.windows.place import NAME, Place
-from tests.unit.templates.windows.spoil import fingerprint, on_volume, with_hive, write
+from tests.unit.templates.windows.spoil import fingerprint, on_volume, open_journal, with_hive, write
 from tests.unit.templates.windows.test_import import PHASES, virtio
 
 SECTOR = 512
@@ -54,8 +55,15 @@ async def test_bitlocker_is_told(place: Place, raw: Path) -> None:
     assert error.hint == "decrypt it on Windows, and wait for its end: manage-bde -off C:; manage-bde -status"
 
 
-async def test_a_volume_that_was_not_let_go_is_told(place: Place, raw: Path) -> None:
-    on_volume(raw, lambda c: media.run("ntfsfix", c))  # which has Windows look at it
+@pytest.mark.parametrize(
+    "spoil",
+    [lambda c: media.run("ntfsfix", c), open_journal],  # the first has Windows look at it
+    ids=["dirty", "journal"],
+)
+async def test_a_volume_that_was_not_let_go_is_told(
+    place: Place, raw: Path, spoil: Callable[[Path], object]
+) -> None:
+    await asyncio.to_thread(on_volume, raw, spoil)
     error = await place.import_refused(raw)
     assert isinstance(error, InvalidRequest)
     assert error.message == "Windows on user.raw was not shut down: its volume is dirty"
@@ -225,6 +233,16 @@ async def test_a_name_that_is_taken_is_told(place: Place, raw: Path) -> None:
     assert caught.value.message == "there is a template mine already"
     assert caught.value.hint == "choose another name with --name, or remove it: linwin template rm mine"
     assert await place.templates.list() == [first]
+
+
+async def test_one_whose_record_is_damaged_is_told(place: Place, raw: Path) -> None:
+    template = await place.import_disk(raw, virtio(place.folder))
+    record = template.c_disk.parents[1] / "template.json"
+    record.write_text(record.read_text().replace('"added"', '"lost"'))
+    (found,) = await place.templates.unusable()
+    assert found.remedy == "remove it, and import its disk again: linwin template rm mine"
+    await place.templates.remove("mine")
+    assert await place.templates.unusable() == []
 
 
 async def test_of_two_imports_under_one_name_one_is_told(place: Place, raw: Path) -> None:
