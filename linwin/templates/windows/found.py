@@ -131,15 +131,18 @@ async def _has_service(system: Path, current: str) -> bool:
 
 
 async def _drivers(hives: Mapping[str, Path], current: str, c: Path) -> dict[str, str]:
-    labels: dict[str, tuple[Path, str]] = {}
-    for path in (hives["SYSTEM"], hives["DRIVERS"]):
-        infs = await hive.exported(path, ("DriverDatabase", "DriverInfFiles"))
-        stored = [label for values in infs.values() if "" in values for label in hive.strings(values[""])]
-        labels |= {label.partition("_")[0].lower(): (path, label) for label in stored}
+    packages: dict[str, list[tuple[Path, str]]] = {}
+    for database in (hives["SYSTEM"], hives["DRIVERS"]):
+        infs = await hive.exported(database, ("DriverDatabase", "DriverInfFiles"))
+        for label in (
+            label for values in infs.values() if "" in values for label in hive.strings(values[""])
+        ):
+            packages.setdefault(label.partition("_")[0].lower(), []).append((database, label))
     found = {}
     for name, inf in DRIVERS.items():
-        if inf in labels and (version := await _usable(*labels[inf], name, hives["SYSTEM"], current, c)):
-            found[name] = version
+        for database, label in packages.get(inf, []):  # there may be several, of updates
+            if version := await _usable(database, label, name, hives["SYSTEM"], current, c):
+                found[name] = version
     return found
 
 

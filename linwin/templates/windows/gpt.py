@@ -76,6 +76,8 @@ class _Header:
 
 def _header(head: bytes, size: int, name: str) -> _Header:
     data = head[_SECTOR : 2 * _SECTOR]
+    if len(data) < _SECTOR:
+        raise _damaged(name)
     length, told = struct.unpack_from("<II", data, 12)
     if not 92 <= length <= len(data):
         raise _damaged(name)

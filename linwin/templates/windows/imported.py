@@ -198,9 +198,7 @@ class WindowsImport:
     def _say_what_it_is(self, windows: Windows) -> None:
         self._say(f"Found {windows.product}, {windows.installation}, {windows.os_version}")
         if windows.installation == releases.CLIENT:
-            self._say(
-                "It is no server: nobody at Microsoft runs containers on it so, and its licence is yours"
-            )
+            self._say("It is a Windows for clients: whether images of its build run on it, nobody has seen")
         if windows.evaluation_ends:
             self._say(f"It is an evaluation that ends on {windows.evaluation_ends}, if it was not prolonged")
         elif windows.edition.endswith("Eval"):
