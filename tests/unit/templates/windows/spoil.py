@@ -47,7 +47,8 @@ def on_volume(raw: Path, spoil: Callable[[Path], object]) -> None:
     media.run("dd", f"if={raw}", f"of={c}", *words, *place)
     os.truncate(c, size)
     spoil(c)
-    words = ["bs=1M", "conv=notrunc", "status=none"]  # what became empty has to become so there
+    # What became empty has to become so there.
+    media.run("fallocate", "--punch-hole", "--offset", str(disks.C_START), "--length", str(size), raw)
     media.run("dd", f"if={c}", f"of={raw}", *words, "oflag=seek_bytes", f"seek={disks.C_START}")
     c.unlink()
 
