@@ -113,6 +113,21 @@ class Paths:
         return self.root / "templates"
 
     @property
+    def installed_disks(self) -> Path:
+        """Disks that Windows' Setup has finished with and that are no templates yet."""
+        return self.root / "installed"
+
+    @property
+    def installing(self) -> Path:
+        """Run folder of the machine that Windows' Setup runs in."""
+        return self.root / "installing"
+
+    @property
+    def reports(self) -> Path:
+        """What was seen of the last installation for each template: ``NAME.txt``, ``NAME.png``."""
+        return self.root / "reports"
+
+    @property
     def checkpoints(self) -> Path:
         """Frozen guests: one folder each, named by its key."""
         return self.root / "checkpoints"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from linwin.model.progress import Report
 from linwin.model.template import Imported, Media, Template, Unusable
 
 _HIGHEST_INDEX = 999
+_PRODUCT_KEY = re.compile(r"[A-Z0-9]{5}(-[A-Z0-9]{5}){4}")
 
 
 def render(template: Template) -> dict[str, Any]:
@@ -100,7 +102,7 @@ async def build(request: web.Request) -> web.StreamResponse:
     """``POST /linwin/templates/{name}/build``: progress; the build ends when the client goes away.
 
     The body, if any, names what a recipe cannot bring: ``Iso`` and ``Virtio``, absolute paths on the
-    daemon's host, and ``Index``.
+    daemon's host, ``Index``, and ``ProductKey``.
     """
     media = _media(await optional_body_of(request))
 
@@ -135,7 +137,13 @@ def _media(fields: Fields | None) -> Media:
     index = fields.integer("Index") or 0
     if not 0 <= index <= _HIGHEST_INDEX:
         raise InvalidRequest(f"no image has the index {index}", hint="Images are counted from 1.")
-    return Media(_absolute(fields.text("Iso")), _absolute(fields.text("Virtio")), index)
+    key = fields.text("ProductKey").upper()
+    if key and not _PRODUCT_KEY.fullmatch(key):
+        raise InvalidRequest(
+            "a product key has five groups of five letters and digits",
+            hint="As in AAAAA-BBBBB-CCCCC-DDDDD-EEEEE.",
+        )
+    return Media(_absolute(fields.text("Iso")), _absolute(fields.text("Virtio")), index, key)
 
 
 def _absolute(text: str) -> Path | None:

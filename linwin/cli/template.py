@@ -47,10 +47,16 @@ def template() -> None:
     metavar="N",
     help="Which image of the ISO to take, if not the recipe's choice.",
 )
+@click.option("--product-key", metavar="KEY", help="The key that Windows' Setup is given, if it wants one.")
 @click.option("-q", "--quiet", is_flag=True, help="Do not show progress.")
 @arguments(1, 1, "NAME")
 def build(
-    iso: str | None, virtio: str | None, index: int | None, quiet: bool, names: tuple[str, ...]
+    iso: str | None,
+    virtio: str | None,
+    index: int | None,
+    product_key: str | None,
+    quiet: bool,
+    names: tuple[str, ...],
 ) -> None:
     """Build and install a template from its recipe, and print its name.
 
@@ -61,6 +67,7 @@ def build(
         "Iso": iso and os.path.abspath(iso),
         "Virtio": virtio and os.path.abspath(virtio),
         "Index": index,
+        "ProductKey": product_key,
     }
     body = {field: value for field, value in given.items() if value} or None
     with Progress(quiet=quiet) as progress:

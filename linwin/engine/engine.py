@@ -50,6 +50,7 @@ from linwin.engine.create import choose_template, create
 from linwin.engine.events import Events
 from linwin.engine.exec import Exec, Execs
 from linwin.engine.host_info import HostInfo, host_info
+from linwin.engine.install import Installations
 from linwin.engine.interfaces import Rooms
 from linwin.engine.live import Exit, Live
 from linwin.engine.metrics import Metrics
@@ -108,6 +109,7 @@ class Engine:
         self.paths = paths
         self.log_default = log_default
         self.checkpoints = Checkpoints(self, enabled=checkpoints)
+        self.installations = Installations(self)
         self.admission = Admission(rooms.machine, spare=lambda: self.pool.drop())
         self.pool = Pool(self, pool or PoolPlan())
         self.creating = asyncio.Lock()
@@ -169,6 +171,7 @@ class Engine:
         await self.networks.recover()  # running containers are in need of theirs
         await self.rooms.images.adopt_base_images(best_first(await self.rooms.templates.list()))
         await self.checkpoints.recover()
+        await self.installations.recover()
         await self.pool.recover()
         await recover.recover(self)
         await verify.sweep(self)

@@ -109,6 +109,13 @@ class Machine(Protocol):
     async def quit(self) -> None:
         """End the machine now, without asking its guest. Returns when the process is gone. Idempotent."""
 
+    @property
+    def restarts(self) -> int:
+        """How often its guest has restarted it, as far as this daemon has watched."""
+
+    async def disk_written(self) -> int:
+        """How many bytes its guest has written to C: since it was started. Raises Unavailable."""
+
     async def console_tail(self, lines: int = 20) -> tuple[str, ...]:
         """The last lines that the guest's kernel and agent wrote to its console."""
 

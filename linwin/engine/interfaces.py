@@ -8,7 +8,7 @@ CPU or system calls happens in worker processes behind them.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
@@ -29,6 +29,7 @@ from linwin.engine.state_interface import ContainerLog as ContainerLog
 from linwin.engine.state_interface import State as State
 from linwin.model.files import Change
 from linwin.model.image import Image, ImageDraft, Layer, Removed
+from linwin.model.installation import Installation
 from linwin.model.layer import WrittenLayer
 from linwin.model.machine import Abilities, Checkpoint, MachineSpec, Room
 from linwin.model.progress import Report
@@ -311,8 +312,17 @@ class Templates(Protocol):
         Raises Unavailable where this linwin comes without.
         """
 
-    async def build(self, name: str, report: Report, media: Media) -> Template:
+    async def build(
+        self,
+        name: str,
+        report: Report,
+        media: Media,
+        install: Callable[[Installation], Awaitable[None]],
+    ) -> Template:
         """Build and install a template from its recipe; a build of equal inputs is reused.
+
+        ``install`` is called where the template's disk is to be written by an installer in a machine: it
+        returns when that has switched itself off, and raises LinwinError when it does not come to that.
 
         Raises InvalidRequest when ``media`` is not what the recipe needs.
         """

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 async def build(engine: Engine, name: str, report: Report, media: Media) -> Template:
     """Build a template from its recipe, and its checkpoint."""
-    template = await engine.rooms.templates.build(name, report, media)
+    template = await engine.rooms.templates.build(
+        name, report, media, lambda installation: engine.installations.run(installation, report)
+    )
     return await _take_in(engine, template, report)
 
 

@@ -28,6 +28,7 @@ _PACKAGES = {
     "mkfs.ntfs": "ntfs-3g",
     "mkntfs": "ntfs-3g",
     "mmd": "mtools",
+    "mtype": "mtools",
     "nft": "nftables",
     "nsenter": "util-linux",
     "ntfs-3g.probe": "ntfs-3g",

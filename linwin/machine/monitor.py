@@ -8,7 +8,16 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from qemu.qmp import ConnectError, ExecInterruptedError, ExecuteError, QMPClient, QMPError, StateError
+from qemu.qmp import (
+    ConnectError,
+    EventListener,
+    ExecInterruptedError,
+    ExecuteError,
+    QMPClient,
+    QMPError,
+    StateError,
+)
+from qemu.qmp.message import Message
 
 from linwin.errors import LinwinError, NotFound, Unavailable
 from linwin.host.sockets import connect
@@ -31,7 +40,17 @@ class Monitor:
 
     def __init__(self, client: QMPClient) -> None:
         self._client = client
+        self.restarts = 0
+        """How often the guest has restarted the machine during the session."""
+        # Counted as they come, and not kept: a guest may go on restarting as long as it likes.
+        client.register_listener(EventListener("RESET", self._count))
         self._passing = asyncio.Lock()  # QEMU takes the file that came last for that of the command
+
+    def _count(self, event: Message) -> bool:
+        match event.get("data"):
+            case {"guest": True}:
+                self.restarts += 1
+        return False
 
     @classmethod
     async def connect(cls, path: Path, name: str) -> Monitor:

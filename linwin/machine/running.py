@@ -222,6 +222,18 @@ class QemuMachine:
                 await self.exited
         remove_endpoints(self._spec.run_dir)
 
+    @property
+    def restarts(self) -> int:
+        """How often the guest has restarted the machine while this daemon watched."""
+        return self._connected().restarts
+
+    async def disk_written(self) -> int:
+        """How many bytes the guest has written to C: since the machine was started. Raises Unavailable."""
+        for disk in await self._execute("query-blockstats"):
+            if disk.get("node-name") == domain.C_NODE:
+                return int(disk["stats"]["wr_bytes"])
+        raise Unavailable(f"{self._name} has no C:")
+
     async def release(self) -> None:
         """Let go of the machine, which runs on for another daemon to adopt. Idempotent."""
         self._exit.cancel()

@@ -42,12 +42,14 @@ class Unserved:
 class Media:
     """What a user adds to a recipe that cannot bring it: images of discs, files of the daemon's host.
 
-    ``virtio`` has the drivers; ``index`` is that of Windows' image, 0 for the recipe's own.
+    ``virtio`` has the drivers; ``index`` is that of Windows' image, 0 for the recipe's own. Setup is given a
+    ``product_key`` where there is one.
     """
 
     iso: Path | None = None
     virtio: Path | None = None
     index: int = 0
+    product_key: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,14 +31,15 @@ from linwin.model.template import Media, Template, Unusable
 from linwin.paths import Paths
 from linwin.templates import key, manifest, recipe, wine
 from linwin.templates.manifest import Manifest
-from linwin.templates.recipe import Recipe, WindowsRecipe
+from linwin.templates.recipe import AnyRecipe, Recipe, SetupRecipe
 from linwin.templates.windows import agent_service, disk_file, iso
 from linwin.templates.windows.build import WindowsBuild
 from linwin.templates.windows.imported import WindowsImport
+from linwin.templates.windows.setup_build import Install, SetupBuild
 from linwin.templates.wine import WineBuild
 
 _Digest = Callable[[Path, Callable[[int, int], None]], Awaitable[str]]
-_Work = WineBuild | WindowsBuild | WindowsImport
+_Work = WineBuild | WindowsBuild | SetupBuild | WindowsImport
 _PACKAGE = Path(__file__).resolve().parents[1]
 _HEX = 16
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
@@ -94,8 +95,12 @@ class InstalledTemplates:
             )
         return program
 
-    async def build(self, name: str, report: Report, media: Media) -> Template:
+    async def build(
+        self, name: str, report: Report, media: Media, install: Install | None = None
+    ) -> Template:
         """Build and install; a build of equal inputs is taken from the cache.
+
+        ``install`` runs the machine of a template whose disk is written in one; others do without.
 
         Raises NotFound for an unknown recipe, InvalidRequest for a faulty one and for what
         the user adds where it is not what the recipe wants, Unavailable when this host or
@@ -111,7 +116,7 @@ class InstalledTemplates:
                     name,
                     wanted,
                     report,
-                    lambda scratch: _build(instructions, self._agents, scratch, report, media),
+                    lambda scratch: self._builder(instructions, wanted, scratch, report, media, install),
                 )
                 return await self._install(name, self._cache / wanted, report)
 
@@ -180,7 +185,7 @@ class InstalledTemplates:
                 hint=f"choose another name with --name, or remove it: linwin template rm {name}",
             )
 
-    def _recipe(self, name: str) -> Recipe | WindowsRecipe:
+    def _recipe(self, name: str) -> AnyRecipe:
         known = self._known()
         if name not in known:
             known_names = ", ".join(known) or "none"
@@ -195,10 +200,11 @@ class InstalledTemplates:
         at_hand = f"installed: {', '.join(installed)}" if installed else "none is installed"
         return f"{at_hand}; build one with: linwin template build {'|'.join(self._known()) or 'NAME'}"
 
-    async def _key(self, instructions: Recipe | WindowsRecipe, report: Report, media: Media) -> str:
+    async def _key(self, instructions: AnyRecipe, report: Report, media: Media) -> str:
         if isinstance(instructions, Recipe):
             return await key.build_key(instructions, self._agents)
-        given = {"index": str(media.index or instructions.index)}
+        chosen = "" if isinstance(instructions, SetupRecipe) else instructions.index
+        given = {"index": str(media.index or chosen), "product key": media.product_key}
         for name, path in (("iso", media.iso), ("virtio", media.virtio)):
             if path is not None:
                 given[name] = await _read(path, report)
@@ -216,6 +222,38 @@ class InstalledTemplates:
             await work(scratch).run()
             report(Progress("Storing the build", id=name))
             await to_its_end(asyncio.to_thread(_publish, scratch / "out", finished))
+
+    def _builder(
+        self,
+        instructions: AnyRecipe,
+        wanted: str,
+        scratch: Path,
+        report: Report,
+        media: Media,
+        install: Install | None,
+    ) -> _Work:
+        agents = self._agents
+        if isinstance(instructions, Recipe):
+            return WineBuild(instructions, agents, scratch, report)
+        assert media.iso is not None
+        assert media.virtio is not None  # _check_media saw to both
+        if isinstance(instructions, SetupRecipe):
+            if install is None:
+                raise ValueError(f"the template {instructions.name} is made in a machine")
+            kept = self._kept_disk(instructions.name, wanted)
+            given = (media.iso, media.virtio, media.index, media.product_key)
+            return SetupBuild(instructions, agents, scratch, report, *given, kept, install)
+        index = media.index or instructions.index
+        return WindowsBuild(instructions, agents, scratch, report, media.iso, media.virtio, index)
+
+    def _kept_disk(self, name: str, wanted: str) -> Path:
+        """Where a disk is kept that Setup finished with; those for other builds of the name are given up."""
+        folder = self._paths.installed_disks
+        kept = folder / f"{name}-{wanted[:_HEX]}.qcow2"
+        for other in folder.glob(f"{name}-*.qcow2"):
+            if other != kept:
+                other.unlink()
+        return kept
 
     async def _install(self, name: str, source: Path, report: Report, *, new: bool = False) -> Template:
         record = manifest.read(source)
@@ -251,31 +289,25 @@ class InstalledTemplates:
             await asyncio.shield(asyncio.to_thread(shutil.rmtree, folder))
 
 
-def _build(
-    instructions: Recipe | WindowsRecipe, agents: Path, scratch: Path, report: Report, media: Media
-) -> _Work:
-    if isinstance(instructions, Recipe):
-        return WineBuild(instructions, agents, scratch, report)
-    assert media.iso is not None
-    assert media.virtio is not None  # _check_media saw to both
-    index = media.index or instructions.index
-    return WindowsBuild(instructions, agents, scratch, report, media.iso, media.virtio, index)
-
-
-def _check_media(instructions: Recipe | WindowsRecipe, media: Media) -> None:
+def _check_media(instructions: AnyRecipe, media: Media) -> None:
     """Raise InvalidRequest or NotFound unless the user gave what the recipe needs, and no more."""
     name = instructions.name
     if isinstance(instructions, Recipe):
         if media != Media():
             raise InvalidRequest(
                 f"the template {name} is made from Debian's packages, not from an ISO",
-                hint=f"leave out --iso, --virtio and --index: linwin template build {name}",
+                hint=f"leave out --iso, --virtio, --index and --product-key: linwin template build {name}",
             )
         return
     if media.iso is None or media.virtio is None:
         raise InvalidRequest(
             f"the template {name} needs two ISOs: {instructions.source}, and virtio-win with the drivers",
             hint=f"give both: linwin template build {name} --iso WINDOWS.iso --virtio virtio-win.iso",
+        )
+    if media.product_key and not isinstance(instructions, SetupRecipe):
+        raise InvalidRequest(
+            f"the template {name} takes no product key",
+            hint="leave out --product-key: its image is used as it is",
         )
     for path in (media.iso, media.virtio):
         _check_file(path)

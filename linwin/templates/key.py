@@ -15,14 +15,14 @@ from pathlib import Path
 from linwin.errors import Unavailable
 from linwin.host import process
 from linwin.templates import windows
-from linwin.templates.recipe import Recipe, WindowsRecipe
+from linwin.templates.recipe import Recipe, SetupRecipe, WindowsRecipe
 from linwin.templates.windows.agent_service import PROGRAM
 from linwin.templates.wine import GUEST_PROGRAMS
 
 _TOOLS = ("erofs-utils", "faketime", "libntfs-3g89", "libwim15", "ntfs-3g", "qemu-utils", "wimtools")
 _WINDOWS_TOOLS = (
     "7zip", "dosfstools", "gdisk", "libhivex-bin", "libhivex0", "libntfs-3g89", "libwim15",
-    "libwin-hivex-perl", "mtools", "ntfs-3g", "qemu-utils", "wimtools",
+    "libwin-hivex-perl", "mtools", "ntfs-3g", "qemu-utils", "wimtools", "xorriso",
 )  # fmt: skip
 
 
@@ -32,7 +32,9 @@ async def build_key(recipe: Recipe, agents: Path) -> str:
     return await _key(recipe.folder, agents, GUEST_PROGRAMS, code, _TOOLS, {})
 
 
-async def windows_build_key(recipe: WindowsRecipe, agents: Path, given: Mapping[str, str]) -> str:
+async def windows_build_key(
+    recipe: WindowsRecipe | SetupRecipe, agents: Path, given: Mapping[str, str]
+) -> str:
     """The same of a Windows template; ``given`` names what the user adds, by digest or in words."""
     code = Path(windows.__file__).parent.glob("*.py")
     return await _key(recipe.folder, agents, (PROGRAM,), code, _WINDOWS_TOOLS, given)

@@ -26,6 +26,8 @@ _REPOSITORY = re.compile(r"[a-z0-9.-]+\.[a-z]+(/[a-z0-9._*-]+)+")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _LABEL = re.compile(r"[^=]+=.*")
 _PATH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*")
+_WORD = re.compile(r"[A-Za-z0-9]+")
+_WORDS = re.compile(r"[A-Za-z0-9]+( [A-Za-z0-9]+)*")
 _VOLUME_LABEL = re.compile(r"[A-Za-z0-9 _-]{1,32}")
 
 
@@ -94,7 +96,38 @@ class WindowsRecipe:
     provides: tuple[ProvidedImage, ...]
 
 
-def load(folder: Path) -> Recipe | WindowsRecipe:
+@dataclass(frozen=True, slots=True)
+class SetupRecipe:
+    """A template that Windows' own Setup makes in a machine, from a user's ISO.
+
+    ``source`` says which, for people. Of the images in the WIM file ``image`` that one is taken which is of
+    ``build``, of this ``edition`` (or its evaluation) and this kind of ``installation``, in the words of the
+    WIM's description. ``setup_memory``, of the machine that Setup runs in, is in MiB as ``minimum_memory``
+    is; the rest is as of a :class:`WindowsRecipe`.
+    """
+
+    name: str
+    folder: Path
+    kind: str
+    summary: str
+    minimum_memory: int
+    source: str
+    image: str
+    edition: str
+    installation: str
+    build: int
+    setup_memory: int
+    disk_size_gib: int
+    label: str
+    systems: tuple[str, ...]
+    drivers: tuple[str, ...]
+    provides: tuple[ProvidedImage, ...]
+
+
+AnyRecipe = Recipe | WindowsRecipe | SetupRecipe
+
+
+def load(folder: Path) -> AnyRecipe:
     """Read the recipe in ``folder``. Raises NotFound or InvalidRequest."""
     top = _Table.read(folder / "template.yaml")
     kind = top.text("kind")
@@ -102,7 +135,7 @@ def load(folder: Path) -> Recipe | WindowsRecipe:
         case "wine":
             return _wine(folder, kind, top)
         case "windows":
-            return _windows(folder, kind, top)
+            return _setup(folder, kind, top) if top.has("setup") else _windows(folder, kind, top)
     raise top.wrong(
         "kind", f"{kind!r} is not a kind of guest that can be built", "the kinds are: wine, windows"
     )
@@ -127,6 +160,32 @@ def _windows(folder: Path, kind: str, top: _Table) -> WindowsRecipe:
         provides=tuple(_provided(table) for table in top.tables("provides")),
     )
     for table in (top, image, disk, drivers):
+        table.done()
+    _check_distinct(top, recipe.provides)
+    return recipe
+
+
+def _setup(folder: Path, kind: str, top: _Table) -> SetupRecipe:
+    setup, disk, drivers = (top.table(key) for key in ("setup", "disk", "drivers"))
+    recipe = SetupRecipe(
+        name=folder.name,
+        folder=folder,
+        kind=kind,
+        summary=top.text("summary"),
+        minimum_memory=top.number("minimum_memory", 64, 65536),
+        source=setup.text("source"),
+        image=setup.text("file", _PATH),
+        edition=setup.text("edition", _WORD),
+        installation=setup.text("installation", _WORDS),
+        build=setup.number("build", 9200, 99999),
+        setup_memory=setup.number("memory", 512, 65536),
+        disk_size_gib=disk.number("size_gib", 1, 65536),
+        label=disk.text("label", _VOLUME_LABEL),
+        systems=drivers.texts("systems", _PATH),
+        drivers=drivers.texts("names", _PATH),
+        provides=tuple(_provided(table) for table in top.tables("provides")),
+    )
+    for table in (top, setup, disk, drivers):
         table.done()
     _check_distinct(top, recipe.provides)
     return recipe
@@ -234,6 +293,9 @@ class _Table:
     @classmethod
     def read(cls, path: Path) -> _Table:
         return cls(path, "", _read_yaml(path))
+
+    def has(self, key: str) -> bool:
+        return key in self._left
 
     def text(self, key: str, pattern: re.Pattern[str] | None = None) -> str:
         return self._checked(key, self._take(key), pattern)

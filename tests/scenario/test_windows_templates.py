@@ -43,8 +43,9 @@ def windows(daemon: Daemon) -> Template:
 
 async def test_what_a_user_adds_reaches_the_build(linwin: Linwin, daemon: Daemon) -> None:
     words = ("--iso", "/isos/WS2016.iso", "--virtio", "/isos/virtio-win.iso", "--index", "2")
+    words += ("--product-key", "aaaaa-BBBBB-CCCCC-DDDDD-11111")
     assert (await linwin("template", "build", *words, "wine")).code == 0
-    given = Media(Path("/isos/WS2016.iso"), Path("/isos/virtio-win.iso"), 2)
+    given = Media(Path("/isos/WS2016.iso"), Path("/isos/virtio-win.iso"), 2, "AAAAA-BBBBB-CCCCC-DDDDD-11111")
     assert (await linwin("template", "build", "-q", "wine")).out == b"wine\n"
     assert daemon.fakes.templates.media == [given, Media()]
 
@@ -66,6 +67,7 @@ async def test_a_path_is_the_callers(linwin: Linwin, daemon: Daemon) -> None:
         ({"Index": "2"}, "invalid JSON: Index must be a whole number"),
         ({"Index": -1}, "no image has the index -1"),
         ({"Index": 1000}, "no image has the index 1000"),
+        ({"ProductKey": "AAAAA-BBBBB"}, "a product key has five groups of five letters and digits"),
         ([], "invalid JSON: the request's body must be an object"),
     ],
 )

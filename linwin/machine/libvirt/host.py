@@ -44,7 +44,12 @@ class Removed:
     kept: bool = False
 
 
-Event = Stopped | Removed
+@dataclass(frozen=True, slots=True)
+class Restarted:
+    """A guest has restarted its domain."""
+
+
+Event = Stopped | Removed | Restarted
 
 
 class LibvirtHost:
@@ -121,8 +126,12 @@ class LibvirtHost:
         def removed(_connection: Any, domain: Any, alias: str, kept: bool) -> None:
             self._tell(domain, Removed(alias, kept))
 
+        def rebooted(_connection: Any, domain: Any, _opaque: None) -> None:
+            self._tell(domain, Restarted())
+
         register = connection.domainEventRegisterAny
         register(None, libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, lifecycle, None)
+        register(None, libvirt.VIR_DOMAIN_EVENT_ID_REBOOT, rebooted, None)
         register(None, libvirt.VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED, removed, False)
         register(None, libvirt.VIR_DOMAIN_EVENT_ID_DEVICE_REMOVAL_FAILED, removed, True)
         try:

@@ -20,7 +20,7 @@ from linwin.host.pidfd import WatchedProcess
 from linwin.host.taps import let_go, name_of
 from linwin.machine import console, picture
 from linwin.machine.libvirt import xml
-from linwin.machine.libvirt.host import Event, LibvirtHost, Removed, Stopped, binding
+from linwin.machine.libvirt.host import Event, LibvirtHost, Removed, Restarted, Stopped, binding
 from linwin.machine.line import FileLine, SocketLine
 from linwin.machine.monitor import UNPLUG_SECONDS
 from linwin.machine.running import keep_bounded
@@ -55,6 +55,7 @@ class LibvirtMachine:
         self._console = console.ConsoleLog(spec.run_dir / paths.CONSOLE_LOG)
         self._typing: FileLine | None = None
         self._stopped = asyncio.Event()
+        self._restarts = 0
         self._hearing = ExitStack()
         self._hearing.enter_context(host.events(uuid, self._note))
         self._exit = asyncio.create_task(self._watch(), name=f"exit of {self._name}")
@@ -74,6 +75,17 @@ class LibvirtMachine:
 
     async def insert_disk(self, image: Path) -> None:
         raise Unsupported(f"libvirt does not exchange the disk of {self._name}")
+
+    @property
+    def restarts(self) -> int:
+        """How often the guest has restarted the machine while this daemon watched."""
+        return self._restarts
+
+    async def disk_written(self) -> int:
+        """How many bytes the guest has written to C: since the machine was started. Raises Unavailable."""
+        # Without a name libvirt counts all disks together; C: is the only one that is written.
+        _, _, _, written, _ = await self._do("count what was written", lambda domain: domain.blockStats(""))
+        return int(written)
 
     async def connect_nic(self, *, connected: bool) -> None:
         raise Unsupported(f"{self._name} has no NIC from its start under libvirt")
@@ -296,5 +308,7 @@ class LibvirtMachine:
             return False
 
     def _note(self, event: Event) -> None:
+        if isinstance(event, Restarted):
+            self._restarts += 1
         if isinstance(event, Stopped):
             self._stopped.set()

@@ -10,14 +10,11 @@ import asyncio
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
 from linwin.errors import InvalidRequest
 from linwin.model.progress import Progress, Report
-from linwin.model.template import BaseImage
-from linwin.templates import manifest
 from linwin.templates.manifest import DISK, Manifest
 from linwin.templates.recipe import WindowsRecipe
 from linwin.templates.windows import (
@@ -27,6 +24,7 @@ from linwin.templates.windows import (
     disk,
     driver_store,
     hive,
+    record,
     room,
     unattend,
     wim,
@@ -112,13 +110,13 @@ class WindowsBuild:
                 f"{self.iso} has no {self.recipe.image}",
                 hint=f"this template is made from {self.recipe.source}",
             )
-        self._check_room(listed.size)
+        room.check(self.folder, listed.size, "build")
         self._say(f"Copying {self.recipe.image} out of {self.iso.name}")
         (copy,) = await opened.extract((listed,), self.folder)
         copy.chmod(0o644)
         images = await wim.images(copy)
         image = wim.choose(images, self.index, self.recipe.build, f"{self.recipe.image} of {self.iso.name}")
-        self._check_room(3 * image.size)  # C:, the disk and what becomes of it
+        room.check(self.folder, 3 * image.size, "build")  # C:, the disk and what becomes of it
         source = _Source(copy, image, Listing.of(await wim.listing(copy, image)))
         self._check_image(source)
         return source
@@ -138,9 +136,6 @@ class WindowsBuild:
                     f"{image} cannot become a template: it has no {path}",
                     hint=f"this template is made from {self.recipe.source}",
                 )
-
-    def _check_room(self, needed: int) -> None:
-        room.check(self.folder, needed, "build")
 
     async def _edit_hives(self, source: _Source, stored: tuple[Stored, ...]) -> Mapping[str, Path]:
         """Hives with drivers and the agent in them, by the paths that they replace."""
@@ -202,30 +197,10 @@ class WindowsBuild:
 
     def _record(self, image: Image, stored: tuple[Stored, ...]) -> Manifest:
         self._say("Hashing the disk")
-        (self._out / DISK).chmod(0o444)
-        versions = (
-            f"{one.package.inf.removesuffix('.inf')} {'.'.join(map(str, one.package.version))}"
-            for one in stored
+        packages = (one.package for one in stored)
+        return record.write(
+            self._out, self.recipe, image.name, image.os_version, packages, c_start=disk.C_START
         )
-        record = Manifest(
-            name=self.recipe.name,
-            kind=self.recipe.kind,
-            summary=self.recipe.summary,
-            cmdline="",
-            minimum_memory=self.recipe.minimum_memory,
-            serves_any_build=False,
-            provides=tuple(
-                BaseImage(base.references, image.os_version, base.user) for base in self.recipe.provides
-            ),
-            left_out=(),
-            unserved=(),
-            parts=manifest.part_digests(self._out, (DISK,)),
-            packages=(f"{image.name} {image.os_version}", *versions),
-            created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-            c_start=disk.C_START,
-        )
-        (self._out / manifest.FILE).write_bytes(record.to_json())
-        return record
 
     def _say(self, status: str) -> None:
         self.report(Progress(status, id=self.recipe.name))

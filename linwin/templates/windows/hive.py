@@ -72,6 +72,20 @@ def texts(*contents: str) -> Value:
     return Value(7, b"".join(_utf16(content) for content in contents) + b"\0\0")
 
 
+def read_text(value: Value | None) -> str:
+    """What a REG_SZ or REG_EXPAND_SZ says; empty for anything else."""
+    if value is None or value.kind not in (1, 2):
+        return ""
+    return value.data.decode("utf-16-le", "replace").partition("\0")[0]
+
+
+def read_number(value: Value | None) -> int | None:
+    """What a REG_DWORD says; None for anything else."""
+    if value is None or value.kind != 4 or len(value.data) != 4:
+        return None
+    return int.from_bytes(value.data, "little")
+
+
 def combined(*parts: Edits) -> Edits:
     """All edits as one; of two values for one name the later stays."""
     result: dict[Key, dict[str, Value]] = {}
@@ -110,15 +124,16 @@ async def merge(hive: Path, edits: Edits) -> None:
 
 
 async def values_of(hive: Path, key: Key) -> dict[str, Value]:
-    """The values of one key, and of those below it. Raises InvalidRequest when it is not there."""
+    """The values of one key. Raises InvalidRequest when it is not there."""
     path = "\\" + "\\".join(key)
     done = await process.run(["hivexregedit", "--export", hive, path], timeout=_TIMEOUT)
     if done.returncode != 0:
         raise InvalidRequest(f"the registry hive {hive.name} has no key {path}")
-    numbers = {name.decode(): dword(int(digits, 16)) for name, digits in _DWORD.findall(done.stdout)}
+    own = done.stdout.partition(b"\n[")[2].partition(b"\n[")[0]  # the keys below it come after it
+    numbers = {name.decode(): dword(int(digits, 16)) for name, digits in _DWORD.findall(own)}
     return numbers | {
         name.decode(): Value(int(kind, 16), bytes.fromhex(digits.decode().replace(",", "")))
-        for name, kind, digits in _HEX.findall(done.stdout)
+        for name, kind, digits in _HEX.findall(own)
     }
 
 
@@ -168,10 +183,10 @@ def plain(value: Value) -> str | int:
 
 async def control_set(system: Path) -> str:
     """The name of the control set that Windows boots with. Raises InvalidRequest without one."""
-    selected = (await values_of(system, ("Select",))).get("Current")
-    if selected is None or selected.kind != 4 or len(selected.data) != 4:
+    selected = read_number((await values_of(system, ("Select",))).get("Current"))
+    if selected is None:
         raise InvalidRequest("the registry hive SYSTEM does not say which of its control sets is current")
-    return f"ControlSet{struct.unpack('<I', selected.data)[0]:03}"
+    return f"ControlSet{selected:03}"
 
 
 def check(hive: Path) -> None:

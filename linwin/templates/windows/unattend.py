@@ -1,55 +1,48 @@
 """What Windows Setup is told about the first start: answers, and what to run when it is done. Pure.
 
 Settings are those of Microsoft's "Unattended Windows Setup Reference". Only the passes *specialize*
-and *oobeSystem* are read by an image that was applied; *offlineServicing* takes DISM.
+and *oobeSystem* are read by an image that was applied, *generalize* by sysprep; *offlineServicing* takes
+DISM.
 """
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
-from xml.sax.saxutils import escape
+
+from linwin.templates.windows.answer_file import Setting, hidden, render, settings
 
 ANSWERS = "Windows/Panther/Unattend.xml"
 FIRST_ANSWERS = "Windows/Panther/Unattend/Unattend.xml"
 """Where Setup looks before it looks at :data:`ANSWERS`, which may be left from an earlier setup."""
 SCRIPT = "Windows/Setup/Scripts/SetupComplete.cmd"
 
-_COMPONENT = (
-    '    <component name="{name}" processorArchitecture="amd64" publicKeyToken="31bf3856ad364e35"'
-    ' language="neutral" versionScope="nonSxS">\n{content}    </component>\n'
-)
-_SHELL = "Microsoft-Windows-Shell-Setup"
+SHELL = "Microsoft-Windows-Shell-Setup"
 
 
-def answers(computer: str, password: str) -> bytes:
-    """The answer file: nobody is asked anything, and ``password`` is the administrator's."""
-    # Setup's own hiding: the word that is protected is part of what is encoded.
-    hidden = base64.b64encode(f"{password}AdministratorPassword".encode("utf-16-le")).decode()
-    specialize = _lines(
-        f"<ComputerName>{escape(computer)}</ComputerName>",
-        "<TimeZone>UTC</TimeZone>",
+def answers(computer: str, password: str, *, keep_devices: bool = False) -> bytes:
+    """The answer file: nobody is asked anything, and ``password`` is the administrator's.
+
+    With ``keep_devices``, of a Windows that is generalized with it, what Plug and Play found stays, since
+    every machine that starts from its disk has the same devices.
+    """
+    passes: dict[str, dict[str, tuple[Setting, ...]]] = {}
+    if keep_devices:
+        passes["generalize"] = {"Microsoft-Windows-PnpSysprep": settings(PersistAllDeviceInstalls="true")}
+    passes["specialize"] = {SHELL: settings(ComputerName=computer, TimeZone="UTC")}
+    passes["oobeSystem"] = {SHELL: (*oobe(), accounts(password))}
+    return render(passes)
+
+
+def oobe() -> tuple[Setting, ...]:
+    """What keeps the first start from asking."""
+    return (Setting("OOBE", settings(HideEULAPage="true", SkipMachineOOBE="true", SkipUserOOBE="true")),)
+
+
+def accounts(password: str) -> Setting:
+    """The one account, with its password."""
+    return Setting(
+        "UserAccounts", (Setting("AdministratorPassword", hidden(password, "AdministratorPassword")),)
     )
-    oobe = _lines(
-        "<OOBE>",
-        "  <HideEULAPage>true</HideEULAPage>",
-        "  <SkipMachineOOBE>true</SkipMachineOOBE>",
-        "  <SkipUserOOBE>true</SkipUserOOBE>",
-        "</OOBE>",
-        "<UserAccounts>",
-        "  <AdministratorPassword>",
-        f"    <Value>{hidden}</Value>",
-        "    <PlainText>false</PlainText>",
-        "  </AdministratorPassword>",
-        "</UserAccounts>",
-    )
-    document = (
-        '<?xml version="1.0" encoding="utf-8"?>\n<unattend xmlns="urn:schemas-microsoft-com:unattend">\n'
-        + _pass("specialize", specialize)
-        + _pass("oobeSystem", oobe)
-        + "</unattend>\n"
-    )
-    return document.replace("\n", "\r\n").encode()
 
 
 def setup_complete(agent: str, infs: Sequence[str], answers: str) -> bytes:
@@ -69,12 +62,3 @@ def setup_complete(agent: str, infs: Sequence[str], answers: str) -> bytes:
         f"del /f /q %SystemRoot%{used}",
     ]
     return "".join(f"{line}\r\n" for line in lines).encode("ascii")
-
-
-def _pass(name: str, content: str) -> str:
-    component = _COMPONENT.format(name=_SHELL, content=content)
-    return f'  <settings pass="{name}">\n{component}  </settings>\n'
-
-
-def _lines(*lines: str) -> str:
-    return "".join(f"      {line}\n" for line in lines)

@@ -20,17 +20,28 @@ _MOST_XML = 16 << 20
 _ARCHITECTURES = {"0": "32-bit x86", "5": "32-bit ARM", "9": "amd64", "12": "64-bit ARM"}
 _QUOTABLE = re.compile(r"[ !#-&(-~]+")  # printable, without either quotation mark
 _NUMBER = re.compile(r"\d{1,9}")
+_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}")
+
+EVALUATION = "Eval"
+"""What is behind the name of an edition that runs for 180 days."""
 
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """One image of a WIM file; ``size`` is what its files take, in bytes."""
+    """One image of a WIM file; ``size`` is what its files take, in bytes.
+
+    ``edition`` (as ``ServerDatacenter``), ``installation`` (as ``Server Core``) and ``language`` (as
+    ``en-US``) are empty where the file's description does not name them.
+    """
 
     index: int
     name: str
     architecture: str
     os_version: str
     size: int
+    edition: str = ""
+    installation: str = ""
+    language: str = ""
 
     @property
     def build(self) -> int:
@@ -83,6 +94,22 @@ def choose(found: tuple[Image, ...], index: int, build: int, source: str) -> Ima
             hint=f"use an ISO of that build, or another index: {at_hand}",
         )
     return chosen
+
+
+def matching(found: tuple[Image, ...], edition: str, installation: str, source: str) -> Image:
+    """The first image of an edition, or of its evaluation, in one kind of installation.
+
+    Where an image lies in Microsoft's files differs between their releases. Raises InvalidRequest.
+    """
+    for image in found:
+        if image.edition.removesuffix(EVALUATION) == edition and image.installation == installation:
+            return image
+    shown = (f"{image.index} is {image.name} ({image.edition or '?'}, {image.installation or '?'})"
+             for image in found)  # fmt: skip
+    raise InvalidRequest(
+        f"{source} has no image of the edition {edition}, {installation}",
+        hint=f"choose another with --index: {'; '.join(shown) or 'it has none'}",
+    )
 
 
 async def listing(wim: Path, image: Image) -> frozenset[str]:
@@ -140,10 +167,15 @@ def _image(element: ElementTree.Element, name: str) -> Image:
             f"image {index or '?'} of {name} is no Windows: its description names no version",
             hint="use an ISO of Windows as Microsoft ships it",
         )
+    languages = [element.findtext(f"WINDOWS/LANGUAGES/{tag}", "") for tag in ("DEFAULT", "LANGUAGE")]
+    language = next(filter(_LANGUAGE.fullmatch, languages), "")
     return Image(
         index=int(index),
         name=element.findtext("NAME", "") or f"image {index}",
         architecture=_ARCHITECTURES.get(architecture, f"architecture {architecture or 'unknown'}"),
         os_version=".".join(numbers[2:]),
         size=int(size),
+        edition=element.findtext("WINDOWS/EDITIONID", ""),
+        installation=element.findtext("WINDOWS/INSTALLATIONTYPE", ""),
+        language=language,
     )

@@ -64,6 +64,8 @@ class FakeMachine:
         """Its guest makes nothing of the power button."""
         self.written: asyncio.Queue[str] = asyncio.Queue()
         self.lines: list[FakeLine] = []
+        self.restarted = 0
+        self.on_disk = 0
 
     @property
     def pid(self) -> int:
@@ -138,6 +140,14 @@ class FakeMachine:
         self._machines.running.pop(self._pid, None)
         if not self._exited.done():
             self._exited.set_result(MachineExit(code))
+
+    @property
+    def restarts(self) -> int:
+        return self.restarted
+
+    async def disk_written(self) -> int:
+        self._check_running()
+        return self.on_disk
 
     async def console_tail(self, lines: int = 20) -> tuple[str, ...]:
         return ("Kernel panic: this is a fake",)[-lines:]

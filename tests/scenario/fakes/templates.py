@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Literal
 
 from linwin.errors import NotFound, Unavailable
+from linwin.model.installation import Installation
 from linwin.model.progress import Progress, Report
 from linwin.model.template import BaseImage, Media, Template, Unserved, Unusable
 
@@ -49,7 +51,10 @@ def wine(folder: Path) -> Template:
 
 
 class FakeTemplates:
-    """``wine`` is installed; ``slow`` never finishes building, ``broken`` fails half-way."""
+    """``wine`` is installed; ``slow`` never finishes building, ``broken`` fails half-way.
+
+    ``core`` is made by the ``installation`` that a test has set.
+    """
 
     def __init__(self) -> None:
         self.installed = {"wine": wine(Path("/nowhere"))}
@@ -58,6 +63,7 @@ class FakeTemplates:
         self.program: Path | None = None
         self.media: list[Media] = []
         self.imports: list[tuple[str, Path, Path | None]] = []
+        self.installation: Installation | None = None
 
     async def list(self) -> list[Template]:
         return list(self.installed.values())
@@ -75,9 +81,15 @@ class FakeTemplates:
             raise Unavailable(f"this linwin comes without the agent for {system}")
         return self.program
 
-    async def build(self, name: str, report: Report, media: Media) -> Template:
+    async def build(
+        self,
+        name: str,
+        report: Report,
+        media: Media,
+        install: Callable[[Installation], Awaitable[None]],
+    ) -> Template:
         self.media.append(media)
-        if name not in ("wine", "slow", "broken"):
+        if name not in ("wine", "slow", "broken", "core"):
             raise NotFound(f"No such template: {name}", hint="Templates that can be built: wine")
         self.building.add(name)
         try:
@@ -85,6 +97,9 @@ class FakeTemplates:
             await asyncio.sleep(0)
             if name == "broken":
                 raise Unavailable("the package mirror did not answer", hint="Try again later.")
+            if name == "core":
+                assert self.installation is not None
+                await install(self.installation)
             if name == "slow":
                 await asyncio.get_running_loop().create_future()
         finally:

@@ -22,6 +22,8 @@ from linwin.templates.wine import AGENT, GUEST_PROGRAMS
 
 _RECIPES = Path(__file__).parents[3] / "vm-templates"
 
+RECIPES = ("wine", "nanoserver-2016", "servercore-2019", "servercore-2022", "servercore-2025")
+
 
 class Build:
     """Stands for WineBuild: parts whose content is a word, after an event."""
@@ -181,12 +183,12 @@ async def test_an_unknown_template_is_told_with_what_is_there(templates: Install
         await templates.get("nt4")
     assert nothing.value.message == "No such template: nt4"
     assert (
-        nothing.value.hint == "none is installed; build one with: linwin template build wine|nanoserver-2016"
+        nothing.value.hint == f"none is installed; build one with: linwin template build {'|'.join(RECIPES)}"
     )
     await templates.build("wine", quiet, Media())
     with pytest.raises(NotFound) as one:
         await templates.get("nt4")
-    assert one.value.hint == "installed: wine; build one with: linwin template build wine|nanoserver-2016"
+    assert one.value.hint == f"installed: wine; build one with: linwin template build {'|'.join(RECIPES)}"
 
 
 @pytest.mark.parametrize("name", ["nt4", "../wine", "", "/etc"])
@@ -194,7 +196,7 @@ async def test_an_unknown_recipe_is_told_and_no_path(templates: InstalledTemplat
     with pytest.raises(NotFound) as caught:
         await templates.build(name, quiet, Media())
     assert caught.value.message == f"No recipe for a template named {name}"
-    assert caught.value.hint == "recipes at hand: wine, nanoserver-2016"
+    assert caught.value.hint == f"recipes at hand: {', '.join(RECIPES)}"
 
 
 async def test_a_missing_agent_is_told(templates: InstalledTemplates, agents: Path) -> None:

@@ -23,7 +23,7 @@ CONTROL_SET = "ControlSet001"
 CONFIG = "Windows/System32/config"
 HIVE_DESCRIPTOR = security.descriptor(secret=True)
 
-_PROPERTIES = {
+PROPERTIES = {
     "WINDOWS/ARCH": "9",
     "WINDOWS/VERSION/MAJOR": "10",
     "WINDOWS/VERSION/MINOR": "0",
@@ -122,7 +122,7 @@ async def windows_iso(
     make_wim(
         windows,
         folder / "made.wim",
-        _PROPERTIES | {key.replace("_", "/"): text for key, text in properties.items()},
+        PROPERTIES | {key.replace("_", "/"): text for key, text in properties.items()},
     )
     (folder / "made.wim").rename(wim)
     return pack(content, folder / "WS2016.iso")

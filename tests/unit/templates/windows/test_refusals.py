@@ -11,7 +11,7 @@ import pytest
 from linwin.errors import InvalidRequest, NotFound, Unavailable, Unsupported
 from linwin.model.progress import Progress
 from linwin.model.template import Media
-from linwin.templates.windows.build import WindowsBuild
+from linwin.templates.windows import room
 from tests.unit.templates.windows import media
 from tests.unit.templates.windows.infs import VIOSTOR
 from tests.unit.templates.windows.place import NAME, PHASES, Place
@@ -86,7 +86,9 @@ async def test_a_wine_template_takes_no_iso(place: Place, given: Media) -> None:
     with pytest.raises(InvalidRequest) as caught:
         await place.templates.build("wine", place.report, given)
     assert caught.value.message == "the template wine is made from Debian's packages, not from an ISO"
-    assert caught.value.hint == "leave out --iso, --virtio and --index: linwin template build wine"
+    assert caught.value.hint == (
+        "leave out --iso, --virtio, --index and --product-key: linwin template build wine"
+    )
 
 
 async def test_an_index_that_is_not_there_is_told(place: Place, iso: Path, virtio: Path) -> None:
@@ -173,7 +175,7 @@ async def test_a_host_without_room_is_told_before_anything_is_written(
 async def test_a_disk_that_fills_up_is_told(
     place: Place, iso: Path, virtio: Path, monkeypatch: pytest.MonkeyPatch, mebibytes: int
 ) -> None:
-    monkeypatch.setattr(WindowsBuild, "_check_room", lambda self, needed: None)
+    monkeypatch.setattr(room, "check", lambda *_: None)
     scratch = place.folder / "root/tmp"
     scratch.mkdir(parents=True)
     media.run("mount", "-t", "tmpfs", "-o", f"size={mebibytes}m", "tmpfs", scratch)
