@@ -39,7 +39,7 @@ def linwin(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     with root_folder() as root:
         linwin = Linwin(root, host.inside if host else ())
         linwin.environment["LINWIN_CONFIG"] = str(settings)
-        build_template(folder, Paths(root, linwin.socket), "-DSTAY")
+        build_template(folder, Paths(root, linwin.socket), "STAY")
         try:
             _load_image(linwin, folder)
             yield linwin

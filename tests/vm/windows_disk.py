@@ -10,25 +10,19 @@ from linwin.model.template import Media, Template
 from linwin.paths import Paths
 from linwin.templates import InstalledTemplates
 from tests.unit.templates.windows import media
+from tests.vm.efi import compiled
 
 NAME = "nanoserver-2016"
-_PROGRAM = Path(__file__).parent / "firmware/bootmgfw.c"
-_COMPILER = (
-    "x86_64-w64-mingw32-gcc", "-O2", "-Wall", "-Wextra", "-Werror", "-ffreestanding", "-nostdlib",
-    "-mno-red-zone", "-fno-stack-protector", "-Wl,--subsystem,10", "-e", "efi_main",
-)  # fmt: skip
 
 
-def boot_manager(folder: Path, *flags: str) -> Path:
-    """Build our program; ``flags`` are for the compiler."""
-    boot = folder / "bootmgfw.efi"
-    media.run(*_COMPILER, *flags, "-o", boot, _PROGRAM)
-    return boot
+def boot_manager(folder: Path, *definitions: str) -> Path:
+    """Build our program; ``definitions`` are its own."""
+    return compiled("bootmgfw.c", folder / "bootmgfw.efi", *definitions)
 
 
-def build_template(folder: Path, paths: Paths, *flags: str) -> Template:
-    """Install a template with a small disk below ``paths``; ``flags`` are the compiler's."""
-    boot = boot_manager(folder, *flags)
+def build_template(folder: Path, paths: Paths, *definitions: str) -> Template:
+    """Install a template with a small disk below ``paths``; ``definitions`` are the program's."""
+    boot = boot_manager(folder, *definitions)
     recipe = folder / "recipes" / NAME
     shutil.copytree(media.REPOSITORY / "vm-templates" / NAME, recipe)
     text = (recipe / "template.yaml").read_text().replace("vioscsi, ", "").replace(", Balloon, viorng", "")
