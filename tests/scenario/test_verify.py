@@ -24,10 +24,11 @@ from linwin.model.upkeep import Finding
 from tests.scenario.docker_py import off_loop
 from tests.scenario.fakes import Fakes
 from tests.scenario.fakes.computer import FakeComputer
-from tests.scenario.fakes.guest import AGENT, FakeGuest
-from tests.scenario.fakes.machine import PICTURE, FakeMachine
+from tests.scenario.fakes.guest import FakeGuest
+from tests.scenario.fakes.machine import FakeMachine
 from tests.scenario.harness import IMAGE, Daemon
 from tests.scenario.test_linwin_cli import Linwin
+from tests.scenario.verification import left, titles, verified, windows_computer, wine_computer
 
 TITLES = [check.title for check in CHECKS]
 OF_WINDOWS = {
@@ -38,66 +39,21 @@ OF_WINDOWS = {
     "guest.build",
 }
 UNCHECKED_ON_WINE = OF_WINDOWS
-UNCHECKED_ON_WINDOWS = {"start.checkpoint", "start.restored", "programs.user", "network.neighbour"}
-Lines = list[dict[str, Any]]
 
 
 @pytest.fixture
 def computer(daemon: Daemon, short_folder: Path) -> FakeComputer:
-    """What the guests of the template wine are, from their boot on; none of them has a checkpoint yet."""
-    fakes = daemon.fakes
-    fakes.guests.computer = FakeComputer(fakes)
-    fakes.machines.warm = False
-    fakes.templates.program = short_folder / "agent"
-    fakes.templates.program.write_text(f"a program that says {AGENT.version}")
-    return fakes.guests.computer
+    return wine_computer(daemon, short_folder)
 
 
 @pytest.fixture
-def windows(daemon: Daemon, computer: FakeComputer) -> FakeComputer:
-    """The same for a template of Windows."""
-    fakes = daemon.fakes
-    (wine,) = fakes.templates.installed.values()
-    base = dataclasses.replace(wine.provides[0], os_version="10.0.14393.2363")
-    template = dataclasses.replace(wine, kind="windows", serves_any_build=False, provides=(base,))
-    fakes.templates.installed = {"wine": template}
-    fakes.guests.computer = FakeComputer(fakes, kind="windows")
-    fakes.guests.agent = dataclasses.replace(AGENT, kind="windows")
-    return fakes.guests.computer
+def windows(daemon: Daemon, short_folder: Path) -> FakeComputer:
+    return windows_computer(daemon, short_folder)
 
 
 @pytest.fixture
 def linwin(daemon: Daemon, short_folder: Path) -> Linwin:
     return Linwin(daemon.host, short_folder)
-
-
-async def verified(daemon: Daemon, *only: str) -> tuple[Lines, dict[str, Any]]:
-    """The results of a verification, and what surrounds them."""
-    lines = await off_loop(
-        lambda: list(daemon.client.lines("POST", "/linwin/templates/wine/verify", only=only))
-    )
-    checks = [line["check"] for line in lines if line.get("check", {}).get("Outcome")]
-    return checks, lines[-1]["aux"]
-
-
-def titles(checks: Lines, outcome: str) -> set[str]:
-    return {f"{check['Group']}.{check['Name']}" for check in checks if check["Outcome"] == outcome}
-
-
-async def left(daemon: Daemon) -> list[object]:
-    """All that a verification might have left."""
-    engine = daemon.engine
-    return [
-        *await engine.list(),
-        *daemon.paths.containers.iterdir(),
-        *daemon.paths.scratch.iterdir(),
-        *daemon.fakes.networks.applied.attachments,
-        *daemon.fakes.machines.running.values(),
-        *daemon.fakes.machines.kept,
-        *[one.name for one in await engine.networks.list() if one.labels],
-        *await engine.volumes.list(),
-        *[image for image in await engine.images() if LABEL in image.config.labels],
-    ]
 
 
 async def test_a_good_template_passes(daemon: Daemon, computer: FakeComputer) -> None:
@@ -109,19 +65,6 @@ async def test_a_good_template_passes(daemon: Daemon, computer: FakeComputer) ->
     facts = {fact["Name"]: fact["Text"] for fact in surroundings["Facts"]}
     assert facts["Hypervisor"] == "QEMU 7.2.22, tcg"
     assert facts["Template's digest"] == "sha256:" + "a" * 64
-    assert surroundings["Picture"] == ""
-    assert await left(daemon) == []
-
-
-async def test_a_good_windows_passes(daemon: Daemon, windows: FakeComputer) -> None:
-    checks, surroundings = await verified(daemon)
-    assert titles(checks, "failed") == set(), [c for c in checks if c["Outcome"] == "failed"]
-    assert titles(checks, "unchecked") == UNCHECKED_ON_WINDOWS
-    (activation,) = [check for check in checks if check["Name"] == "activation"]
-    assert activation["Detail"] == "Initial grace period, expires in 259187 minute(s) (180 day(s))"
-    texts = {text["Name"]: text["Text"] for text in surroundings["Texts"]}
-    assert texts["Drivers"] == "viostor password=***"
-    assert "Guests that were lost" not in texts
     assert surroundings["Picture"] == ""
     assert await left(daemon) == []
 
@@ -249,38 +192,6 @@ async def test_a_guest_that_dies_again_and_again(daemon: Daemon, computer: FakeC
     assert {reason.partition(":")[0] for reason in reasons} == {
         "no more guests are started, since 3 were lost"
     }
-    assert await left(daemon) == []
-
-
-async def test_guests_that_do_not_come_up(daemon: Daemon, windows: FakeComputer) -> None:
-    """Two fail, the rest is not tried; what the last screen showed is told."""
-    daemon.fakes.guests.silent = True
-    checks, _ = await verified(daemon)
-    assert titles(checks, "failed") == {"start.cold", "start.restored-clock"}
-    (cold,) = [check for check in checks if check["Name"] == "cold"]
-    assert cold["Got"].startswith("the guest's agent did not say hello within 300 s")
-    reasons = {check["Detail"] for check in checks if check["Outcome"] == "unchecked"}
-    assert any(reason.startswith("no guest starts: ") for reason in reasons)
-    assert titles(checks, "passed") == {"host.clean"}
-    assert await left(daemon) == []
-
-
-async def test_a_screen_is_told(
-    daemon: Daemon, windows: FakeComputer, linwin: Linwin, monkeypatch: pytest.MonkeyPatch, short_folder: Path
-) -> None:
-    monkeypatch.setitem(bench.PATIENCE, "tcg", 0.02)
-    monkeypatch.setattr(bench, "LOOK_AGAIN", 0.1)
-    never = asyncio.Event()
-
-    async def wait(*_: object, **__: object) -> None:
-        await never.wait()
-
-    monkeypatch.setattr(daemon.fakes.guests, "connect", wait)
-    report = short_folder / "report.md"
-    done = await linwin("template", "verify", "--only", "terminal", "--report", str(report), "wine")
-    assert done.code == 1
-    assert (short_folder / "report.png").read_bytes() == PICTURE
-    assert "container did not start within 5 s" in report.read_text()
     assert await left(daemon) == []
 
 

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from linwin.engine import stop, watch
 from linwin.engine.checkpoints import DEFAULT_MEMORY
 from linwin.engine.commit import work_folder
 from linwin.engine.power import HELLO_TIMEOUT, WINDOWS_TIMEOUT
 from linwin.engine.verify.box import Box
-from linwin.engine.verify.boxes import BOXES, LABEL, Place
-from linwin.engine.verify.check import Unchecked
+from linwin.engine.verify.boxes import BOXES, LABEL, STAND_INS, Place
+from linwin.engine.verify.check import Check, Unchecked
 from linwin.errors import LinwinError, NotFound, Unavailable, Unsupported
 from linwin.model.container import ContainerSpec
 from linwin.model.image import Image
@@ -36,8 +37,8 @@ PATIENCE = {"kvm": 1.0, "tcg": 6.0}
 """How often the limits of checks, which are for KVM, a guest may take."""
 PREPARATION_LIMIT = 180.0
 """Seconds with KVM for what a start takes beside those in which an agent has to say hello."""
-END_LIMIT = 120.0
-"""Seconds in which a container is removed, guests that do not answer included."""
+REMOVAL_LIMIT = 60.0
+"""Seconds for what a removal takes beside the end of a guest."""
 MOST_LOST = 3
 """Guests that may be lost before no more are started."""
 LOOK_AGAIN = 5.0
@@ -78,6 +79,7 @@ class Bench:
         """What the last of them showed."""
         self._sight = Sight()
         self._boxes: dict[str, Box] = {}
+        self._stand_ins = {} if template.boots_before_c else STAND_INS
         self._why_not: dict[str, str] = {}
         self._lost = 0
         self._has_network = False
@@ -86,6 +88,16 @@ class Bench:
     def is_wine(self) -> bool:
         return self.template.kind == "wine"
 
+    @property
+    def start_limit(self) -> float:
+        """Seconds in which a guest of the template starts, or is given up."""
+        hello = HELLO_TIMEOUT if self.template.boots_before_c else WINDOWS_TIMEOUT
+        return hello[self.accelerator] + PREPARATION_LIMIT * self.patience
+
+    def limit(self, check: Check) -> float:
+        """Seconds in which a check is made."""
+        return check.limit * self.patience + check.starts * self.start_limit + check.ends * end_limit()
+
     # Containers
 
     async def box(self, name: str) -> Box:
@@ -93,12 +105,17 @@ class Bench:
 
         Raises why it does not start, to the first who asks, and Unchecked to the others.
         """
+        name = self.called(name)
         if (box := self._boxes.get(name)) is not None:
             if self.engine.live(box.id).run is not None:
                 return box
             await self.lose(name, "its guest ended between two checks")
         self._check_hope(name)
         return await self.start(name, BOXES[name](self.place, name))
+
+    def called(self, name: str) -> str:
+        """The name of the box that stands for another here."""
+        return self._stand_ins.get(name, name)
 
     def _check_hope(self, name: str) -> None:
         if name in self._why_not:
@@ -110,6 +127,7 @@ class Bench:
 
     def made(self, name: str) -> Box:
         """The container of a name, running or not. Raises Unchecked where there is none."""
+        name = self.called(name)
         if name not in self._boxes:
             raise Unchecked(f"its container is not there: {self._why_not.get(name, 'it was not started')}")
         return self._boxes[name]
@@ -131,6 +149,8 @@ class Bench:
             self._why_not[name] = error.message
             self._remember(name, error.message)
             await self.discard(name)
+            if called in (error.hint or ""):  # it tells where to look at what is gone now
+                raise Unavailable(error.message) from error
             raise
         self.boots.setdefault(name, time.monotonic() - began)
         return box
@@ -140,8 +160,7 @@ class Bench:
 
         Raises Unavailable also where it takes too long.
         """
-        hello = HELLO_TIMEOUT if self.template.boots_before_c else WINDOWS_TIMEOUT
-        limit = hello[self.accelerator] + PREPARATION_LIMIT * self.patience
+        limit = self.start_limit
         self._sight = Sight()
         looking = asyncio.create_task(self._look_on(box), name="looking at a guest that comes up")
         try:
@@ -176,6 +195,7 @@ class Bench:
 
     async def lose(self, name: str, why: str) -> None:
         """Give up a container whose guest does no more what it is asked; the next check gets another."""
+        name = self.called(name)
         if (box := self._boxes.get(name)) is None:
             return
         self._lost += 1
@@ -186,12 +206,13 @@ class Bench:
 
     async def discard(self, name: str) -> None:
         """Remove a container, where it was made."""
-        if (box := self._boxes.pop(name, None)) is not None:
+        if (box := self._boxes.pop(self.called(name), None)) is not None:
             await _gone(self.engine.remove(box.id, force=True), f"container {box.id[:12]}")
 
     async def keep_only(self, names: frozenset[str]) -> None:
         """Remove the containers that no check asks for any more: each takes a guest's memory."""
-        for name in [name for name in self._boxes if name not in names]:
+        kept = {self.called(name) for name in names}
+        for name in [name for name in self._boxes if name not in kept]:
             await self.discard(name)
 
     # Networks, mounts, checkpoints
@@ -252,6 +273,11 @@ async def _image(engine: Engine, template: Template) -> Image:
     )
 
 
+def end_limit() -> float:
+    """Seconds in which a guest ends, also one whose agent or system does not hear that it is to."""
+    return stop.FORCE_TIMEOUT + watch.SHUTDOWN_TIMEOUT + watch.SWITCH_OFF_TIMEOUT
+
+
 async def sweep(engine: Engine) -> None:
     """Remove what verifications made: containers, images, networks, volumes."""
     for container in await engine.list():
@@ -271,7 +297,7 @@ async def sweep(engine: Engine) -> None:
 async def _gone(removal: Awaitable[object], what: str) -> None:
     """Carry a removal out; what fails is logged, and told by the check of what is left."""
     try:
-        async with asyncio.timeout(END_LIMIT):
+        async with asyncio.timeout(end_limit() + REMOVAL_LIMIT):
             await removal
     except (LinwinError, TimeoutError) as error:
         logger.error("verification: %s was not removed: %s", what, error or "it took too long")

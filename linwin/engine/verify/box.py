@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from linwin.engine.exec import TAKEN_ALONG, Exec
 from linwin.engine.live import Run
 from linwin.engine.streams import Attachment
-from linwin.engine.verify.check import Failed
+from linwin.engine.verify.check import Failed, Unchecked
 from linwin.errors import Unavailable
 from linwin.model.container import Container
 from linwin.model.exec import ExecSpec
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 MOST_PRINTED = 16 << 20
 """Bytes that a program of a check may print: what prints more is no program of ours."""
 PIECE = 64 << 10
+COPYING = frozenset({"get", "put", "stat"})
+"""What an agent can that copies files; that of a Windows guest cannot yet."""
 END_TOLD = 5.0
 """Seconds in which a guest's end is recorded, after its programs were lost with it."""
 
@@ -127,14 +129,24 @@ class Box:
 
     # Files
 
+    def _check_copies(self) -> None:
+        """Raise Unchecked where it runs Windows, whose agent copies no files."""
+        if (run := self._engine.live(self.id).run) is None:
+            return
+        agent = run.guest.agent
+        if agent.kind == "windows" and not agent.capabilities >= COPYING:
+            raise Unchecked("a Windows guest copies no files while it runs, nor tells their times")
+
     async def put(self, folder: str, name: str, content: bytes, modified: int) -> None:
         """Copy a file in; ``modified`` is in seconds since 1970."""
+        self._check_copies()
         archive = self._folder / "archive.tar"
         await asyncio.to_thread(_pack, archive, name, content, modified)
         await self._engine.archive_write(self.id, folder, archive, keep_kinds=True)
 
     async def get(self, path: str) -> bytes:
         """Copy a file out."""
+        self._check_copies()
         archive = io.BytesIO()
         async with self._engine.archive_read(self.id, path) as found:
             async for piece in found.pieces:
@@ -144,6 +156,7 @@ class Box:
 
     async def modified(self, path: str) -> int:
         """When a file was changed last, by the guest's clock where that changed it; ns since 1970."""
+        self._check_copies()
         return (await self._engine.archive_stat(self.id, path)).modified
 
 

@@ -93,3 +93,5 @@ BOXES: Mapping[str, Callable[[Place, str], ContainerSpec]] = {
     "healing": healing,
 }
 """By the name that checks ask for."""
+STAND_INS: Mapping[str, str] = {"cold": "box", "mortal": "box"}
+"""Which box is another one too where every guest boots cold, and takes minutes to set itself up."""

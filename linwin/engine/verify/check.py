@@ -18,7 +18,8 @@ class Check:
     :data:`linwin.engine.verify.boxes.BOXES`), and returns what it saw in a few words. It raises
     :class:`Failed` or :class:`Unchecked`; any other error of linwin's counts as a failure.
     ``limit`` is in seconds, from the moment those containers run, with KVM. ``uses`` are further
-    containers, which it starts itself or takes as they are.
+    containers, which it starts itself or takes as they are. How many guests it ``starts`` and ``ends``
+    itself is known, since each may take as long as its kind is given.
     """
 
     group: str
@@ -28,6 +29,8 @@ class Check:
     needs: tuple[str, ...] = ()
     limit: float = 60.0
     uses: tuple[str, ...] = ()
+    starts: int = 0
+    ends: int = 0
 
     @property
     def title(self) -> str:

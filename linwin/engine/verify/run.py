@@ -74,7 +74,7 @@ async def _verify(
 
 async def _made(bench: Bench, check: Check) -> CheckResult:
     """Make one check, which ends well, or not, or cannot be made, but ends."""
-    limit = check.limit * bench.patience
+    limit = bench.limit(check)
     began, lost = 0.0, ""
     try:
         boxes = [await bench.box(name) for name in check.needs]

@@ -27,7 +27,7 @@ SYSTEMS: dict[str, Literal["linux", "windows"]] = {"wine": "linux", "windows": "
 async def boots(bench: Bench) -> str:
     box = await bench.box("cold")
     expect("cold", (await box.container()).boot, "the way its guest came up")
-    return f"a program ran after {bench.boots['cold']:.1f} s"
+    return f"a program ran after {bench.boots[bench.called('cold')]:.1f} s"
 
 
 async def agent(bench: Bench, box: Box) -> str:
@@ -47,10 +47,7 @@ async def agent(bench: Bench, box: Box) -> str:
 
 
 async def makes_checkpoint(bench: Bench) -> str:
-    if not bench.template.boots_before_c:
-        raise Unchecked(f"guests of the kind {bench.template.kind} boot from C:, and have no checkpoint")
-    if not bench.engine.checkpoints.wanted(bench.template):
-        raise Unchecked("this daemon is told to make no checkpoints")
+    _check_wanted(bench)
     for old in await bench.own_checkpoints():
         await bench.engine.checkpoints.remove(old.key)
     checkpoints, size = bench.engine.checkpoints, bench.place.memory
@@ -61,16 +58,28 @@ async def makes_checkpoint(bench: Bench) -> str:
     return _described(made)
 
 
+def _check_wanted(bench: Bench) -> None:
+    """Raise Unchecked where no guest comes from a checkpoint."""
+    if not bench.template.boots_before_c:
+        raise Unchecked(f"guests of the kind {bench.template.kind} boot from C:, and have no checkpoint")
+    if not bench.engine.checkpoints.wanted(bench.template):
+        raise Unchecked("this daemon is told to make no checkpoints")
+
+
 def _described(checkpoint: Checkpoint) -> str:
     return f"{checkpoint.memory} MiB of memory, {checkpoint.size / (1 << 20):.0f} MiB on disk"
 
 
 async def restores(bench: Bench) -> str:
-    if not bench.engine.checkpoints.wanted(bench.template):
-        raise Unchecked("guests of this template have no checkpoint")
+    _check_wanted(bench)
     box = await bench.box("box")
     expect("restored", (await box.container()).boot, "the way its guest came up")
     return f"a program ran after {bench.boots['box']:.1f} s"
+
+
+async def restored_clock(bench: Bench) -> str:
+    _check_wanted(bench)
+    return await clock(bench, await bench.box("box"))
 
 
 async def clock(bench: Bench, box: Box) -> str:

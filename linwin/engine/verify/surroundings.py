@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from linwin import __version__
 from linwin.engine.verify.bench import Bench
-from linwin.engine.verify.check import Unchecked
+from linwin.engine.verify.check import Failed, Unchecked
 from linwin.errors import LinwinError
 from linwin.model.template import Template
 
@@ -22,6 +22,8 @@ OS_RELEASE, CPUINFO = Path("/etc/os-release"), Path("/proc/cpuinfo")
 AGENT_LOG = "C:\\ProgramData\\linwin\\agent.log"
 """Of a Windows guest: docs/windows-agent.md. In a wine guest the agent writes to the console."""
 MOST_LOG = 16 << 10
+ASKING_LIMIT = 120.0
+"""Seconds with KVM in which a Windows guest answers all of it."""
 MIB = 1 << 20
 WINDOWS_COMMANDS = (("Drivers", ("driverquery",)), ("Driver packages", ("pnputil", "-e")))
 """What else a Windows guest is asked, for its answer alone."""
@@ -80,11 +82,13 @@ async def of_the_guest(bench: Bench) -> list[tuple[str, str]]:
             ("Agent", f"{said.kind}, version {said.version}, protocol {said.protocol}: {capabilities}")
         )
         if not bench.is_wine:
-            for heading, words in WINDOWS_COMMANDS:
-                texts.append((heading, (await box.run(*words)).text))
-            texts.append(("Agent's log", (await box.get(AGENT_LOG))[-MOST_LOG:].decode(errors="replace")))
-    except (LinwinError, Unchecked) as error:
-        texts.append(("What else was to be asked of a guest", str(error)))
+            async with asyncio.timeout(ASKING_LIMIT * bench.patience):
+                for heading, words in WINDOWS_COMMANDS:
+                    texts.append((heading, (await box.run(*words)).text))
+                log = (await box.cmd(f"type {AGENT_LOG}")).text
+                texts.append(("Agent's log", log[-MOST_LOG:]))
+    except (LinwinError, Unchecked, Failed, TimeoutError) as error:
+        texts.append(("What else was to be asked of a guest", str(error) or "it did not answer in time"))
     return texts
 
 

@@ -17,14 +17,14 @@ from linwin.engine.verify import (
 )
 from linwin.engine.verify.check import Check
 
-BOOT_LIMIT = 600.0
-"""Seconds with KVM for checks that start guests themselves: each start has a limit of its own."""
+BOOT_LIMIT = 300.0
+"""Seconds with KVM for checks that start guests themselves, beside those that a start is given."""
 BOX = ("box",)
 
 
 def _starts(group: str, name: str, proves: str, run: Callable[..., Awaitable[str]], *uses: str) -> Check:
-    """A check that starts guests itself."""
-    return Check(group, name, proves, run, (), BOOT_LIMIT, uses)
+    """A check that starts a guest itself."""
+    return Check(group, name, proves, run, (), BOOT_LIMIT, uses, starts=1)
 
 
 CHECKS = (
@@ -32,7 +32,7 @@ CHECKS = (
     Check("start", "cold-clock", "its clock is right", starting.clock, ("cold",)),
     _starts("start", "checkpoint", "a booted guest is frozen and kept", starting.makes_checkpoint),
     _starts("start", "restored", "a guest comes up from the checkpoint", starting.restores, "box"),
-    Check("start", "restored-clock", "its clock is right", starting.clock, BOX),
+    _starts("start", "restored-clock", "its clock is right", starting.restored_clock, "box"),
     Check("start", "agent", "the agent is the one that this linwin comes with", starting.agent, BOX),
     Check("programs", "exit-code", "exit codes arrive whole", programs.exit_codes, BOX),
     Check("programs", "missing", "a program that is not there is said to be missing", programs.missing, BOX),
@@ -63,24 +63,49 @@ CHECKS = (
     Check("windows", "drivers", "the drivers of virtual devices run", windows.drivers, BOX),
     Check("windows", "devices", "no virtual device has a problem", windows.devices, BOX),
     Check("windows", "activation", "Windows is activated, or may be tried", windows.activation, BOX),
-    Check("images", "commit", "a container becomes an image that runs", made_images.commits, BOX, BOOT_LIMIT),
+    Check(
+        "images",
+        "commit",
+        "a container becomes an image that runs",
+        made_images.commits,
+        BOX,
+        BOOT_LIMIT,
+        starts=1,
+        ends=1,
+    ),
     Check("life", "pause", "a guest is halted and goes on", lifetimes.pauses, BOX),
+    Check("life", "stop", "a program ends that is asked to", lifetimes.stops, ("mortal",), ends=1),
+    Check("life", "at-rest", "its files are on its disk then", lifetimes.keeps_files, uses=("mortal",)),
+    _starts("life", "start", "it starts again, with its files", lifetimes.starts_again, "mortal"),
+    Check("life", "kill", "it is killed at once", lifetimes.is_killed, ("mortal",), ends=1),
+    Check(
+        "life",
+        "heals",
+        "a guest that is lost is started again",
+        lifetimes.heals,
+        ("healing",),
+        starts=1,
+        ends=1,
+    ),
     _starts("mounts", "from-host", "the guest reads a folder of the host", storage.from_the_host, "mounted"),
     _starts("mounts", "to-host", "the host reads what the guest wrote there", storage.to_the_host, "mounted"),
     _starts("mounts", "read-only", "a mount that is read-only is not written", storage.read_only, "mounted"),
-    _starts("mounts", "volume", "a volume outlives its container", storage.volume, "mounted"),
-    Check("network", "address", "the guest has the address it was allotted", reaching.address, ("web",)),
-    Check("network", "gateway", "its gateway answers", reaching.gateway, ("web",)),
-    Check("network", "names", "containers find one another by name", reaching.names, ("peer", "web")),
-    Check("network", "neighbour", "containers reach one another", reaching.neighbour, ("peer", "web")),
-    Check("network", "published", "the host reaches a published port", reaching.published, ("web",), 120),
-    Check("life", "stop", "a program ends that is asked to", lifetimes.stops, ("mortal",)),
-    _starts("life", "at-rest", "its files are on its disk then", lifetimes.keeps_files, "mortal"),
-    _starts("life", "start", "it starts again, with its files", lifetimes.starts_again, "mortal"),
-    Check("life", "kill", "it is killed at once", lifetimes.is_killed, ("mortal",)),
     Check(
-        "life", "heals", "a guest that is lost is started again", lifetimes.heals, ("healing",), BOOT_LIMIT
+        "mounts",
+        "volume",
+        "a volume outlives its container",
+        storage.volume,
+        (),
+        BOOT_LIMIT,
+        ("mounted",),
+        starts=2,
+        ends=1,
     ),
+    Check("network", "address", "the guest has the address it was allotted", reaching.address, ("web",), 180),
+    Check("network", "gateway", "its gateway answers", reaching.gateway, ("web",), 180),
+    Check("network", "names", "containers find one another by name", reaching.names, ("peer", "web"), 180),
+    Check("network", "neighbour", "containers reach one another", reaching.neighbour, ("peer", "web")),
+    Check("network", "published", "the host reaches a published port", reaching.published, ("web",), 180),
 )
 """All but the last, which is made when all is over: see :mod:`linwin.engine.verify.run`."""
 GROUPS = tuple(dict.fromkeys(check.group for check in CHECKS))

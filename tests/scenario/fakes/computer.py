@@ -22,6 +22,7 @@ KNOWN = {
     "cmd", "findstr", "reg", "hostname", "ipconfig", "ping", "sc", "systeminfo", "powershell", "pnputil",
     "driverquery", "cscript",
 }  # fmt: skip
+LISTENERS = ("c:\\linwin-listener", "c:\\program files\\linwin\\linwin-agent.exe")
 MEMORY = 560
 
 
@@ -38,12 +39,18 @@ class FakeComputer:
         self.services: dict[str, str] = {"plugplay": "1", "w32time": "1", "linwin-agent": "4"}
         self.services |= dict.fromkeys(("viostor", "virtioserial", "netkvm", "virtrng", "balloon"), "4")
         self.registry: dict[str, str] = {}
+        self.no_terminals = ""
+        """What programs at a terminal are refused with, if they are."""
+        self.until_addressed = 0
+        """How often a guest is asked for its address before it has one."""
 
     def check(self, spec: ProcessSpec) -> None:
         name = spec.argv[0].lower()
+        if spec.terminal is not None and self.no_terminals:
+            raise InvalidRequest(self.no_terminals)
         if "nobody" in spec.user and "programs.nobody" not in self.wrong:
             raise InvalidRequest("The user name or password is incorrect.")
-        if name in self.lacking or (name not in KNOWN and "linwin-listener" not in name):
+        if name in self.lacking or (name not in KNOWN and not name.startswith(LISTENERS)):
             if "programs.missing" in self.wrong and "no-such" in name:
                 return
             raise CommandNotFound(f"{name} is not found")
@@ -51,7 +58,7 @@ class FakeComputer:
     async def run(self, guest: FakeGuest, process: FakeProcess) -> int:
         spec = process.spec
         words = list(spec.argv)
-        if words[0].startswith("C:\\linwin-listener"):
+        if words[0].lower().startswith(LISTENERS):
             return await self._listen(process, guest)
         handler: Callable[..., Awaitable[int]] = getattr(self, f"_{words[0].lower()}", self._nothing)
         return await handler(process, guest, words[1:])
@@ -200,6 +207,8 @@ class FakeComputer:
     def _read(self, guest: FakeGuest, path: str, newline: str = "\r\n") -> str:
         if path.endswith("meminfo"):
             return f"MemTotal: {(2 if self._is('guest.memory') else 1) * MEMORY << 10} kB"
+        if path.endswith("agent.log"):
+            return "the agent's last words"
         if path.endswith("uuid"):
             return str(uuid.UUID(int=1) if self._is("guest.clones") else uuid.uuid4())
         if (place := self._on_host(guest, path)) is not None:
@@ -253,6 +262,9 @@ class FakeComputer:
         return await self._say(process, guest.prepared.hostname)
 
     async def _ipconfig(self, process: FakeProcess, guest: FakeGuest, words: list[str]) -> int:
+        if self.until_addressed:
+            self.until_addressed -= 1
+            return await self._say(process, "IPv4 address:")
         shown = [] if self._is("network.address") else [i.addresses[0] for i in guest.interfaces.values()]
         return await self._say(process, f"IPv4 address: {' '.join(shown).partition('/')[0]}")
 
@@ -313,6 +325,7 @@ class FakeComputer:
         return await self._say(process, broken)
 
     async def _driverquery(self, process: FakeProcess, guest: FakeGuest, words: list[str]) -> int:
+        await self._trouble("driverquery")
         return await self._say(process, "viostor password=hunter2")
 
     async def _cscript(self, process: FakeProcess, guest: FakeGuest, words: list[str]) -> int:
