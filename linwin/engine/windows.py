@@ -22,8 +22,8 @@ def refuse(spec: ContainerSpec, mounted: Sequence[Mount], template: Template) ->
     if mounted:
         raise Unsupported(
             f"{guests} mount no files of the host yet",
-            hint="Leave out -v and --mount, and copy files: linwin cp. An image that declares a volume needs "
-            "another template.",
+            hint="Leave out -v and --mount; linwin cp copies files of a stopped container. An image that "
+            "declares a volume needs another template.",
         )
     if spec.extra_hosts:
         raise Unsupported(f"{guests} know no extra hosts yet", hint="Leave out --add-host.")

@@ -15,7 +15,7 @@ from linwin.errors import Unavailable, Unsupported
 from linwin.guest import frames
 from linwin.guest.files import AgentFiles
 from linwin.guest.frames import Frame, FrameDecoder, FrameType, Torn
-from linwin.guest.messages import REBUILD, VERSION, Failure, Hello, Malformed, parse_hello
+from linwin.guest.messages import REBUILD, VERSION, WINDOWS, Failure, Hello, Malformed, parse_hello
 from linwin.guest.observations import parse_processes, parse_usage
 from linwin.guest.process import GuestProcess
 from linwin.guest.session import READ_SIZE, Session
@@ -39,8 +39,6 @@ MOUNT_TIMEOUT = 120.0
 """Seconds for all mounts: a tenth of one each, and more where the file server is being started again."""
 FLUSH_TIMEOUT = 300.0
 """Seconds: some for the registry under software emulation, and for what waits in memory a slow disk's."""
-WINDOWS = "windows"
-"""The kind of guests that run on C:, configure their NICs by DHCP, and mount no files of the host yet."""
 NO_MOUNTS = "Windows guests mount no files of the host yet"
 REOPENED = 3
 """How often a session is opened anew that its agent ended before it answered anything."""
@@ -110,7 +108,9 @@ class AgentGuest:
 
     async def mount(self, mounts: Sequence[GuestMount]) -> None:
         if self.hello.kind == WINDOWS:
-            raise Unsupported(NO_MOUNTS, hint="Leave out -v and --mount, and copy files: linwin cp.")
+            raise Unsupported(
+                NO_MOUNTS, hint="Leave out -v and --mount; linwin cp copies files of a stopped container."
+            )
         if "mount" not in self.hello.capabilities:
             raise Unavailable("the guest's agent is too old for mounts", hint=REBUILD)
         fields = [asdict(mount) for mount in mounts]

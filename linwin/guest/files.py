@@ -7,8 +7,8 @@ from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
 from typing import Any
 
-from linwin.errors import Internal, LinwinError, Unavailable
-from linwin.guest.messages import REBUILD, Failure, Malformed, number
+from linwin.errors import Internal, LinwinError, Unavailable, Unsupported
+from linwin.guest.messages import REBUILD, WINDOWS, Failure, Malformed, number
 from linwin.guest.session import Session
 from linwin.guest.streams import WINDOW, InputStream, Output, OutputStream
 from linwin.guest.tar_guard import TarGuard
@@ -93,8 +93,15 @@ class AgentFiles:
         dropped.add_done_callback(lambda _: self._session.close_stream(stream.number))
 
     def _check(self, op: str) -> None:
-        if op not in self._session.hello.capabilities:
-            raise Unavailable("the guest's agent cannot copy files", hint=REBUILD)
+        hello = self._session.hello
+        if op in hello.capabilities:
+            return
+        if hello.kind == WINDOWS:
+            raise Unsupported(
+                "files of a Windows guest cannot be copied while it runs yet",
+                hint="Stop the container first: linwin cp takes and puts files of one at rest.",
+            )
+        raise Unavailable("the guest's agent cannot copy files", hint=REBUILD)
 
 
 def place(path: VolumePath) -> dict[str, Any]:

@@ -23,6 +23,9 @@ from linwin.guest import frames
 
 VERSION = 1
 REBUILD = "rebuild its template: linwin template build NAME"
+WINDOWS = "windows"
+"""The kind of guests that run on C:, configure their NICs by DHCP, mount no files of the host and copy
+none while they run yet."""
 MAX_MESSAGE = 1000
 """Characters of a guest's error message that are passed on."""
 

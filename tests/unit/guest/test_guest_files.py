@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from linwin.errors import Internal, InvalidRequest, NotFound, Unavailable
+from linwin.errors import Internal, InvalidRequest, NotFound, Unavailable, Unsupported
 from linwin.guest import AgentGuest, AgentGuests, frames
 from linwin.guest.frames import FrameType
 from linwin.guest.messages import Malformed
@@ -274,6 +274,14 @@ async def test_reading_can_be_stopped_after_the_session_ended(scripted: Scripted
     await first
     await guest.close()
     await pieces.aclose()
+
+
+async def test_windows_says_what_to_do_instead(scripted: ScriptedMachine) -> None:
+    guest, _ = await scripted.connect(kind="windows")
+    with pytest.raises(Unsupported, match="cannot be copied while it runs") as refused:
+        await guest.files.stat(parse_path("/"))
+    assert "Stop the container first" in (refused.value.hint or "")
+    await guest.close()
 
 
 async def test_an_old_agent_says_so(scripted: ScriptedMachine) -> None:

@@ -116,7 +116,7 @@ async def test_a_guest_that_runs_on_c_is_not_asked(scripted: ScriptedMachine) ->
     with pytest.raises(Unsupported) as caught:
         await guest.mount([FOLDER])
     assert caught.value.message == "Windows guests mount no files of the host yet"
-    assert caught.value.hint == "Leave out -v and --mount, and copy files: linwin cp."
+    assert caught.value.hint == "Leave out -v and --mount; linwin cp copies files of a stopped container."
     await guest.close()
 
 
