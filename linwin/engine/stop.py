@@ -56,12 +56,11 @@ async def kill(engine: Engine, reference: str, signal: str) -> None:
     container = await engine.rooms.state.get(reference)
     name = signals.parse(signal)
     live = engine.live(container.id)
-    if policy.under_way(container):
-        async with live.lock:
-            if await restarts.give_up(engine, container.id):
+    gave_up = await live.give_up_start()
+    if gave_up or policy.under_way(container):
+        async with live.lock:  # a start by policy that was given up would be tried again
+            if await restarts.give_up(engine, container.id) or gave_up:
                 return
-    if await live.give_up_start():
-        return
     run = live.run
     if run is None:
         raise Conflict(

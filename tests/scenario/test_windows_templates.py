@@ -192,6 +192,24 @@ async def test_a_start_that_takes_long_is_given_up(
     assert await daemon.nothing_left()
 
 
+@pytest.mark.parametrize("words", [("stop",), ("kill",), ("rm", "-f")], ids=lambda words: words[0])
+async def test_a_start_by_policy_is_given_up_for_good(
+    linwin: Linwin, daemon: Daemon, windows: Template, words: tuple[str, ...]
+) -> None:
+    await linwin("run", "-d", "--restart", "always", "--name", "box", "--template", "nano", IMAGE, "hang")
+    gate = daemon.fakes.guests.gate = Gate()
+    await daemon.fakes.guests.last.signal("KILL")
+    await gate.reached.wait()
+    async with asyncio.timeout(20):
+        assert (await linwin(*words, "box")).code == 0
+    assert daemon.fakes.machines.running == {}
+    if words[0] != "rm":
+        container = await daemon.engine.inspect("box")
+        assert (container.status, container.stopped_by_hand) == ("exited", True)
+        assert (await linwin("rm", "box")).code == 0
+    assert await daemon.nothing_left()
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
