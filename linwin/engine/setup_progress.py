@@ -89,8 +89,8 @@ class SetupProgress:
         """
         if self._failed:
             return f"the script in the new Windows gave up: {self._failed}"
-        if ended.code != 0:
-            return f"its emulator ended with {'a signal' if ended.code is None else ended.code}"
+        if ended.code:  # libvirt tells none: what was heard has to do
+            return f"its emulator ended {ended.how}"
         if LAST in self.words or (not self.words and self.restarts):
             return None
         return "its machine switched itself off before it was done"

@@ -95,10 +95,8 @@ async def _why_lost(run: Run, error: LinwinError) -> str:
     """What became of a guest that broke off: its machine's end says more than the broken connection."""
     try:
         async with asyncio.timeout(MACHINE_END_TIMEOUT):
-            code = (await asyncio.shield(run.machine.exited)).code
-        # Of a machine that is nobody's child, as one that was adopted, nobody is told the code.
-        how = "" if code is None else f" by signal {-code}" if code < 0 else f" with code {code}"
-        sentence = f"the container's machine ended{how}"
+            how = (await asyncio.shield(run.machine.exited)).how
+        sentence = f"the container's machine ended {how}".rstrip()
     except TimeoutError:
         sentence = error.message
     return f"{sentence}; last console lines: {' | '.join(await run.machine.console_tail()) or '(none)'}"

@@ -133,3 +133,10 @@ class MachineExit:
 
     code: int | None
     console: tuple[str, ...] = ()
+
+    @property
+    def how(self) -> str:
+        """As ``with code 1`` or ``by signal 9``; empty where nobody was told."""
+        if self.code is None:
+            return ""
+        return f"by signal {-self.code}" if self.code < 0 else f"with code {self.code}"

@@ -187,7 +187,7 @@ async def test_a_machine_that_goes_off_at_once_has_no_picture(place: Place) -> N
     (await place.machine()).end(1)
     error = await place.failure()
     assert error.message == (
-        "Windows was not installed for the template core: its emulator ended with 1 "
+        "Windows was not installed for the template core: its emulator ended with code 1 "
         "(phase: Firmware starts the installer)"
     )
     assert error.hint == (

@@ -50,11 +50,20 @@ def test_an_installation_as_it_should_be(progress: SetupProgress) -> None:
     ]
 
 
-def test_a_windows_whose_words_never_come_is_its_disks_to_judge(progress: SetupProgress) -> None:
+@pytest.mark.parametrize("code", [0, None], ids=["told", "by libvirt, which does not tell"])
+def test_a_windows_whose_words_never_come_is_its_disks_to_judge(
+    progress: SetupProgress, code: int | None
+) -> None:
     progress.see(900 * MIB, 0, 60)
     assert progress.phase == COPYING
     progress.see(900 * MIB, 2, 120)
-    assert progress.fault_at_the_end(MachineExit(0)) is None
+    assert progress.fault_at_the_end(MachineExit(code)) is None
+
+
+@pytest.mark.parametrize("code", [0, None], ids=["told", "by libvirt, which does not tell"])
+def test_the_last_word_is_the_end_of_an_installation(progress: SetupProgress, code: int | None) -> None:
+    progress.hear("linwin-setup: sysprep\n", 60)
+    assert progress.fault_at_the_end(MachineExit(code)) is None
 
 
 @pytest.mark.parametrize(
@@ -62,8 +71,9 @@ def test_a_windows_whose_words_never_come_is_its_disks_to_judge(progress: SetupP
     [
         ("", 0, 0, "its machine switched itself off before it was done"),
         ("linwin-setup: pe\n", 1, 0, "its machine switched itself off before it was done"),
-        ("linwin-setup: sysprep\n", 1, -9, "its emulator ended with -9"),
-        ("linwin-setup: sysprep\n", 1, None, "its emulator ended with a signal"),
+        ("linwin-setup: sysprep\n", 1, -9, "its emulator ended by signal 9"),
+        ("linwin-setup: sysprep\n", 1, 1, "its emulator ended with code 1"),
+        ("", 0, None, "its machine switched itself off before it was done"),
         (
             "linwin-setup: sysprep\nlinwin-setup: failed sysprep ended with 1\n", 1, 0,
             "the script in the new Windows gave up: sysprep ended with 1",
