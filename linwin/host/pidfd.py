@@ -177,17 +177,26 @@ def find_working_in(folder: Path) -> list[int]:
     return found
 
 
-def find_with_words(*words: str) -> list[int]:
-    """The pids of all processes whose command line holds ``words``, one after the other."""
+def find_with_words(*words: str, uid: int) -> list[int]:
+    """The pids of a user's processes whose command line holds ``words``, one after the other.
+
+    Of one user's only: anybody may start a program with any words.
+    """
     wanted = b"\0" + b"".join(os.fsencode(word) + b"\0" for word in words)
     found = []
     for entry in Path("/proc").iterdir():
         if not entry.name.isdecimal():
             continue
         with suppress(FileNotFoundError, ProcessLookupError, PermissionError):
-            if wanted in (entry / "cmdline").read_bytes():
+            if wanted in (entry / "cmdline").read_bytes() and _effective_user(entry) == uid:
                 found.append(int(entry.name))
     return found
+
+
+def _effective_user(process: Path) -> int:
+    """By its status: the owner of its folder is root where the kernel lets nobody look into it."""
+    lines = (process / "status").read_text(errors="replace").splitlines()
+    return next(int(line.split()[2]) for line in lines if line.startswith("Uid:"))
 
 
 def command_line(pid: int) -> list[str]:

@@ -11,6 +11,7 @@ import os
 import threading
 from collections.abc import Callable
 from contextlib import closing, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -29,7 +30,7 @@ from linwin.machine.libvirt import saved
 from linwin.machine.libvirt.host import LibvirtHost, binding
 from linwin.machine.libvirt.machine import LibvirtMachine
 from linwin.machine.libvirt.mold import LibvirtMold
-from linwin.machine.libvirt.xml import Identity, Owner, agent_socket, domain_xml
+from linwin.machine.libvirt.xml import Identity, Owner, agent_socket, domain_xml, emulator_user
 from linwin.machine.qemu import (
     DEFAULT_BUDGET,
     QemuMachines,
@@ -178,8 +179,9 @@ class LibvirtMachines:
         live = await self._host.domain_call(
             uuid, "describe the machine", lambda domain: str(domain.XMLDesc(0))
         )
-        socket = agent_socket(live)
-        pids = await asyncio.to_thread(find_with_words, "-uuid", str(uuid))
+        socket, user = agent_socket(live), emulator_user(live)
+        find = partial(find_with_words, uid=os.geteuid() if user is None else user)
+        pids = await asyncio.to_thread(find, "-uuid", str(uuid))
         if socket is None or not pids:
             raise NotFound(f"the machine {spec.id[:12]} has ended")
         try:

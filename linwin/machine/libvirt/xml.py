@@ -171,6 +171,12 @@ def agent_socket(live: str) -> Path | None:
     return None if source is None or not source.get("path") else Path(source.get("path", ""))
 
 
+def emulator_user(live: str) -> int | None:
+    """Whom the emulator runs as on the host; None where that was libvirtd's to choose."""
+    label = _read(live).findtext("seclabel[@model='dac']/label")
+    return int(label.partition(":")[0]) if label else None
+
+
 def terminal(live: str) -> Path | None:
     """The pseudo-terminal behind a console that takes input; None for one that does not."""
     source = _read(live).find("devices/serial[@type='pty']/source")

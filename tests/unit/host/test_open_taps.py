@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -31,12 +31,28 @@ def test_a_tap_that_is_let_go_is_opened_by_another() -> None:
         subprocess.run(["ip", "link", "delete", name], check=True)
 
 
-def test_a_process_is_found_by_words_that_follow_each_other() -> None:
-    sleeping = [sys.executable, "-c", "input()", "-uuid", f"of {os.getpid()}"]
-    with subprocess.Popen(sleeping, stdin=subprocess.PIPE) as process:
-        while not Path(f"/proc/{process.pid}/cmdline").read_bytes().startswith(sys.executable.encode()):
-            pass
-        assert find_with_words("-uuid", f"of {os.getpid()}") == [process.pid]
-        assert find_with_words("-uuid", f"of {os.getpid()}0") == []
+@contextmanager
+def waiting(*words: str, user: int | None = None) -> Iterator[int]:
+    """A process with these words that waits for its end."""
+    program = ["sh", "-c", "echo; read end", *words]
+    with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, user=user) as process:
+        assert process.stdout is not None
+        process.stdout.readline()  # it is what it will be
+        yield process.pid
         process.terminate()
-    assert find_with_words("-uuid", f"of {os.getpid()}") == []
+
+
+def test_a_process_is_found_by_words_that_follow_each_other() -> None:
+    mine = f"of {os.getpid()}"
+    with waiting("-uuid", mine) as pid:
+        assert find_with_words("-uuid", mine, uid=os.geteuid()) == [pid]
+        assert find_with_words("-uuid", mine + "0", uid=os.geteuid()) == []
+    assert find_with_words("-uuid", mine, uid=os.geteuid()) == []
+
+
+@pytest.mark.root
+def test_what_another_user_says_is_not_believed() -> None:
+    mine, nobody = f"of {os.getpid()}", 65534
+    with waiting("-uuid", mine, user=nobody) as theirs, waiting("-uuid", mine) as ours:
+        assert find_with_words("-uuid", mine, uid=os.geteuid()) == [ours]
+        assert find_with_words("-uuid", mine, uid=nobody) == [theirs]

@@ -32,6 +32,11 @@ def test_the_agents_socket_is_where_libvirt_put_it() -> None:
     assert xml.agent_socket(LIVE.replace("org.linwin.agent.0", "another")) is None
 
 
+def test_the_emulators_user_is_its_labels() -> None:
+    assert xml.emulator_user(LIVE) == 100001
+    assert xml.emulator_user(LIVE.replace("model='dac'", "model='selinux'")) is None
+
+
 @pytest.mark.parametrize(("taken", "free"), [([], 1), ([1], 2), ([2, 1], 3), ([2], 1), ([1, 2, 3, 4], None)])
 def test_the_first_port_without_a_device_is_free(taken: list[int], free: int | None) -> None:
     assert xml.hotplug_ports(LIVE) == 4
