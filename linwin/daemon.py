@@ -31,7 +31,7 @@ from linwin.guest import AgentGuests
 from linwin.host.files import make_folders
 from linwin.host.locks import try_lock
 from linwin.images import ImageStore
-from linwin.machine import DEFAULT_BUDGET, LibvirtMachines, QemuMachines
+from linwin.machine import DEFAULT_BUDGET, LibvirtMachines, QemuMachines, left_running
 from linwin.model.pool import PoolPlan
 from linwin.network import BridgeNetworks
 from linwin.paths import Paths
@@ -47,8 +47,18 @@ PURGE = "--purge-network"
 
 
 async def build_machines(paths: Paths, plan: MachinePlan) -> QemuMachines | LibvirtMachines:
-    """The machine driver that the settings name. Raises Unavailable where libvirt does not answer."""
+    """The machine driver that the settings name.
+
+    Raises Unavailable where libvirt does not answer, InvalidRequest where guests would be root's,
+    Conflict while libvirt runs machines that the direct driver would take for lost.
+    """
     if plan.driver == "qemu":
+        if left := await asyncio.to_thread(left_running, paths):
+            raise Conflict(
+                f"libvirt still runs the machines of {', '.join(id[:12] for id in left)}",
+                hint='Start the daemon with driver = "libvirt" in [machine], which adopts them, and stop it in '
+                "order: its containers stop with it. Then change the driver.",
+            )
         return QemuMachines(paths, checkpoint_budget=checkpoint_budget())
     machines = LibvirtMachines(paths, plan.uri, checkpoint_budget=checkpoint_budget())
     # Asked before anything is recovered: what runs must not be given up for want of an answer.

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from linwin import paths
-from linwin.errors import LinwinError, NotFound, Unavailable
+from linwin.errors import InvalidRequest, LinwinError, NotFound, Unavailable
 from linwin.host.files import write_atomically
 from linwin.host.pidfd import WatchedProcess, find_with_words
 from linwin.host.resources import device_group
@@ -57,7 +57,16 @@ class LibvirtMachines:
     abilities = Abilities(first_nic=False, disk_exchange=False)
 
     def __init__(self, locations: Paths, uri: str, *, checkpoint_budget: int = DEFAULT_BUDGET) -> None:
-        """``uri`` is libvirt's, of a daemon on this host; ``checkpoint_budget`` as for QemuMachines."""
+        """``uri`` is libvirt's, of a daemon on this host; ``checkpoint_budget`` as for QemuMachines.
+
+        Raises InvalidRequest for a session of root's.
+        """
+        self._is_session = urlsplit(uri).path == "/session"  # where guests are all its user's own
+        if self._is_session and os.geteuid() == 0:
+            raise InvalidRequest(
+                f"guests would run as root: {uri} is a session, and the daemon is root's",
+                hint="Set machine.uri to qemu:///system, where each guest has a host user of its own.",
+            )
         self._locations = locations
         self._host = LibvirtHost(uri)
         self._direct = QemuMachines(locations, checkpoint_budget=0)
@@ -132,7 +141,7 @@ class LibvirtMachines:
 
     async def adopt(self, spec: MachineSpec, pid: int) -> LibvirtMachine | QemuMachine | None:
         """Take over the machine of ``spec.run_dir``, whichever driver started it."""
-        uuid = _recorded(spec) or self._identity(spec).uuid
+        uuid = _recorded(spec.run_dir) or self._identity(spec).uuid
         try:
             return await self._taken_over(spec, uuid)
         except NotFound:
@@ -210,11 +219,22 @@ class LibvirtMachines:
         return Identity(spec.id, self._locations.root, self._locations.tag)
 
     def _owner(self, spec: MachineSpec, accelerator: Accelerator) -> Owner | None:
-        """The host user of a machine: a session's are all its user's own."""
-        if urlsplit(self._host.uri).path == "/session":
+        """The host user of a machine."""
+        if self._is_session:
             return None
         group = device_group(KVM) if accelerator == "kvm" else spec.uid or os.getegid()
         return Owner(spec.uid or os.geteuid(), group)
+
+
+def left_running(locations: Paths) -> list[str]:
+    """The ids of containers whose machines libvirt runs, as processes tell: it is not asked. Raises OSError."""
+    left = []
+    for folder in locations.containers.glob("*"):
+        uuid, overlay = _recorded(locations.machine(folder.name)), locations.overlay(folder.name)
+        # Whose the disk is, his is the emulator.
+        if uuid and overlay.exists() and find_with_words("-uuid", str(uuid), uid=overlay.stat().st_uid):
+            left.append(folder.name)
+    return left
 
 
 def _create(connection: Any, description: str) -> object:
@@ -226,10 +246,10 @@ def _dotted(number: int) -> str:
     return f"{number // 1_000_000}.{number // 1000 % 1000}.{number % 1000}"
 
 
-def _recorded(spec: MachineSpec) -> UUID | None:
+def _recorded(run_dir: Path) -> UUID | None:
     """The domain that a run folder names; that of a guest which was moved there has another's."""
     try:
-        return UUID((spec.run_dir / paths.DOMAIN_FILE).read_text().strip())
+        return UUID((run_dir / paths.DOMAIN_FILE).read_text().strip())
     except (OSError, ValueError):
         return None
 
