@@ -55,9 +55,11 @@ class BridgeNetworks:
         passed_over = list(taken)
         while True:
             found = await self._free_subnet(passed_over, ipv6=ipv6)
-            # Whoever had it reserved until now may have made its bridge since we looked.
-            if self._reserved.take(found) and found == await self._free_subnet(passed_over, ipv6=ipv6):
-                return found
+            if self._reserved.take(found):
+                # Whoever had it reserved until now may have made its bridge since we looked.
+                if found == await self._free_subnet(passed_over, ipv6=ipv6):
+                    return found
+                self._reserved.release([found])
             passed_over.append(found)
 
     async def _free_subnet(self, taken: Sequence[Subnet], *, ipv6: bool) -> Subnet:

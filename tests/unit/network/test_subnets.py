@@ -120,6 +120,11 @@ async def test_a_range_that_became_another_s_meanwhile_is_passed_over(
 
     monkeypatch.setattr(ReservedRanges, "take", late)
     assert (await world.room.free_subnet([], ipv6=False)).subnet == "172.18.0.0/16"
+    monkeypatch.undo()
+    other = ReservedRanges()
+    assert other.take(Subnet("172.17.0.0/16", "172.17.0.1")), "it is not kept from others for nothing"
+    assert not other.take(Subnet("172.18.0.0/16", "172.18.0.1"))
+    other.close()
 
 
 @pytest.mark.root
