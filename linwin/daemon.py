@@ -56,8 +56,8 @@ async def build_machines(paths: Paths, plan: MachinePlan) -> QemuMachines | Libv
         if left := await asyncio.to_thread(left_running, paths):
             raise Conflict(
                 f"libvirt still runs the machines of {', '.join(id[:12] for id in left)}",
-                hint='Start the daemon with driver = "libvirt" in [machine], which adopts them, and stop it in '
-                "order: its containers stop with it. Then change the driver.",
+                hint='Start the daemon with driver = "libvirt" in [machine] once more, and stop it in order: '
+                "its containers stop with it.",
             )
         return QemuMachines(paths, checkpoint_budget=checkpoint_budget())
     machines = LibvirtMachines(paths, plan.uri, checkpoint_budget=checkpoint_budget())

@@ -54,7 +54,7 @@ class QemuMachines:
         self._probing = asyncio.Lock()
         self._told: str | None = None
 
-    async def accelerator(self) -> str:
+    async def accelerator(self) -> Accelerator:
         """``kvm`` or ``tcg``; see :meth:`acceleration`."""
         return (await self.acceleration()).name
 
@@ -193,7 +193,7 @@ async def _launch(
         firmware = await asyncio.to_thread(make_ready, spec)
         process = _start(spec, accelerator, ram, tap, firmware, clone=clone, background=background)
     except OSError as error:
-        raise _host_failure(spec, error) from error
+        raise host_failure(spec, error) from error
     machine = QemuMachine(spec, process)
     try:
         _write_pid(spec, process.pid)
@@ -204,7 +204,7 @@ async def _launch(
         raise await _start_failure(spec, machine, error) from error
     except OSError as error:
         await machine.quit()
-        raise _host_failure(spec, error) from error
+        raise host_failure(spec, error) from error
     except BaseException:
         await machine.quit()
         raise
@@ -318,7 +318,8 @@ def _find(spec: MachineSpec) -> WatchedProcess | None:
     return None
 
 
-def _host_failure(spec: MachineSpec, error: OSError) -> Unavailable:
+def host_failure(spec: MachineSpec, error: OSError) -> Unavailable:
+    """Of a start that the host's files kept from being made."""
     return Unavailable(f"the container's machine did not start: {spec.run_dir}: {error.strerror or error}")
 
 

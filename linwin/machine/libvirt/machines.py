@@ -23,7 +23,7 @@ from linwin.host.files import write_atomically
 from linwin.host.pidfd import WatchedProcess, find_with_words
 from linwin.host.resources import device_group
 from linwin.machine.accel import KVM
-from linwin.machine.checkpoints import CheckpointStore, described, key_of
+from linwin.machine.checkpoints import SAVED, CheckpointStore, described, key_of
 from linwin.machine.describe import describe, describe_any
 from linwin.machine.domain import Accelerator, Descriptors
 from linwin.machine.libvirt import saved
@@ -36,6 +36,7 @@ from linwin.machine.qemu import (
     QemuMachines,
     emulator,
     fresh_log,
+    host_failure,
     make_ready,
     permission_hint,
     require_memory,
@@ -98,7 +99,7 @@ class LibvirtMachines:
         file = await self.store.open_saved(key)
         if file is None:
             return None
-        pipe, tried = spec.run_dir / "saved", threading.Event()
+        pipe, tried = spec.run_dir / SAVED, threading.Event()
 
         def start(connection: Any, description: str) -> None:
             tried.set()
@@ -121,7 +122,7 @@ class LibvirtMachines:
         accelerator = await self.accelerator()
         cpus = describe_any(spec, accelerator).cpus
         checkpoint = described(await self._key(spec), spec.template, spec.memory, cpus, accelerator)
-        return LibvirtMold(await self.boot(spec, tap), spec.run_dir / "saved", checkpoint, self.store)
+        return LibvirtMold(await self.boot(spec, tap), spec.run_dir / SAVED, checkpoint, self.store)
 
     async def has_checkpoint(self, spec: MachineSpec) -> bool:
         """Whether a checkpoint of this description is there, readable or not."""
@@ -227,7 +228,7 @@ class LibvirtMachines:
 
 
 def left_running(locations: Paths) -> list[str]:
-    """The ids of containers whose machines libvirt runs, as processes tell: it is not asked. Raises OSError."""
+    """The ids of containers whose machines run under libvirt, which is not asked. Raises OSError."""
     left = []
     for folder in locations.containers.glob("*"):
         uuid, overlay = _recorded(locations.machine(folder.name)), locations.overlay(folder.name)
@@ -256,8 +257,6 @@ def _recorded(run_dir: Path) -> UUID | None:
 
 def _start_failure(spec: MachineSpec, error: OSError | LinwinError) -> LinwinError:
     if isinstance(error, OSError):
-        return Unavailable(
-            f"the container's machine did not start: {spec.run_dir}: {error.strerror or error}"
-        )
+        return host_failure(spec, error)
     hint = permission_hint(spec) if spec.uid and "Permission denied" in error.message else error.hint
     return Unavailable(f"the container's machine did not start: {error.message}", hint=hint)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import subprocess
 from pathlib import Path
 from uuid import uuid4
 
@@ -15,6 +14,7 @@ from linwin.errors import Conflict, InvalidRequest, Unavailable
 from linwin.machine import LibvirtMachines, QemuMachines
 from linwin.model.pool import PoolPlan
 from linwin.paths import DOMAIN_FILE, Paths
+from tests.processes import waiting
 
 NOBODY = "qemu+unix:///system?socket=/nonexistent/libvirt-sock"
 
@@ -49,13 +49,8 @@ async def test_machines_of_libvirts_are_not_given_up_for_another_driver(tmp_path
         paths.machine(id).mkdir(parents=True)
         paths.overlay(id).touch()
         (paths.machine(id) / DOMAIN_FILE).write_text(noted)
-    emulator = ["sh", "-c", "echo; read end", "-uuid", uuid]
-    with subprocess.Popen(emulator, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        process.stdout.readline()  # it is what it will be
-        with pytest.raises(Conflict) as caught:
-            await daemon.build_machines(paths, MachinePlan())
-        process.terminate()
+    with waiting("-uuid", uuid), pytest.raises(Conflict) as caught:
+        await daemon.build_machines(paths, MachinePlan())
     assert caught.value.message == f"libvirt still runs the machines of {'1' * 12}"
     assert isinstance(await daemon.build_machines(paths, MachinePlan()), QemuMachines)
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 
 from linwin.host.pidfd import find_with_words
 from linwin.host.taps import let_go, name_of
 from linwin.network import taps
+from tests.processes import waiting
 
 
 @pytest.mark.root
@@ -29,17 +28,6 @@ def test_a_tap_that_is_let_go_is_opened_by_another() -> None:
         os.close(first)
     finally:
         subprocess.run(["ip", "link", "delete", name], check=True)
-
-
-@contextmanager
-def waiting(*words: str, user: int | None = None) -> Iterator[int]:
-    """A process with these words that waits for its end."""
-    program = ["sh", "-c", "echo; read end", *words]
-    with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, user=user) as process:
-        assert process.stdout is not None
-        process.stdout.readline()  # it is what it will be
-        yield process.pid
-        process.terminate()
 
 
 def test_a_process_is_found_by_words_that_follow_each_other() -> None:
