@@ -58,6 +58,7 @@ class LibvirtHost:
     def __init__(self, uri: str) -> None:
         self.uri = uri
         self._connection: Any = None
+        self._followed: list[int] = []  # by numbers of libvirt's
         self._opening = threading.Lock()
         self._threads = ThreadPoolExecutor(MOST_CALLS, thread_name_prefix="libvirt")
         self._listeners: dict[str, list[Callable[[Event], None]]] = {}
@@ -130,10 +131,12 @@ class LibvirtHost:
             self._tell(domain, Restarted())
 
         register = connection.domainEventRegisterAny
-        register(None, libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, lifecycle, None)
-        register(None, libvirt.VIR_DOMAIN_EVENT_ID_REBOOT, rebooted, None)
-        register(None, libvirt.VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED, removed, False)
-        register(None, libvirt.VIR_DOMAIN_EVENT_ID_DEVICE_REMOVAL_FAILED, removed, True)
+        self._followed = [
+            register(None, libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, lifecycle, None),
+            register(None, libvirt.VIR_DOMAIN_EVENT_ID_REBOOT, rebooted, None),
+            register(None, libvirt.VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED, removed, False),
+            register(None, libvirt.VIR_DOMAIN_EVENT_ID_DEVICE_REMOVAL_FAILED, removed, True),
+        ]
         try:
             connection.setKeepAlive(5, 5)  # a libvirtd that hangs is told from one that takes its time
         except libvirt.libvirtError as error:
@@ -156,6 +159,8 @@ class LibvirtHost:
         if connection is not None:
             libvirt = binding()
             try:
+                for followed in self._followed:  # each holds the connection open
+                    connection.domainEventDeregisterAny(followed)
                 connection.close()
             except libvirt.libvirtError as error:
                 _log.debug("the connection to libvirt was lost before it was closed: %s", error)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
+import weakref
 from pathlib import Path
 from uuid import UUID
 
@@ -92,6 +93,18 @@ async def test_what_was_begun_is_awaited_by_one_that_is_cancelled() -> None:
         await task
     assert done == [True]
     await host.close()
+
+
+async def test_a_connection_that_is_closed_is_gone() -> None:
+    """libvirt keeps one open as long as somebody listens on it."""
+    pytest.importorskip("libvirt")
+    host, gone, loop = LibvirtHost("test:///default"), asyncio.Event(), asyncio.get_running_loop()
+    await host.call("look", lambda connection: connection.getLibVersion())
+    held = weakref.ref(host._connection, lambda _: loop.call_soon_threadsafe(gone.set))
+    await host.close()
+    async with asyncio.timeout(20):
+        await gone.wait()  # libvirt's own thread lets go of it last
+    assert held() is None
 
 
 async def test_no_machine_starts_with_a_nic(tmp_path: Path) -> None:
