@@ -21,10 +21,10 @@ async def console(engine: Engine, reference: str) -> Console:
     Raises Conflict, in docker's words, for a container that has no machine.
     """
     container = await engine.rooms.state.get(reference)
-    policy.refuse(container)
     live = engine.live(container.id)
     machine = live.run.machine if live.run is not None else live.coming_up
     if machine is None:
+        policy.refuse(container)
         raise Conflict(
             f"container {container.id} is not running", hint=f"Start it first: linwin start {container.name}"
         )

@@ -177,7 +177,10 @@ def free_uid(tag: str, taken: Iterable[int]) -> int:
 
 
 def maker_uid(tag: str) -> int:
-    """The host user, the last of this root's range, of the machines that are made into checkpoints."""
+    """The host user, the last of this root's range, of machines that are no container's.
+
+    They are made into checkpoints, or install a template.
+    """
     return UID_BASE + (int(tag[:4], 16) + 1) * UIDS_PER_ROOT - 1 if os.geteuid() == 0 else 0
 
 

@@ -192,6 +192,21 @@ async def test_a_start_that_takes_long_is_given_up(
     assert await daemon.nothing_left()
 
 
+async def test_a_start_by_policy_can_be_looked_at(
+    linwin: Linwin, daemon: Daemon, windows: Template, short_folder: Path
+) -> None:
+    """Where a start fails again and again, nobody starts it by hand."""
+    await linwin("run", "-d", "--restart", "always", "--name", "box", "--template", "nano", IMAGE, "hang")
+    gate = daemon.fakes.guests.gate = Gate()
+    await daemon.fakes.guests.last.signal("KILL")
+    await gate.reached.wait()
+    picture = short_folder / "box.png"
+    shot = await linwin("screenshot", "-o", str(picture), "box")
+    assert (shot.code, shot.err) == (0, b"")
+    assert picture.read_bytes() == PICTURE
+    assert (await linwin("rm", "-f", "box")).code == 0
+
+
 @pytest.mark.parametrize("words", [("stop",), ("kill",), ("rm", "-f")], ids=lambda words: words[0])
 async def test_a_start_by_policy_is_given_up_for_good(
     linwin: Linwin, daemon: Daemon, windows: Template, words: tuple[str, ...]
