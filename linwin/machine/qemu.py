@@ -189,11 +189,11 @@ async def _launch(
     """Start QEMU and wait for its monitor. Raises Unavailable; nothing is left then."""
     if spec.nic != (tap is not None):
         raise ValueError("a machine has a tap if it has a NIC, and only then")
+    firmware = await asyncio.to_thread(make_ready, spec)
     try:
-        firmware = await asyncio.to_thread(make_ready, spec)
         process = _start(spec, accelerator, ram, tap, firmware, clone=clone, background=background)
     except OSError as error:
-        raise host_failure(spec, error) from error
+        raise host_failure(spec.run_dir, error) from error
     machine = QemuMachine(spec, process)
     try:
         _write_pid(spec, process.pid)
@@ -204,7 +204,7 @@ async def _launch(
         raise await _start_failure(spec, machine, error) from error
     except OSError as error:
         await machine.quit()
-        raise host_failure(spec, error) from error
+        raise host_failure(spec.run_dir, error) from error
     except BaseException:
         await machine.quit()
         raise
@@ -269,12 +269,15 @@ def _start(
 def make_ready(spec: MachineSpec) -> Path | None:
     """Make what a machine needs besides its disks: its variables. Its firmware's code is returned.
 
-    Raises Unavailable where there is no firmware, OSError.
+    Raises Unavailable where there is no firmware, or no room for its variables.
     """
     if not isinstance(spec.boot, FirmwareBoot):
         return None
     firmware = find_firmware()
-    keep_variables(firmware, spec.boot.variables, spec.uid or os.geteuid())
+    try:
+        keep_variables(firmware, spec.boot.variables, spec.uid or os.geteuid())
+    except OSError as error:
+        raise host_failure(spec.boot.variables, error) from error
     return firmware.code
 
 
@@ -318,9 +321,9 @@ def _find(spec: MachineSpec) -> WatchedProcess | None:
     return None
 
 
-def host_failure(spec: MachineSpec, error: OSError) -> Unavailable:
-    """Of a start that the host's files kept from being made."""
-    return Unavailable(f"the container's machine did not start: {spec.run_dir}: {error.strerror or error}")
+def host_failure(path: Path, error: OSError) -> Unavailable:
+    """Of a start that needs a file or folder of this host, and could not have it."""
+    return Unavailable(f"the container's machine did not start: {path}: {error.strerror or error}")
 
 
 async def _start_failure(spec: MachineSpec, machine: QemuMachine, error: Unavailable) -> Unavailable:

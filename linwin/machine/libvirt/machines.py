@@ -158,10 +158,7 @@ class LibvirtMachines:
         if spec.nic or tap is not None:
             raise ValueError("under libvirt no machine starts with a NIC")
         accelerator = await self.accelerator()
-        try:
-            firmware = await asyncio.to_thread(make_ready, spec)
-        except OSError as error:
-            raise _start_failure(spec, error) from error
+        firmware = await asyncio.to_thread(make_ready, spec)
         machine = describe(spec, accelerator, _NOTHING, firmware=firmware)
         require_memory(machine)
         identity, console_log = self._identity(spec), spec.run_dir / paths.CONSOLE_LOG
@@ -257,6 +254,6 @@ def _recorded(run_dir: Path) -> UUID | None:
 
 def _start_failure(spec: MachineSpec, error: OSError | LinwinError) -> LinwinError:
     if isinstance(error, OSError):
-        return host_failure(spec, error)
+        return host_failure(spec.run_dir, error)
     hint = permission_hint(spec) if spec.uid and "Permission denied" in error.message else error.hint
     return Unavailable(f"the container's machine did not start: {error.message}", hint=hint)
