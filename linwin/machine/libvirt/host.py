@@ -64,20 +64,32 @@ class LibvirtHost:
         self._listeners: dict[str, list[Callable[[Event], None]]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    async def call(self, what: str, function: Callable[[Any], T]) -> T:
+    async def call(
+        self, what: str, function: Callable[[Any], T], *, undo: Callable[[T], object] | None = None
+    ) -> T:
         """What ``function`` makes of the connection; ``what`` says in an error what was to be done.
 
         Raises NotFound for a domain or device that is not there, Unavailable in libvirt's words. It
         cannot be cancelled: what was begun is awaited, so that its caller knows what there is to undo.
+        ``undo`` gets what a caller that was cancelled cannot have.
         """
         self._loop = asyncio.get_running_loop()
         context = contextvars.copy_context()
         work = functools.partial(context.run, self._do, what, function)
-        return await _to_its_end(self._loop.run_in_executor(self._threads, work))
+        return await _to_its_end(self._loop.run_in_executor(self._threads, work), undo)
 
-    async def domain_call(self, uuid: UUID, what: str, function: Callable[[Any], T]) -> T:
+    async def domain_call(
+        self,
+        uuid: UUID,
+        what: str,
+        function: Callable[[Any], T],
+        *,
+        undo: Callable[[T], object] | None = None,
+    ) -> T:
         """The same for a domain."""
-        return await self.call(what, lambda connection: function(connection.lookupByUUIDString(str(uuid))))
+        return await self.call(
+            what, lambda connection: function(connection.lookupByUUIDString(str(uuid))), undo=undo
+        )
 
     @contextmanager
     def events(self, uuid: UUID, listener: Callable[[Event], None]) -> Iterator[None]:
@@ -208,12 +220,13 @@ def _translated(libvirt: ModuleType, error: Any, what: str) -> LinwinError:
     return kind(f"libvirt did not {what}: {error.get_error_message()}")
 
 
-async def _to_its_end(work: asyncio.Future[T]) -> T:
+async def _to_its_end(work: asyncio.Future[T], undo: Callable[[T], object] | None) -> T:
     """The result of work that cannot be interrupted; a cancellation takes effect after it."""
     try:
         return await asyncio.shield(work)
     except asyncio.CancelledError:
         await asyncio.wait([work])
-        if not work.cancelled():
-            work.exception()  # nobody else will look at it
+        # Nobody else will look at how it ended.
+        if not work.cancelled() and work.exception() is None and undo is not None:
+            undo(work.result())
         raise

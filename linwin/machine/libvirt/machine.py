@@ -191,11 +191,6 @@ class LibvirtMachine:
             await self.exited
         (self._spec.run_dir / paths.DOMAIN_FILE).unlink(missing_ok=True)
 
-    async def release(self) -> None:
-        """Let go of the machine, which runs on for another daemon to adopt. Idempotent."""
-        self._exit.cancel()
-        await asyncio.wait([self._exit])
-
     async def console_tail(self, lines: int = 20) -> tuple[str, ...]:
         """The last lines of the console, as printable text."""
         return console.last_lines(self._spec.run_dir / paths.CONSOLE_LOG, lines)
@@ -232,7 +227,12 @@ class LibvirtMachine:
         """A client's end of the screen's VNC server. Raises Unsupported where there is no screen."""
         await self._require_screen()
         flags = binding().VIR_DOMAIN_OPEN_GRAPHICS_SKIPAUTH
-        file = await self._do("open the screen", lambda domain: int(domain.openGraphicsFD(0, flags)))
+        file = await self._host.domain_call(
+            self._uuid,
+            "open the screen",
+            lambda domain: int(domain.openGraphicsFD(0, flags)),
+            undo=os.close,
+        )
         end = socket.socket(fileno=file)
         end.setblocking(False)
         return SocketLine(end)

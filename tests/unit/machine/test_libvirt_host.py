@@ -75,14 +75,14 @@ async def test_the_end_of_a_domain_is_told_to_who_listens() -> None:
 async def test_what_was_begun_is_awaited_by_one_that_is_cancelled() -> None:
     pytest.importorskip("libvirt")
     host, begun, go_on = LibvirtHost("test:///default"), asyncio.Event(), threading.Event()
-    loop, done = asyncio.get_running_loop(), []
+    loop, undone = asyncio.get_running_loop(), list[str]()
 
-    def work(_connection: object) -> None:
+    def work(_connection: object) -> str:
         loop.call_soon_threadsafe(begun.set)
         go_on.wait(20)
-        done.append(True)
+        return "what was opened"
 
-    task = asyncio.create_task(host.call("work", work))
+    task = asyncio.create_task(host.call("work", work, undo=undone.append))
     async with asyncio.timeout(20):
         await begun.wait()
     task.cancel()
@@ -91,7 +91,9 @@ async def test_what_was_begun_is_awaited_by_one_that_is_cancelled() -> None:
     go_on.set()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert done == [True]
+    assert undone == ["what was opened"]
+    assert await host.call("work", work, undo=undone.append) == "what was opened"
+    assert len(undone) == 1
     await host.close()
 
 
