@@ -6,11 +6,10 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -59,13 +58,15 @@ def driven(request: pytest.FixtureRequest) -> Iterator[Linwin]:
     assert linwin.guests() == {}
 
 
-@pytest.fixture(scope="module")
-def node(shared_daemon: Linwin, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An archive of an image with a program that listens."""
-    archive = tmp_path_factory.mktemp("node") / "node.tar"
-    pack = [sys.executable, str(REPOSITORY / "examples/programs/pack.py"), "node", str(archive)]
-    subprocess.run(pack, check=True, env=shared_daemon.environment)
-    return archive
+@pytest.fixture
+def node(driven: Linwin, shared_daemon: Linwin, program: Any, tmp_path: Path) -> str:
+    """An image with a program that listens."""
+    image: str = program("node")
+    if driven is not shared_daemon:
+        archive = str(tmp_path / "node.tar")
+        shared_daemon("save", "-o", archive, image)
+        driven("load", "-i", archive)
+    return image
 
 
 def test_a_program_runs_and_its_exit_code_is_the_containers(driven: Linwin) -> None:
@@ -99,15 +100,13 @@ async def test_a_terminal(driven: Linwin) -> None:
         assert await terminal.ends(GUEST_TIMEOUT) == 5
 
 
-def test_a_published_port_leads_to_the_guest(driven: Linwin, node: Path) -> None:
-    driven("load", "-i", str(node))
+def test_a_published_port_leads_to_the_guest(driven: Linwin, node: str) -> None:
     for network in ("bridge", "user"):
-        words = ("--network", network, "-p", "127.0.0.1::8080", "example/node", "node", "-e", SERVER)
+        words = ("--network", network, "-p", "127.0.0.1::8080", node, "node", "-e", SERVER)
         name = driven.text("run", "-d", *words).strip()
         address = driven.text("port", name, "8080").strip()
         until(lambda address=address: fetched(address) == "from the guest", f"nobody answers at {address}")  # type: ignore[misc]
         driven("rm", "-f", name)
-    driven("rmi", "example/node")
 
 
 def test_a_container_comes_into_a_network_and_leaves_it(driven: Linwin) -> None:
