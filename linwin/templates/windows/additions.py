@@ -6,7 +6,6 @@ into a volume that exists.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -17,7 +16,6 @@ from linwin.templates.windows.listing import Listing
 CONFIG = "Windows/System32/config"
 HIVES = ("SYSTEM", "SOFTWARE", "DRIVERS")
 AGENT = f"{agent_service.FOLDER}/{agent_service.PROGRAM}"
-_COMPUTER = "linwin"
 
 
 async def register(hives: Mapping[str, Path], stored: Sequence[Stored], taken: Iterable[str]) -> None:
@@ -44,8 +42,7 @@ def first_start(stored: Iterable[Stored], answers: str) -> dict[str, bytes]:
     infs = [f"C:\\{driver_store.STORE}/{one.label}/{one.package.inf}".replace("/", "\\") for one in stored]
     agent = f"C:\\{AGENT}".replace("/", "\\")
     return {
-        # Nobody is to know the administrator's password: the agent is what commands the guest.
-        answers: unattend.answers(_COMPUTER, f"aA1-{secrets.token_urlsafe(24)}"),
+        answers: unattend.answers(unattend.password()),
         unattend.SCRIPT: unattend.setup_complete(agent, infs, answers),
     }
 

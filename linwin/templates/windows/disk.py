@@ -119,9 +119,9 @@ async def assemble(path: Path, made: Layout, *, esp: Path, c: Path) -> None:
     await asyncio.to_thread(_place, c, path, C_START)
 
 
-async def compress(source: Path, destination: Path, form: str = "raw") -> None:
-    """A disk in the format ``form`` as a compressed qcow2. Raises Unavailable."""
-    words = ["qemu-img", "convert", "-c", "-f", form, "-O", "qcow2", "-o", "compression_type=zstd"]
+async def compress(source: Path, destination: Path) -> None:
+    """A raw disk as a compressed qcow2. Raises Unavailable."""
+    words = ["qemu-img", "convert", "-c", "-f", "raw", "-O", "qcow2", "-o", "compression_type=zstd"]
     await process.run([*words, source, destination], check=True, timeout=_STEP_TIMEOUT)
 
 

@@ -6,19 +6,22 @@ mtools read and write it; they tell no case in names.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from linwin.errors import InvalidRequest
 from linwin.host import process
 
 _MANAGER, _STORE = "EFI/Microsoft/Boot/bootmgfw.efi", "EFI/Microsoft/Boot/BCD"
-_FALLBACK = "EFI/Boot/bootx64.efi"
+NEEDED = (_MANAGER, _STORE)
+FALLBACK = "EFI/Boot/bootx64.efi"
+"""Where firmware looks that remembers nothing."""
 _TIMEOUT = 300.0  # seconds
 
 
-async def check(volume: Path, disk: str) -> None:
-    """Raise InvalidRequest unless Windows' boot manager and its store are there."""
-    for path in (_MANAGER, _STORE):
+async def check(volume: Path, disk: str, needed: Iterable[str] = NEEDED) -> None:
+    """Raise InvalidRequest unless Windows' boot manager and its store are there, or what else is needed."""
+    for path in needed:
         if not await _has(volume, path):
             raise InvalidRequest(
                 f"{disk} cannot be started: its EFI system partition has no {path}",
@@ -28,14 +31,14 @@ async def check(volume: Path, disk: str) -> None:
 
 async def add_fallback(volume: Path, scratch: Path) -> bool:
     """Put the boot manager where firmware without a memory looks, unless something is there already."""
-    if await _has(volume, _FALLBACK):
+    if await _has(volume, FALLBACK):
         return False
     manager = scratch / "bootmgfw.efi"
     (await _mtools("mcopy", "-n", "-i", volume, f"::{_MANAGER}", manager)).check()
-    folder = _FALLBACK.rpartition("/")[0]
+    folder = FALLBACK.rpartition("/")[0]
     if not await _has(volume, folder):
         (await _mtools("mmd", "-i", volume, f"::{folder}")).check()
-    (await _mtools("mcopy", "-n", "-i", volume, manager, f"::{_FALLBACK}")).check()
+    (await _mtools("mcopy", "-n", "-i", volume, manager, f"::{FALLBACK}")).check()
     return True
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from linwin.errors import InvalidRequest, Unsupported
 from linwin.templates.windows import agent_service, hive, releases, volume
+from linwin.templates.windows.additions import CONFIG, HIVES
 from linwin.templates.windows.drivers import BOOT_START
 
 DRIVERS = {
@@ -33,6 +34,7 @@ _STATE = ("Microsoft", "Windows", "CurrentVersion", "Setup", "State")
 _COMPLETE, _UNDEPLOYABLE = "IMAGE_STATE_COMPLETE", "IMAGE_STATE_UNDEPLOYABLE"
 _STORAGE = ("viostor", "vioscsi")
 _DISABLED = 4
+_LARGEST_HIVE = 1 << 30
 _EVALUATION = timedelta(days=180)
 _VERSION_AT = 32  # of the four numbers in the database's Version, last one first
 _INSTALLATIONS = (releases.NANO, releases.CORE, releases.DESKTOP, releases.CLIENT)
@@ -58,6 +60,29 @@ class Windows:
     @property
     def build(self) -> int:
         return int(self.os_version.split(".")[2])
+
+
+async def config(c: Path) -> dict[str, int]:
+    """The names in the folder of a volume's hives, with their sizes in bytes; none where there is none."""
+    listed = await volume.listing(c, [CONFIG.rpartition("/")[0]])
+    return await volume.sizes(c, listed.spelled(CONFIG)) if listed.has(CONFIG) else {}
+
+
+async def read_hives(c: Path, folder: Path, disk: str) -> dict[str, Path]:
+    """Copies of a volume's hives in a folder, by their names. Raises InvalidRequest."""
+    sizes = {name.upper(): size for name, size in (await config(c)).items()}
+    listed = await volume.listing(c, [CONFIG])
+    hives = {}
+    for name in HIVES:
+        if not 0 < sizes.get(name, 0) <= _LARGEST_HIVE:
+            raise InvalidRequest(
+                f"the Windows on {disk} has no {CONFIG}/{name}",
+                hint="Windows 10 and Server 2016 are the first that have all of: " + ", ".join(HIVES),
+            )
+        hives[name] = folder / name
+        await volume.read(c, listed.spelled(f"{CONFIG}/{name}"), hives[name])
+        hive.check(hives[name])
+    return hives
 
 
 async def inspect(hives: Mapping[str, Path], c: Path, disk: str) -> Windows:
@@ -130,17 +155,22 @@ async def _has_service(system: Path, current: str) -> bool:
     return all(there.get(name) == hive.plain(value) for name, value in kept.items())
 
 
-async def _drivers(hives: Mapping[str, Path], current: str, c: Path) -> dict[str, str]:
-    packages: dict[str, list[tuple[Path, str]]] = {}
+async def packages(hives: Mapping[str, Path]) -> dict[str, list[tuple[Path, str]]]:
+    """Driver packages that are there, by their INF files: which hive describes each, and its name in it."""
+    stored: dict[str, list[tuple[Path, str]]] = {}
     for database in (hives["SYSTEM"], hives["DRIVERS"]):
         infs = await hive.exported(database, ("DriverDatabase", "DriverInfFiles"))
         for label in (
             label for values in infs.values() if "" in values for label in hive.strings(values[""])
         ):
-            packages.setdefault(label.partition("_")[0].lower(), []).append((database, label))
-    found = {}
+            stored.setdefault(label.partition("_")[0].lower(), []).append((database, label))
+    return stored
+
+
+async def _drivers(hives: Mapping[str, Path], current: str, c: Path) -> dict[str, str]:
+    stored, found = await packages(hives), {}
     for name, inf in DRIVERS.items():
-        for database, label in packages.get(inf, []):  # there may be several, of updates
+        for database, label in stored.get(inf, []):  # there may be several, of updates
             if version := await _usable(database, label, name, hives["SYSTEM"], current, c):
                 found[name] = version
     return found

@@ -22,8 +22,6 @@ _TIMEOUT = 300.0  # seconds; the largest hive takes two
 _BLOCK = 4096
 _NONE = 0xFFFFFFFF
 _PRINTABLE = re.compile(r"[ -~]+")
-_HEX = re.compile(rb'"([^"]+)"=hex\(([0-9a-f]+)\):([0-9a-f,]*)')
-_DWORD = re.compile(rb'"([^"]+)"=dword:([0-9a-f]{8})')
 _QUOTED = r'"((?:[^"\\]|\\.)*)"'
 _SETTING = re.compile(
     rf"^{_QUOTED}=(?:dword:([0-9a-f]{{8}})|(?:str\(2\):)?{_QUOTED})$", re.MULTILINE | re.DOTALL
@@ -72,20 +70,6 @@ def texts(*contents: str) -> Value:
     return Value(7, b"".join(_utf16(content) for content in contents) + b"\0\0")
 
 
-def read_text(value: Value | None) -> str:
-    """What a REG_SZ or REG_EXPAND_SZ says; empty for anything else."""
-    if value is None or value.kind not in (1, 2):
-        return ""
-    return value.data.decode("utf-16-le", "replace").partition("\0")[0]
-
-
-def read_number(value: Value | None) -> int | None:
-    """What a REG_DWORD says; None for anything else."""
-    if value is None or value.kind != 4 or len(value.data) != 4:
-        return None
-    return int.from_bytes(value.data, "little")
-
-
 def combined(*parts: Edits) -> Edits:
     """All edits as one; of two values for one name the later stays."""
     result: dict[Key, dict[str, Value]] = {}
@@ -121,20 +105,6 @@ async def merge(hive: Path, edits: Edits) -> None:
     source.unlink()
     if done.returncode != 0:
         raise InvalidRequest(f"the registry hive {hive.name} cannot be edited: {done.last_words}")
-
-
-async def values_of(hive: Path, key: Key) -> dict[str, Value]:
-    """The values of one key. Raises InvalidRequest when it is not there."""
-    path = "\\" + "\\".join(key)
-    done = await process.run(["hivexregedit", "--export", hive, path], timeout=_TIMEOUT)
-    if done.returncode != 0:
-        raise InvalidRequest(f"the registry hive {hive.name} has no key {path}")
-    own = done.stdout.partition(b"\n[")[2].partition(b"\n[")[0]  # the keys below it come after it
-    numbers = {name.decode(): dword(int(digits, 16)) for name, digits in _DWORD.findall(own)}
-    return numbers | {
-        name.decode(): Value(int(kind, 16), bytes.fromhex(digits.decode().replace(",", "")))
-        for name, kind, digits in _HEX.findall(own)
-    }
 
 
 async def settings(hive: Path, key: Key) -> dict[str, str | int]:
@@ -183,8 +153,8 @@ def plain(value: Value) -> str | int:
 
 async def control_set(system: Path) -> str:
     """The name of the control set that Windows boots with. Raises InvalidRequest without one."""
-    selected = read_number((await values_of(system, ("Select",))).get("Current"))
-    if selected is None:
+    selected = (await settings(system, ("Select",))).get("Current")
+    if not isinstance(selected, int):
         raise InvalidRequest("the registry hive SYSTEM does not say which of its control sets is current")
     return f"ControlSet{selected:03}"
 

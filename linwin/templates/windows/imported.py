@@ -27,7 +27,6 @@ from linwin.templates.windows import (
     esp,
     found,
     gpt,
-    hive,
     releases,
     room,
     unattend,
@@ -42,8 +41,6 @@ from linwin.templates.windows.releases import Release
 from linwin.templates.windows.virtio import Wanted, read_drivers
 
 _SPARE = 1 << 30  # bytes of C: that a container has for itself at least
-_LARGEST_HIVE = 1 << 30
-_BOOT_SECTOR = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +143,7 @@ class WindowsImport:
             await disk_file.copy(self.source, part.start, part.size, copied.copy)
             if not await volume.sizes(copied.copy, ""):  # an empty one, or one whose faults are to be told
                 await volume.check_at_rest(copied.copy, self._disk)
-            if "SYSTEM" in {name.upper() for name in await self._config(copied)}:
+            if "SYSTEM" in {name.upper() for name in await found.config(copied.copy)}:
                 with_windows.append(copied)
             else:
                 await asyncio.to_thread(copied.copy.unlink)
@@ -168,32 +165,14 @@ class WindowsImport:
 
     async def _mark(self, part: Partition) -> bytes:
         """What a volume's boot sector says that it is."""
-        if part.size < _BOOT_SECTOR:
-            return b""
         sector = self.folder / "sector"
-        await disk_file.copy(self.source, part.start, _BOOT_SECTOR, sector)
-        return sector.read_bytes()[volume.MARK]
-
-    async def _config(self, c: _Volume) -> dict[str, int]:
-        listed = await volume.listing(c.copy, [CONFIG.rpartition("/")[0]])
-        return await volume.sizes(c.copy, listed.spelled(CONFIG)) if listed.has(CONFIG) else {}
+        await disk_file.copy(self.source, part.start, min(part.size, volume.BOOT_SECTOR), sector)
+        return await asyncio.to_thread(volume.mark, sector)
 
     async def _read_hives(self, c: _Volume) -> dict[str, Path]:
         folder = self.folder / "hives"
         folder.mkdir()
-        sizes = {name.upper(): size for name, size in (await self._config(c)).items()}
-        listed = await volume.listing(c.copy, [CONFIG])
-        hives = {}
-        for name in HIVES:
-            if not 0 < sizes.get(name, 0) <= _LARGEST_HIVE:
-                raise InvalidRequest(
-                    f"the Windows on {self._disk} has no {CONFIG}/{name}",
-                    hint="Windows 10 and Server 2016 are the first that have all of: " + ", ".join(HIVES),
-                )
-            hives[name] = folder / name
-            await volume.read(c.copy, listed.spelled(f"{CONFIG}/{name}"), hives[name])
-            hive.check(hives[name])
-        return hives
+        return await found.read_hives(c.copy, folder, self._disk)
 
     def _say_what_it_is(self, windows: Windows) -> None:
         self._say(f"Found {windows.product}, {windows.installation}, {windows.os_version}")
@@ -259,22 +238,13 @@ class WindowsImport:
         """Files that C: is to get, by their paths."""
         files = additions.driver_files(drivers.stored, drivers.folders)
         listed = await volume.listing(c.copy, [agent_service.FOLDER])
-        if not await self._has_agent(listed.spelled(additions.AGENT), c):
+        there = listed.spelled(additions.AGENT)
+        if not await volume.holds(c.copy, there, self._agent, self.folder):
             self._say("Its agent is another one" if listed.has(additions.AGENT) else "It has no agent")
             files[additions.AGENT] = self._agent
         if windows.generalized:
             files |= await self._first_start(drivers, c)
         return files
-
-    async def _has_agent(self, path: str, c: _Volume) -> bool:
-        """Whether the agent on C: is ours, to the byte."""
-        folder, _, name = path.rpartition("/")
-        size = (await volume.sizes(c.copy, folder)).get(name)
-        if size != self._agent.stat().st_size:
-            return False
-        there = self.folder / "agent"
-        await volume.read(c.copy, path, there)
-        return manifest.file_digest(there) == manifest.file_digest(self._agent)
 
     async def _first_start(self, drivers: _Drivers, c: _Volume) -> dict[str, Path]:
         """Answers for the setup that goes on, and what runs after it; those that the user has stay."""

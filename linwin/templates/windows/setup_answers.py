@@ -51,7 +51,7 @@ def answers(
                 ),
             },
             "specialize": {
-                unattend.SHELL: settings(ComputerName="linwin", TimeZone="UTC"),
+                unattend.SHELL: settings(ComputerName=unattend.COMPUTER, TimeZone="UTC"),
                 "Microsoft-Windows-Deployment": (_told("specialize"),),
             },
             "oobeSystem": {

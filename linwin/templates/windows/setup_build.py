@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +21,7 @@ from linwin.templates.manifest import DISK, Manifest
 from linwin.templates.recipe import SetupRecipe
 from linwin.templates.windows import (
     boot_disc,
-    disk,
+    disk_file,
     installed_disk,
     record,
     room,
@@ -32,15 +31,13 @@ from linwin.templates.windows import (
     wim,
 )
 from linwin.templates.windows.agent_service import PROGRAM
+from linwin.templates.windows.disk import layout
 from linwin.templates.windows.iso import Iso, open_iso
 from linwin.templates.windows.virtio import Driver, Wanted, read_drivers
 from linwin.templates.windows.wim import Image
 
 Install = Callable[[Installation], Awaitable[None]]
 """Runs a machine until what is to be installed is on its disk. Raises LinwinError where it never is."""
-
-_COMPUTER = "linwin"
-_GIB = 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +120,8 @@ class SetupBuild:
         return wim.matching(of_build or images, recipe.edition, recipe.installation, source).index
 
     async def _prepare(self, opened: Iso, image: Image, drivers: tuple[Driver, ...]) -> Installation:
-        size = self.recipe.disk_size_gib * _GIB
-        disk.layout(size, image.size)  # says when it cannot hold this Windows
+        size = self.recipe.disk_size_gib * room.GIB
+        layout(size, image.size)  # says when it cannot hold this Windows
         # The discs; what Setup writes; and while that is checked and compressed, both of these again.
         room.check(self.folder, self.iso.stat().st_size + 3 * image.size, "build")
         self._say(f"Copying {self.iso.name}, so that it starts without a key being pressed")
@@ -132,14 +129,13 @@ class SetupBuild:
         await boot_disc.copy(opened, windows, self._folder("boot"))
         self._say("Writing the disc with the answers, the drivers and the agent")
         folders = {driver.folder.name: driver.folder for driver in drivers}
-        # Nobody is to know the administrator's password: the agent is what commands the guest.
         await setup_disc.make(
             answers,
             self._folder("disc"),
             answers=setup_answers.answers(
-                image, self.recipe.label, tuple(folders), _password(), self.product_key
+                image, self.recipe.label, tuple(folders), unattend.password(), self.product_key
             ),
-            clone_answers=unattend.answers(_COMPUTER, _password(), keep_devices=True),
+            clone_answers=unattend.answers(unattend.password(), keep_devices=True),
             agent=self.agents / PROGRAM,
             drivers=folders,
         )
@@ -154,22 +150,23 @@ class SetupBuild:
             self.recipe.build, self.recipe.installation, packages, self.agents / PROGRAM
         )
         try:
-            windows = await installed_disk.check(self.kept, wanted, self._folder("seen"))
+            disk = await installed_disk.open_disk(self.kept)
+            installed = await installed_disk.check(disk, wanted, self._folder("seen"))
         except InvalidRequest:
             await asyncio.to_thread(self.kept.unlink)  # it will not be another the next time
             raise
         self._say("Compressing the disk")
-        await disk.compress(self.kept, self._out / DISK, "qcow2")
+        await disk_file.join(disk, {}, self._out / DISK)
         self._say("Hashing the disk")
-        name = f"{windows.product} {windows.edition}"
+        windows = installed.windows
         return await asyncio.to_thread(
             record.write,
             self._out,
             self.recipe,
-            name,
+            f"{windows.product} {windows.edition}",
             windows.os_version,
             packages,
-            c_start=windows.c_start,
+            c_start=installed.c_start,
         )
 
     def _folder(self, name: str) -> Path:
@@ -179,10 +176,6 @@ class SetupBuild:
 
     def _say(self, status: str) -> None:
         self.report(Progress(status, id=self.recipe.name))
-
-
-def _password() -> str:
-    return f"aA1-{secrets.token_urlsafe(24)}"
 
 
 def _keep(installed: Path, kept: Path) -> None:

@@ -7,6 +7,7 @@ DISM.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 
 from linwin.templates.windows.answer_file import Setting, hidden, render, settings
@@ -17,9 +18,16 @@ FIRST_ANSWERS = "Windows/Panther/Unattend/Unattend.xml"
 SCRIPT = "Windows/Setup/Scripts/SetupComplete.cmd"
 
 SHELL = "Microsoft-Windows-Shell-Setup"
+COMPUTER = "linwin"
+"""What a new Windows is called until its container's name is known to it."""
 
 
-def answers(computer: str, password: str, *, keep_devices: bool = False) -> bytes:
+def password() -> str:
+    """One that Windows' rules take, at random. Nobody is to know it: the agent commands the guest."""
+    return f"aA1-{secrets.token_urlsafe(24)}"
+
+
+def answers(password: str, *, keep_devices: bool = False) -> bytes:
     """The answer file: nobody is asked anything, and ``password`` is the administrator's.
 
     With ``keep_devices``, of a Windows that is generalized with it, what Plug and Play found stays, since
@@ -28,7 +36,7 @@ def answers(computer: str, password: str, *, keep_devices: bool = False) -> byte
     passes: dict[str, dict[str, tuple[Setting, ...]]] = {}
     if keep_devices:
         passes["generalize"] = {"Microsoft-Windows-PnpSysprep": settings(PersistAllDeviceInstalls="true")}
-    passes["specialize"] = {SHELL: settings(ComputerName=computer, TimeZone="UTC")}
+    passes["specialize"] = {SHELL: settings(ComputerName=COMPUTER, TimeZone="UTC")}
     passes["oobeSystem"] = {SHELL: (*oobe(), accounts(password))}
     return render(passes)
 

@@ -7,6 +7,7 @@ asked (:mod:`linwin.templates.windows.folders`).
 from __future__ import annotations
 
 import asyncio
+import filecmp
 import os
 import re
 import sys
@@ -20,6 +21,7 @@ from linwin.templates.windows.listing import Listing
 NTFS, BITLOCKER = b"NTFS    ", b"-FVE-FS-"
 """What a boot sector has at :data:`MARK`."""
 MARK = slice(3, 11)
+BOOT_SECTOR = 512
 
 _TIMEOUT = 1800.0  # seconds
 _NAME = re.compile(r"^ *(\d+) \w{3} [ \d]\d \d\d:\d\d \d{4} (.+)$", re.MULTILINE)
@@ -30,6 +32,12 @@ _DIRTY = 0x0001
 _CORRUPT, _HIBERNATED, _UNCLEAN = 13, 14, 15
 _SHUT_DOWN = "start it once more on Windows and shut it down wholly: shutdown /s /t 0"
 _NO_FAST_STARTUP = "turn fast startup off on Windows (powercfg /h off) and shut it down: shutdown /s /t 0"
+
+
+def mark(volume: Path) -> bytes:
+    """What its boot sector says that it is; see :data:`NTFS`. Raises OSError."""
+    with volume.open("rb") as file:
+        return file.read(BOOT_SECTOR)[MARK]
 
 
 async def check_at_rest(volume: Path, disk: str) -> None:
@@ -82,6 +90,17 @@ async def read(volume: Path, path: str, destination: Path) -> None:
     if done.returncode != 0:
         raise InvalidRequest(f"{path} cannot be read: {done.last_words}")
     await asyncio.to_thread(destination.write_bytes, done.stdout)
+
+
+async def holds(volume: Path, path: str, ours: Path, scratch: Path) -> bool:
+    """Whether a file, spelled as it is there, is ours to the byte; ``scratch`` is a folder for a copy."""
+    folder, _, name = path.rpartition("/")
+    size = (await asyncio.to_thread(ours.stat)).st_size
+    if (await sizes(volume, folder)).get(name) != size:
+        return False
+    there = scratch / name
+    await read(volume, path, there)
+    return await asyncio.to_thread(filecmp.cmp, there, ours, shallow=False)
 
 
 async def put(volume: Path, files: Mapping[str, Path]) -> None:

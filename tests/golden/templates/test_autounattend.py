@@ -112,7 +112,7 @@ def told(name: str, product_key: str = "") -> bytes:
     return setup_answers.answers(image, read.label, drivers, "Secret-1", product_key)
 
 
-CLONES = unattend.answers("linwin", "Secret-1", keep_devices=True)
+CLONES = unattend.answers("Secret-1", keep_devices=True)
 ALL = {
     **{f"{name}.xml": told(name) for name in CORES},
     "clone.xml": CLONES,

@@ -16,8 +16,7 @@ from pathlib import Path
 from linwin.templates.recipe import ProvidedImage, WindowsRecipe
 from linwin.templates.windows import hive
 from linwin.templates.windows.build import WindowsBuild
-from linwin.templates.windows.installed_disk import GENERALIZED
-from tests.unit.templates.windows import media
+from tests.unit.templates.windows import disks, media
 from tests.unit.templates.windows.media import run
 
 BUILD = 20348
@@ -140,7 +139,7 @@ class Left:
 
     build: int = BUILD
     installation: str = "Server Core"
-    state: str = GENERALIZED
+    state: str = "IMAGE_STATE_GENERALIZE_RESEAL_TO_OOBE"
     without: tuple[str, ...] = ()
     drivers: tuple[str, ...] = ("viostor", "vioserial", "NetKVM")
 
@@ -166,6 +165,8 @@ async def installed(folder: Path, virtio: Path, left: Left | None = None, boot: 
         state: {"ImageState": hive.text(left.state)},
     }
     await hive.merge(windows / media.CONFIG / "SOFTWARE", edits)
+    architecture = {disks.ENVIRONMENT: {"PROCESSOR_ARCHITECTURE": hive.text("AMD64")}}
+    await hive.merge(windows / media.CONFIG / "SYSTEM", architecture)
     for name in left.without:
         (windows / name).unlink()
     content = folder / "iso/NanoServer"

@@ -10,7 +10,7 @@ import pytest
 
 from linwin.errors import InvalidRequest
 from linwin.templates import recipe
-from linwin.templates.windows import disk, driver_store, drivers, unattend, wim
+from linwin.templates.windows import answer_file, disk, driver_store, drivers, unattend, wim
 from linwin.templates.windows.inf import Target
 from linwin.templates.windows.listing import Listing
 from tests.unit.templates.windows.infs import VIOSTOR
@@ -85,16 +85,23 @@ def test_the_layout_leaves_no_gap_and_room_for_the_second_table() -> None:
 
 
 def test_the_answers_are_those_of_the_reference() -> None:
-    root = ElementTree.fromstring(unattend.answers("a<b", "Secret-1"))
+    root = ElementTree.fromstring(unattend.answers("Secret-1"))
     space = {"u": "urn:schemas-microsoft-com:unattend"}
     components = root.findall("u:settings/u:component", space)
     assert [item.get("name") for item in components] == ["Microsoft-Windows-Shell-Setup"] * 2
     assert {item.get("processorArchitecture") for item in components} == {"amd64"}
     assert {item.get("publicKeyToken") for item in components} == {"31bf3856ad364e35"}
-    assert root.findtext(".//u:ComputerName", namespaces=space) == "a<b"
+    assert root.findtext(".//u:ComputerName", namespaces=space) == unattend.COMPUTER
     hidden = root.findtext(".//u:AdministratorPassword/u:Value", "", space)
     assert base64.b64decode(hidden).decode("utf-16-le") == "Secret-1AdministratorPassword"
     assert root.findtext(".//u:AdministratorPassword/u:PlainText", "", space) == "false"
+
+
+def test_text_in_an_answer_file_is_no_mark_up() -> None:
+    rendered = answer_file.render({"a": {"b": answer_file.settings(Path='x<y & "z"')}})
+    element = ElementTree.fromstring(rendered).find(".//{urn:schemas-microsoft-com:unattend}Path")
+    assert element is not None
+    assert element.text == 'x<y & "z"'
 
 
 def test_the_script_after_setup() -> None:

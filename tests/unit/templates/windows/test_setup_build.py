@@ -21,7 +21,7 @@ from linwin.paths import Paths
 from linwin.templates import InstalledTemplates, manifest
 from linwin.templates.windows import boot_disc, setup_answers, setup_script
 from linwin.templates.windows.disk import C_START
-from tests.unit.templates.windows import media
+from tests.unit.templates.windows import infs, media
 from tests.unit.templates.windows.media import run
 from tests.unit.templates.windows.setup_media import EDITIONS, Left, SetupIso, installed, setup_iso
 
@@ -80,6 +80,20 @@ def leaving(disk: Path) -> Machine:
         await asyncio.to_thread(shutil.copyfile, disk, installation.disk)
 
     return machine
+
+
+def on_c(disk: Path, folder: Path, edit: Callable[[Path], object]) -> Path:
+    """A copy of a disk, on whose C: something was done."""
+    raw, c, edited = folder / "raw", folder / "c", folder / "edited.qcow2"
+    run("qemu-img", "convert", "-O", "raw", disk, raw)
+    content = bytearray(raw.read_bytes())
+    end = len(content) - (1 << 20)
+    c.write_bytes(content[C_START:end])
+    edit(c)
+    content[C_START:end] = c.read_bytes()
+    raw.write_bytes(content)
+    run("qemu-img", "convert", "-O", "qcow2", raw, edited)
+    return edited
 
 
 async def never(_: Installation) -> None:
@@ -231,11 +245,9 @@ async def test_a_disk_kept_for_another_build_is_given_up(place: Place, disk: Pat
     [
         (Left(build=17763), "it holds Server Core of build 17763"),
         (Left(installation="Server"), "it holds Server of build 20348"),
-        (
-            Left(state="IMAGE_STATE_COMPLETE"),
-            "its Windows is not generalized, but in the state IMAGE_STATE_COMPLETE",
-        ),
-        (Left(drivers=("viostor", "NetKVM")), "its Windows has no service VirtioSerial"),
+        (Left(state="IMAGE_STATE_COMPLETE"), "its Windows is not generalized"),
+        (Left(drivers=("viostor", "NetKVM")), "its Windows lacks the driver vioser"),
+        (Left(drivers=("viostor", "vioserial")), "its Windows lacks the driver netkvm"),
     ],
 )
 async def test_a_disk_that_is_not_as_wanted_is_no_template(place: Place, left: Left, why: str) -> None:
@@ -251,38 +263,70 @@ async def test_an_empty_disk_is_no_template(place: Place) -> None:
         """Setup writes nothing."""
 
     error = await place.refused(setup_iso(place.folder), machine)
-    assert error.message.endswith("it has no partition table, as if nothing was ever written to it")
+    assert error.message.endswith("it is no disk: it has no partition table")
 
 
 @pytest.mark.parametrize(
-    ("hibernated", "why"), [(False, "its C: is damaged"), (True, "its Windows is hibernated")]
+    ("hibernated", "why"),
+    [
+        (False, "the volume of Windows on it has faults"),
+        (True, "Windows on it is hibernated, or was shut down with fast startup on"),
+    ],
 )
 async def test_a_disk_whose_c_is_not_clean_is_no_template(
     place: Place, disk: Path, hibernated: bool, why: str
 ) -> None:
-    def spoiled(installation: Installation) -> None:
-        raw, c = place.folder / "raw", place.folder / "c"
-        run("qemu-img", "convert", "-O", "raw", disk, raw)
-        content = bytearray(raw.read_bytes())
-        volume = content[C_START : len(content) - (1 << 20)]
+    def spoil(c: Path) -> None:
         if hibernated:
-            c.write_bytes(volume)
             image = place.folder / "hiberfil.sys"
             image.write_bytes(b"hibr".ljust(4096, b"\0"))  # as ntfs-3g knows one
             run("ntfscp", "--quiet", c, image, "hiberfil.sys")
-            volume = bytearray(c.read_bytes())
-        else:
-            at = volume.index(b"\0\0\0\0\0\0\0\0\3\1\0\0")  # $VOLUME_INFORMATION of NTFS 3.1
-            volume[at + 10] = 1  # VOLUME_IS_DIRTY, in one of its two places
-        content[C_START : C_START + len(volume)] = volume
-        raw.write_bytes(content)
-        run("qemu-img", "convert", "-O", "qcow2", raw, installation.disk)
+            return
+        volume = bytearray(c.read_bytes())
+        at = volume.index(b"\0\0\0\0\0\0\0\0\3\1\0\0")  # $VOLUME_INFORMATION of NTFS 3.1
+        volume[at + 10] = 1  # VOLUME_IS_DIRTY, in one of its two places
+        c.write_bytes(volume)
+
+    error = await place.refused(setup_iso(place.folder), leaving(on_c(disk, place.folder, spoil)))
+    assert error.message == f"the disk that Setup has left cannot become a template: {why}"
+
+
+async def test_a_c_of_another_kind_is_no_template(place: Place, disk: Path) -> None:
+    spoilt = on_c(disk, place.folder, lambda c: c.write_bytes(bytes(c.stat().st_size)))
+    error = await place.refused(setup_iso(place.folder), leaving(spoilt))
+    assert error.message.endswith(": its C: is not an NTFS volume")
+    assert place.kept() == []
+
+
+async def test_a_disk_that_names_a_file_of_the_host_is_no_template(place: Place, disk: Path) -> None:
+    """What wrote it may be an emulator that its guest has taken over: no other file is read as a part of it."""
 
     async def machine(installation: Installation) -> None:
-        await asyncio.to_thread(spoiled, installation)
+        run("qemu-img", "create", "-q", "-f", "qcow2", "-b", disk, "-F", "qcow2", installation.disk)
 
     error = await place.refused(setup_iso(place.folder), machine)
-    assert error.message == f"the disk that Setup has left cannot become a template: {why}"
+    assert error.message.startswith("the disk that Setup has left cannot become a template: ")
+    assert error.message.endswith(" holds only what differs from another disk, its backing file")
+    assert place.kept() == []
+
+
+async def test_a_driver_that_no_device_of_the_machine_has_asked_for_needs_no_service(place: Place) -> None:
+    """Windows makes its service when such a device is there, and the machine that Setup runs in has no NIC."""
+    with_service = {name: infs.ALL[name] for name in ("viostor", "vioserial", "NetKVM")}
+    place.virtio = media.virtio_iso(place.folder / "other", with_service, "2k22")
+    disk = await installed(place.folder / "left", place.virtio)
+    system, edits = place.folder / "SYSTEM", place.folder / "edits"
+    edits.write_text(
+        f"Windows Registry Editor Version 5.00\n\n[-\\{media.CONTROL_SET}\\Services\\netkvm]\n\n", "ascii"
+    )
+
+    def edit(c: Path) -> None:
+        system.write_bytes(run("ntfscat", c, f"{media.CONFIG}/SYSTEM"))
+        assert b"netkvm" in run("hivexsh", system, input=f"cd {media.CONTROL_SET}\\Services\nls\n".encode())
+        run("hivexregedit", "--merge", system, edits)
+        run("ntfscp", "--quiet", c, system, f"{media.CONFIG}/SYSTEM")
+
+    await place.build(setup_iso(place.folder), leaving(on_c(disk, place.folder, edit)))
 
 
 async def test_what_the_machine_says_of_its_failure_is_told(place: Place) -> None:
