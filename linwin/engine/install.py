@@ -196,11 +196,11 @@ def _write(text: Path, screen: Path, content: str, picture: bytes | None) -> Non
 
 def _hand_over(installation: Installation, spec: MachineSpec) -> None:
     """Give the machine's files to its user, who may enter their folder and see nothing else there."""
-    installation.disk.parent.chmod(0o711)
     for path in (installation.disk, *installation.discs):
         path.chmod(0o600)  # one of the discs holds a password
         if spec.uid:
             os.chown(path, spec.uid, spec.uid)
+    installation.disk.parent.chmod(0o711)  # when nobody else can read what is in it
     if spec.run_dir.exists():
         delete_files(spec.run_dir)
     spec.run_dir.mkdir(mode=0o700)
