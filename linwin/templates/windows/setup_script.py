@@ -15,6 +15,7 @@ CLONE_ANSWERS = "clone.xml"
 
 # What pnputil ends with: no error, a restart is due, no device here has this driver.
 _PNPUTIL_FINE = (0, 3010, 259)
+_ADMINISTRATORS_ALONE = "*S-1-5-18:F *S-1-5-32-544:F"  # and SYSTEM
 _MACHINE = "HKLM\\SOFTWARE\\Policies\\Microsoft"
 _WITHOUT = (
     # Guests end with their machine: there is nothing to hibernate, to repair or to update in one.
@@ -58,7 +59,10 @@ def script() -> bytes:
         say("trim"),
         'defrag C: /L >>"%log%" 2>&1',
         say("sysprep"),
-        f'copy /y "%disc%{CLONE_ANSWERS}" "{answers}" >>"%log%" 2>&1',
+        'set "what=the answers for the first start could not be laid down"',
+        f'copy /y "%disc%{CLONE_ANSWERS}" "{answers}" >>"%log%" 2>&1 || goto failed',
+        # It stays in every container, and has the password of their administrator.
+        f'icacls "{answers}" /inheritance:r /grant:r {_ADMINISTRATORS_ALONE} >>"%log%" 2>&1 || goto failed',
         f'"{sysprep}\\sysprep.exe" /generalize /oobe /shutdown /mode:vm /quiet'
         f' /unattend:"{answers}" >>"%log%" 2>&1',
         "if %errorlevel% == 0 exit /b 0",

@@ -24,7 +24,9 @@ copy /y "%disc%linwin-agent.exe" "%ProgramFiles%\linwin\linwin-agent.exe" >>"%lo
 >COM1 echo linwin-setup: trim
 defrag C: /L >>"%log%" 2>&1
 >COM1 echo linwin-setup: sysprep
-copy /y "%disc%clone.xml" "%SystemRoot%\System32\Sysprep\linwin.xml" >>"%log%" 2>&1
+set "what=the answers for the first start could not be laid down"
+copy /y "%disc%clone.xml" "%SystemRoot%\System32\Sysprep\linwin.xml" >>"%log%" 2>&1 || goto failed
+icacls "%SystemRoot%\System32\Sysprep\linwin.xml" /inheritance:r /grant:r *S-1-5-18:F *S-1-5-32-544:F >>"%log%" 2>&1 || goto failed
 "%SystemRoot%\System32\Sysprep\sysprep.exe" /generalize /oobe /shutdown /mode:vm /quiet /unattend:"%SystemRoot%\System32\Sysprep\linwin.xml" >>"%log%" 2>&1
 if %errorlevel% == 0 exit /b 0
 set "what=sysprep ended with %errorlevel%: see %SystemRoot%\System32\Sysprep\Panther\setuperr.log"
