@@ -26,6 +26,7 @@ _SECTOR = 2048
 _RECORD = 17 * _SECTOR  # the boot record volume descriptor's place
 _RECORD_START = b"\0CD001\1EL TORITO SPECIFICATION".ljust(39, b"\0")
 _ENTRY = 32
+_LARGEST = 64 << 20  # bytes of a boot image, Microsoft's having one to three million
 _TIMEOUT = 3600.0  # seconds; gigabytes from a slow disk
 _VALIDATION, _SECTION, _LAST_SECTION, _BOOTABLE, _EFI = 0x01, 0x90, 0x91, 0x88, 0xEF
 _AS_PUBLISHED = "use the ISO as its publisher has it, not one that was made anew"
@@ -36,6 +37,8 @@ async def copy(iso: Iso, destination: Path, scratch: Path) -> None:
     images = [iso.find(name) for name in (ASKING, SILENT)]
     if None in images:
         raise _unknown(iso, f"it lacks {SILENT}" if images[1] is None else f"it lacks {ASKING}")
+    if max(image.size for image in images if image) > _LARGEST:
+        raise _unknown(iso, f"its {ASKING} is larger than any boot image")
     asking, silent = await iso.extract(tuple(image for image in images if image), scratch)
     # A copy that shares its blocks with the original where the file system can.
     await process.run(["cp", "--reflink=auto", iso.source, destination], check=True, timeout=_TIMEOUT)

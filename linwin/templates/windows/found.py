@@ -35,6 +35,8 @@ _COMPLETE, _UNDEPLOYABLE = "IMAGE_STATE_COMPLETE", "IMAGE_STATE_UNDEPLOYABLE"
 _STORAGE = ("viostor", "vioscsi")
 _DISABLED = 4
 _LARGEST_HIVE = 1 << 30
+_MOST_WORDS = 100  # letters
+_LONGEST_PATH = 260  # letters; Windows' MAX_PATH
 _EVALUATION = timedelta(days=180)
 _VERSION_AT = 32  # of the four numbers in the database's Version, last one first
 _INSTALLATIONS = (releases.NANO, releases.CORE, releases.DESKTOP, releases.CLIENT)
@@ -93,7 +95,7 @@ async def inspect(hives: Mapping[str, Path], c: Path, disk: str) -> Windows:
     current = await hive.control_set(hives["SYSTEM"])
     await _check_architecture(hives["SYSTEM"], current, disk)
     told = await hive.settings(hives["SOFTWARE"], _NT)
-    installation, number = str(told.get("InstallationType", "")), str(told.get("CurrentBuildNumber", ""))
+    installation, number = _words(told, "InstallationType"), _words(told, "CurrentBuildNumber")
     if not (number.isascii() and number.isdecimal() and len(number) <= 5):
         raise InvalidRequest(f"the Windows on {disk} does not say in its registry of which build it is")
     if installation not in _INSTALLATIONS:
@@ -102,12 +104,12 @@ async def inspect(hives: Mapping[str, Path], c: Path, disk: str) -> Windows:
             hint=f"what is known: {', '.join(_INSTALLATIONS)}",
         )
     generalized = await _is_generalized(hives["SOFTWARE"], disk)
-    edition = str(told.get("EditionID", ""))
+    edition, revision = _words(told, "EditionID"), told.get("UBR")
     return Windows(
-        product=str(told.get("ProductName", "")) or f"Windows {number}",
+        product=_words(told, "ProductName") or f"Windows {number}",
         edition=edition,
         installation=installation,
-        os_version=f"10.0.{number}.{told.get('UBR', 0)}",
+        os_version=f"10.0.{number}.{revision if isinstance(revision, int) else 0}",
         generalized=generalized,
         evaluation_ends="" if generalized else _evaluation_end(edition, told.get("InstallDate")),
         drivers=await _drivers(hives, current, c),
@@ -115,9 +117,14 @@ async def inspect(hives: Mapping[str, Path], c: Path, disk: str) -> Windows:
     )
 
 
+def _words(told: Mapping[str, str | int], name: str) -> str:
+    """A value of the registry, to be shown to people and recorded: one line, not a long one."""
+    return "".join(letter for letter in str(told.get(name, ""))[:_MOST_WORDS] if letter.isprintable())
+
+
 async def _check_architecture(system: Path, current: str, disk: str) -> None:
     key = (current, "Control", "Session Manager", "Environment")
-    told = str((await hive.settings(system, key)).get("PROCESSOR_ARCHITECTURE", ""))
+    told = _words(await hive.settings(system, key), "PROCESSOR_ARCHITECTURE")
     if told.upper() != "AMD64":
         known = {"X86": "32-bit x86", "ARM64": "64-bit ARM"}.get(told.upper(), told or "an unknown processor")
         raise Unsupported(
@@ -190,7 +197,12 @@ async def _usable(database: Path, label: str, name: str, system: Path, current: 
         return ""
     told = await hive.settings(system, (current, "Services", services[0]))
     start, path = told.get("Start", _DISABLED), _on_disk(str(told.get("ImagePath", "")))
-    if start == _DISABLED or (name in _STORAGE and start != BOOT_START) or not await _exists(c, path):
+    if (
+        len(path) > _LONGEST_PATH
+        or start == _DISABLED
+        or (name in _STORAGE and start != BOOT_START)
+        or not await _exists(c, path)
+    ):
         return ""
     return ".".join(map(str, reversed(struct.unpack_from("<4H", version.data, _VERSION_AT))))
 
