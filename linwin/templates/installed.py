@@ -32,7 +32,7 @@ from linwin.paths import Paths
 from linwin.templates import key, manifest, recipe, wine
 from linwin.templates.manifest import Manifest
 from linwin.templates.recipe import AnyRecipe, Recipe, SetupRecipe
-from linwin.templates.windows import agent_service, disk_file, iso
+from linwin.templates.windows import agent_service, disk_file, iso, room
 from linwin.templates.windows.build import WindowsBuild
 from linwin.templates.windows.imported import WindowsImport
 from linwin.templates.windows.setup_build import Install, SetupBuild
@@ -42,6 +42,7 @@ _Digest = Callable[[Path, Callable[[int, int], None]], Awaitable[str]]
 _Work = WineBuild | WindowsBuild | SetupBuild | WindowsImport
 _PACKAGE = Path(__file__).resolve().parents[1]
 _HEX = 16
+_KEY = re.compile(r"[0-9a-f]{64}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 DEFAULT = "wine"
 """What needs nothing of its user, and so is advised first."""
@@ -112,13 +113,16 @@ class InstalledTemplates:
             wanted = await self._key(instructions, report, media)
             self._cache.mkdir(parents=True, exist_ok=True)
             async with locks.locked(self._cache / f"{wanted}.lock"):
+                self._give_up_disks(name, wanted)
                 await self._fill_cache(
                     name,
                     wanted,
                     report,
                     lambda scratch: self._builder(instructions, wanted, scratch, report, media, install),
                 )
-                return await self._install(name, self._cache / wanted, report)
+                template = await self._install(name, self._cache / wanted, report)
+                self._kept_disk(name, wanted).unlink(missing_ok=True)
+                return template
 
     async def import_disk(self, name: str, report: Report, disk: Path, virtio: Path | None) -> Template:
         """Make a Windows template of a user's disk, which is only read; one of equal inputs is taken from the
@@ -247,13 +251,18 @@ class InstalledTemplates:
         return WindowsBuild(instructions, agents, scratch, report, media.iso, media.virtio, index)
 
     def _kept_disk(self, name: str, wanted: str) -> Path:
-        """Where a disk is kept that Setup finished with; those for other builds of the name are given up."""
-        folder = self._paths.installed_disks
-        kept = folder / f"{name}-{wanted[:_HEX]}.qcow2"
-        for other in folder.glob(f"{name}-*.qcow2"):
-            if other != kept:
-                other.unlink()
-        return kept
+        """Where a disk is kept that Setup finished with and that is no template yet."""
+        return self._paths.installed_disks / f"{name}-{wanted}.qcow2"
+
+    def _give_up_disks(self, name: str, wanted: str) -> None:
+        """Delete disks that are kept for other builds of the name, unless such a build is under way."""
+        for disk in self._paths.installed_disks.glob(f"{name}-*.qcow2"):
+            other = disk.stem.removeprefix(f"{name}-")
+            if other == wanted or not _KEY.fullmatch(other):
+                continue
+            if (lock := locks.try_lock(self._cache / f"{other}.lock")) is not None:
+                disk.unlink()
+                lock.release()
 
     async def _install(self, name: str, source: Path, report: Report, *, new: bool = False) -> Template:
         record = manifest.read(source)
@@ -413,7 +422,7 @@ def _disk_errors(what: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        hint = "free some space; a build needs 2 GiB for a while" if error.errno == errno.ENOSPC else None
+        hint = room.MORE_ROOM if error.errno == errno.ENOSPC else None
         raise Unavailable(
             f"{what}: {error.strerror}: {error.filename or ''}".rstrip(": "), hint=hint
         ) from error

@@ -1,8 +1,8 @@
 """Builds a Windows template whose disk is written by Windows' own Setup, in a machine.
 
 ``SetupBuild._build`` is the table of contents. What comes before the machine and after it is done here,
-offline; the machine is somebody else's, and is asked for. A disk that Setup has finished with is kept until
-it has become a template, or turned out not to be fit for one.
+offline; the machine is somebody else's, and is asked for. A disk that Setup has finished with is kept, for
+whoever publishes the template to delete, unless it turned out not to be fit for one.
 """
 
 from __future__ import annotations
@@ -75,9 +75,7 @@ class SetupBuild:
             installation = await self._prepare(opened, image, drivers)
             await self.install(installation)
             await asyncio.to_thread(_keep, installation.disk, self.kept)
-        manifest = await self._finish(drivers)
-        await asyncio.to_thread(self.kept.unlink)
-        return manifest
+        return await self._finish(drivers)
 
     @property
     def _out(self) -> Path:

@@ -166,7 +166,7 @@ async def test_a_full_disk_is_told(templates: InstalledTemplates) -> None:
     with pytest.raises(Unavailable) as caught:
         await templates.build("wine", quiet, Media())
     assert caught.value.message == "cannot build the template wine: No space left on device: /x/c.raw"
-    assert caught.value.hint == "free some space; a build needs 2 GiB for a while"
+    assert caught.value.hint == "free some space, or start the daemon with a LINWIN_ROOT on another disk"
 
 
 async def test_remove_takes_every_build_of_the_name(templates: InstalledTemplates, tmp_path: Path) -> None:

@@ -7,6 +7,8 @@ machine is in tests/vm/test_setup.py. No file of Microsoft's was ever in these I
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import shutil
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -14,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from linwin.errors import InvalidRequest, LinwinError, Unavailable
+from linwin.host import locks
 from linwin.model.installation import Installation
 from linwin.model.progress import Progress
 from linwin.model.template import Media, Template
@@ -21,6 +24,7 @@ from linwin.paths import Paths
 from linwin.templates import InstalledTemplates, manifest
 from linwin.templates.windows import boot_disc, setup_answers, setup_script
 from linwin.templates.windows.disk import C_START
+from linwin.templates.windows.iso import File, Iso
 from tests.unit.templates.windows import infs, media
 from tests.unit.templates.windows.media import run
 from tests.unit.templates.windows.setup_media import EDITIONS, Left, SetupIso, installed, setup_iso
@@ -233,11 +237,34 @@ async def test_a_machine_that_is_interrupted_leaves_nothing(place: Place) -> Non
 
 
 async def test_a_disk_kept_for_another_build_is_given_up(place: Place, disk: Path) -> None:
+    """But not that of a build of the same name which is under way."""
     place.paths.installed_disks.mkdir(parents=True)
-    for name in (f"{NAME}-0123456789abcdef.qcow2", "servercore-2019-0123456789abcdef.qcow2"):
-        (place.paths.installed_disks / name).write_bytes(b"old")
-    await place.build(setup_iso(place.folder), leaving(disk))
-    assert [path.name for path in place.kept()] == ["servercore-2019-0123456789abcdef.qcow2"]
+    given_up, used, of_another = f"{NAME}-{'a' * 64}", f"{NAME}-{'b' * 64}", f"servercore-2019-{'a' * 64}"
+    for name in (given_up, used, of_another):
+        (place.paths.installed_disks / f"{name}.qcow2").write_bytes(b"old")
+    cache = place.folder / "cache"
+    cache.mkdir()
+    async with locks.locked(cache / f"{'b' * 64}.lock"):
+        await place.build(setup_iso(place.folder), leaving(disk))
+    assert sorted(path.stem for path in place.kept()) == sorted((used, of_another))
+
+
+async def test_a_disk_is_kept_until_its_template_is_published(
+    place: Place, disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    iso = setup_iso(place.folder)
+
+    def full(parts: Path, folder: Path) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
+
+    with monkeypatch.context() as patched:
+        patched.setattr("linwin.templates.installed._publish", full)
+        error = await place.refused(iso, leaving(disk))
+    assert error.message.startswith(f"cannot build the template {NAME}: No space left on device: ")
+    assert error.hint == "free some space, or start the daemon with a LINWIN_ROOT on another disk"
+    assert len(place.kept()) == 1
+    await place.build(iso, never)
+    assert place.kept() == []
 
 
 @pytest.mark.parametrize(
@@ -299,7 +326,7 @@ async def test_a_c_of_another_kind_is_no_template(place: Place, disk: Path) -> N
 
 
 async def test_a_disk_that_names_a_file_of_the_host_is_no_template(place: Place, disk: Path) -> None:
-    """What wrote it may be an emulator that its guest has taken over: no other file is read as a part of it."""
+    """What wrote it may be an emulator that its guest has taken over: no file of the host is read for it."""
 
     async def machine(installation: Installation) -> None:
         run("qemu-img", "create", "-q", "-f", "qcow2", "-b", disk, "-F", "qcow2", installation.disk)
@@ -311,7 +338,7 @@ async def test_a_disk_that_names_a_file_of_the_host_is_no_template(place: Place,
 
 
 async def test_a_driver_that_no_device_of_the_machine_has_asked_for_needs_no_service(place: Place) -> None:
-    """Windows makes its service when such a device is there, and the machine that Setup runs in has no NIC."""
+    """Windows makes its service when such a device is there, and the machine of Setup has no NIC."""
     with_service = {name: infs.ALL[name] for name in ("viostor", "vioserial", "NetKVM")}
     place.virtio = media.virtio_iso(place.folder / "other", with_service, "2k22")
     disk = await installed(place.folder / "left", place.virtio)
@@ -412,3 +439,10 @@ def test_an_iso_without_a_boot_catalogue_has_no_boot_image(tmp_path: Path) -> No
     path.write_bytes(bytes(64 << 10))
     with path.open("rb") as file:
         assert boot_disc.efi_image(file.fileno()) is None
+
+
+async def test_a_boot_image_without_bound_is_not_read(tmp_path: Path) -> None:
+    files = {name: File(name, 1 << 40) for name in (boot_disc.ASKING, boot_disc.SILENT)}
+    with pytest.raises(InvalidRequest) as caught:
+        await boot_disc.copy(Iso(tmp_path / "huge.iso", files), tmp_path / "copy", tmp_path)
+    assert caught.value.message.endswith(f": its {boot_disc.ASKING} is larger than any boot image")
