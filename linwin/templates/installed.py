@@ -111,7 +111,7 @@ class InstalledTemplates:
         _check_media(instructions, media)
         with _disk_errors(f"cannot build the template {name}"):
             wanted = await self._key(instructions, report, media)
-            self._cache.mkdir(parents=True, exist_ok=True)
+            _make_folder(self._cache, 0o700)
             async with locks.locked(self._cache / f"{wanted}.lock"):
                 self._give_up_disks(name, wanted)
                 await self._fill_cache(
@@ -140,7 +140,7 @@ class InstalledTemplates:
             given = {"name": name, "file": disk.name, "disk": await _read(disk, report, disk_file.digest)}
             given["virtio"] = await _read(virtio, report) if virtio else ""
             wanted = await key.import_key(self._agents, given)
-            self._cache.mkdir(parents=True, exist_ok=True)
+            _make_folder(self._cache, 0o700)
             async with locks.locked(self._cache / f"{wanted}.lock"):
                 await self._fill_cache(
                     name,
@@ -272,7 +272,7 @@ class InstalledTemplates:
                 self._check_new(name)
             installed = folder / _short(record)
             await to_its_end(asyncio.to_thread(_install, source, installed, scratch / "parts"))
-            files.write_atomically(folder / manifest.FILE, record.to_json(), mode=0o644)
+            files.write_atomically(folder / manifest.FILE, record.to_json(), mode=0o600)
         report(Progress("Installed", id=name))
         return record.template(folder / _short(record))
 
@@ -391,13 +391,23 @@ def _install(source: Path, folder: Path, staged: Path) -> None:
         return
     if folder.exists():
         shutil.rmtree(folder)
-    staged.mkdir(mode=0o755)
+    staged.mkdir(mode=0o711)
     for path in sorted(source.iterdir()):
         _place(path, staged / path.name)
     files.sync_folder(staged)
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    _make_folder(folder.parent, 0o711)
     os.rename(staged, folder)
     files.sync_folder(folder.parent)
+
+
+def _make_folder(folder: Path, mode: int) -> None:
+    """One that others may not list: in it are disks with a Windows that may be a user's own.
+
+    Machines, which run as users of their own, come to a disk by the digest in its path.
+    """
+    folder.mkdir(mode=mode, parents=True, exist_ok=True)
+    if folder.stat().st_mode & 0o777 & ~mode:  # it may be an earlier linwin's
+        folder.chmod(mode)
 
 
 def _place(source: Path, destination: Path) -> None:

@@ -100,6 +100,16 @@ async def test_a_build_is_installed_and_listed(templates: InstalledTemplates) ->
     assert await templates.get("wine") == built
 
 
+async def test_other_users_of_the_host_find_no_disk(templates: InstalledTemplates, tmp_path: Path) -> None:
+    """A machine, which is one, is told the path; neither folder nor record tells it to who was not told."""
+    (tmp_path / "cache").mkdir(0o755)  # of an earlier linwin
+    built = await templates.build("wine", quiet, Media())
+    folder = built.c_disk.parent
+    modes = [oct(path.stat().st_mode & 0o777) for path in (tmp_path / "cache", folder.parent, folder)]
+    assert modes == ["0o700", "0o711", "0o711"]
+    assert (folder.parent / manifest.FILE).stat().st_mode & 0o777 == 0o600
+
+
 async def test_equal_inputs_are_built_once(templates: InstalledTemplates) -> None:
     first = await templates.build("wine", quiet, Media())
     said: list[str] = []
