@@ -123,8 +123,7 @@ class WindowsImport:
                 "and guests start from the one",
                 hint="take an image of the whole disk that Windows starts from, by UEFI",
             )
-        copied = _Volume(parts[0], self.folder / "esp.fat")
-        await disk_file.copy(self.source, parts[0].start, parts[0].size, copied.copy)
+        copied = await self._copy(parts[0], "esp.fat")
         await esp.check(copied.copy, self._disk)
         return copied
 
@@ -136,11 +135,7 @@ class WindowsImport:
             encrypted = encrypted or mark == volume.BITLOCKER
             if mark != volume.NTFS:
                 continue
-            # The copy, and the disk that is made of it.
-            used = await disk_file.content_size(self.source, part.start, part.size)
-            room.check(self.folder, 2 * used, "import")
-            copied = _Volume(part, self.folder / f"{part.number}.ntfs")
-            await disk_file.copy(self.source, part.start, part.size, copied.copy)
+            copied = await self._copy(part, f"{part.number}.ntfs")
             if not await volume.sizes(copied.copy, ""):  # an empty one, or one whose faults are to be told
                 await volume.check_at_rest(copied.copy, self._disk)
             if "SYSTEM" in {name.upper() for name in await found.config(copied.copy)}:
@@ -162,6 +157,15 @@ class WindowsImport:
         (c,) = with_windows
         await volume.check_at_rest(c.copy, self._disk)
         return c
+
+    async def _copy(self, part: Partition, name: str) -> _Volume:
+        used = await disk_file.content_size(self.source, part.start, part.size)
+        # The copy, and the disk that is made of it and of what else there is.
+        whole = await disk_file.content_size(self.source, 0, self.source.size)
+        room.check(self.folder, used + whole, "import")
+        copied = _Volume(part, self.folder / name)
+        await disk_file.copy(self.source, part.start, part.size, copied.copy)
+        return copied
 
     async def _mark(self, part: Partition) -> bytes:
         """What a volume's boot sector says that it is."""

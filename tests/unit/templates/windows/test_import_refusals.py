@@ -13,7 +13,7 @@ import pytest
 
 from linwin.errors import Conflict, InvalidRequest, Unavailable, Unsupported
 from linwin.model.progress import Progress
-from linwin.templates.windows import hive
+from linwin.templates.windows import disk_file, hive
 from linwin.templates.windows.hive import Edits
 from tests.unit.templates.windows import disks, media
 from tests.unit.templates.windows.disks import Installed, windows_disk
@@ -264,6 +264,21 @@ async def test_a_disk_that_is_written_to_meanwhile_is_told(place: Place, raw: Pa
         await place.templates.import_disk("mine", report, raw, iso)
     assert caught.value.message == f"{raw} was written to while it was read"
     await place.nothing_left()
+
+
+async def test_room_is_looked_at_for_all_that_a_disk_holds(
+    place: Place, raw: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not for C: alone: the template has every byte of the user's disk."""
+    more = os.urandom(15 << 20)
+    write(raw, disks.RECOVERY_START, more)
+    source = await disk_file.open_disk(raw)
+    c = await disk_file.content_size(source, disks.C_START, disks.SIZE - disks.TAIL - disks.C_START)
+    usage = shutil.disk_usage("/")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=2 * c + len(more)))
+    error = await place.import_refused(raw, virtio(place.folder))
+    assert isinstance(error, Unavailable)
+    assert error.message.startswith("the import needs ")
 
 
 async def test_a_host_without_room_is_told(place: Place, raw: Path, monkeypatch: pytest.MonkeyPatch) -> None:
