@@ -15,9 +15,10 @@ import pytest
 
 from linwin import errors
 from linwin.engine.verify import GROUPS, bench, redaction
-from linwin.engine.verify.boxes import LABEL
+from linwin.engine.verify.boxes import CALLED, LABEL
 from linwin.engine.verify.table import CHECKS
 from linwin.errors import Unavailable
+from linwin.model.build import CommitRequest
 from linwin.model.container import ContainerSpec
 from linwin.model.network import NetworkSpec
 from linwin.model.upkeep import Finding
@@ -253,15 +254,29 @@ async def test_hosts_without_networks_and_files(daemon: Daemon, computer: FakeCo
 
 
 async def test_a_daemon_that_was_killed_left_something(daemon: Daemon, computer: FakeComputer) -> None:
-    labels = {LABEL: "wine"}
-    await daemon.engine.create(ContainerSpec(IMAGE, cmd=("cmd",), labels=labels), "left")
-    await daemon.engine.networks.create(NetworkSpec("left", labels=labels))
-    await daemon.engine.volumes.create("left", labels=labels)
-    await daemon.engine.volumes.create("kept", labels={})
+    labels, left, kept = {LABEL: "wine"}, f"{CALLED}0123abcd", "labelled-by-somebody"
+    engine = daemon.engine
+    for name in (left, kept):
+        await engine.create(ContainerSpec(IMAGE, cmd=("cmd",), labels=labels), name)
+        await engine.networks.create(NetworkSpec(name, labels=labels))
+        await engine.volumes.create(name, labels=labels)
+    await engine.open()
+    assert [one.name for one in await engine.list()] == [kept]
+    assert {one.name for one in await engine.networks.list()} & {left, kept} == {kept}
+    assert [one.name for one in await engine.volumes.list()] == [kept]
+
+
+async def test_an_image_that_somebody_labelled_stays(daemon: Daemon) -> None:
+    spec = ContainerSpec(IMAGE, cmd=("cmd",), labels={LABEL: "wine"})
+    container = await daemon.engine.create(spec, "box")
+    made = [
+        await daemon.engine.commit(container.id, CommitRequest(author=author, message=author))
+        for author in ("somebody", f"{CALLED}0123abcd")
+    ]
+    await daemon.engine.remove(container.id, force=True)
     await daemon.engine.open()
-    assert await daemon.engine.list() == []
-    assert "left" not in [one.name for one in await daemon.engine.networks.list()]
-    assert [one.name for one in await daemon.engine.volumes.list()] == ["kept"]
+    ids = {image.id for image in await daemon.engine.images()}
+    assert [image.id in ids for image in made] == [True, False]
 
 
 # The command line

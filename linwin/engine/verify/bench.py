@@ -17,7 +17,7 @@ from linwin.engine.checkpoints import DEFAULT_MEMORY
 from linwin.engine.commit import work_folder
 from linwin.engine.power import HELLO_TIMEOUT, WINDOWS_TIMEOUT
 from linwin.engine.verify.box import Box
-from linwin.engine.verify.boxes import BOXES, LABEL, STAND_INS, Place
+from linwin.engine.verify.boxes import BOXES, CALLED, LABEL, STAND_INS, Place, is_ours
 from linwin.engine.verify.check import Check, Unchecked
 from linwin.errors import LinwinError, NotFound, Unavailable, Unsupported
 from linwin.model.container import ContainerSpec
@@ -245,7 +245,7 @@ class Bench:
 async def opened(engine: Engine, template: Template) -> AsyncIterator[Bench]:
     """A bench for a template, of which nothing is left when the context ends."""
     image = await _image(engine, template)
-    name = f"linwin-verify-{secrets.token_hex(4)}"
+    name = f"{CALLED}{secrets.token_hex(4)}"
     accelerator = await engine.rooms.machine.accelerator()
     async with work_folder(engine, "verify-") as folder:
         bench = Bench(engine, template, image, folder, name, accelerator)
@@ -281,16 +281,16 @@ def end_limit() -> float:
 async def sweep(engine: Engine) -> None:
     """Remove what verifications made: containers, images, networks, volumes."""
     for container in await engine.list():
-        if LABEL in container.labels:
+        if is_ours(container.name, container.labels):
             await _gone(engine.remove(container.id, force=True, volumes=True), f"container {container.name}")
     for image in await engine.images():
-        if LABEL in image.config.labels:
+        if is_ours(image.author, image.config.labels):
             await _gone(engine.remove_image(image.id, force=True), f"image {image.id}")
     for network in await engine.networks.list():
-        if LABEL in network.labels:
+        if is_ours(network.name, network.labels):
             await _gone(engine.networks.remove(network.id), f"network {network.name}")
     for volume in await engine.volumes.list():
-        if LABEL in volume.labels:
+        if is_ours(volume.name, volume.labels):
             await _gone(engine.volumes.remove(volume.name, force=True), f"volume {volume.name}")
 
 

@@ -13,8 +13,8 @@ from linwin.model.mount import Mount
 from linwin.model.network import NO_NETWORK, EndpointSpec, PortRequest
 from linwin.model.restart import RestartPolicy
 
-LABEL = "linwin.verify"
-"""On all that a verification makes, by which the next daemon finds what a killed one left."""
+LABEL, CALLED = "linwin.verify", "linwin-verify-"
+"""On all that a verification makes, and how its name begins: see :func:`is_ours`."""
 PORT = 7000
 SHARED, SHARED_READ_ONLY, VOLUME = "C:\\verify-bind", "C:\\verify-read-only", "C:\\verify-volume"
 
@@ -34,6 +34,14 @@ class Place:
     network: str
     volume: str
     labels: Mapping[str, str]
+
+
+def is_ours(name: str, labels: Mapping[str, str]) -> bool:
+    """Whether a verification made what has this name and these labels, so that it may be removed.
+
+    Containers have the labels of their images, which come from anybody: a label alone says nothing.
+    """
+    return LABEL in labels and name.startswith(CALLED)
 
 
 def hostname(box: str) -> str:

@@ -16,7 +16,7 @@ FILE, TEXT = "C:\\verify-image.txt", "of the image"
 async def commits(bench: Bench, box: Box) -> str:
     written = await box.cmd(f"echo {TEXT}> {FILE}")
     expect(0, written.code, "the exit code of a program that writes a file")
-    image = await bench.engine.commit(box.id, CommitRequest())
+    image = await bench.engine.commit(box.id, CommitRequest(author=bench.place.network))
     spec = dataclasses.replace(BOXES["box"](bench.place, "committed"), image=image.id)
     other = await bench.start("committed", spec)
     expect(TEXT, (await other.cmd(f"type {FILE}")).text, "the file in a container of the image")

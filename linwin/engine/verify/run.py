@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from linwin.engine.verify import bench as benches
 from linwin.engine.verify import surroundings
 from linwin.engine.verify.bench import Bench
-from linwin.engine.verify.boxes import LABEL
+from linwin.engine.verify.boxes import is_ours
 from linwin.engine.verify.check import Check, Failed, Unchecked
 from linwin.engine.verify.redaction import Redaction
 from linwin.engine.verify.table import CHECKS, GROUPS
@@ -125,8 +125,8 @@ async def _clean(engine: Engine, before: Sequence[Finding]) -> CheckResult:
 
 
 async def _left(engine: Engine) -> list[str]:
-    containers = [f"container {one.name}" for one in await engine.list() if LABEL in one.labels]
-    images = [f"image {one.id}" for one in await engine.images() if LABEL in one.config.labels]
-    networks = [f"network {one.name}" for one in await engine.networks.list() if LABEL in one.labels]
-    volumes = [f"volume {one.name}" for one in await engine.volumes.list() if LABEL in one.labels]
+    containers = [f"container {one.name}" for one in await engine.list() if is_ours(one.name, one.labels)]
+    images = [f"image {one.id}" for one in await engine.images() if is_ours(one.author, one.config.labels)]
+    networks = [f"network {it.name}" for it in await engine.networks.list() if is_ours(it.name, it.labels)]
+    volumes = [f"volume {one.name}" for one in await engine.volumes.list() if is_ours(one.name, one.labels)]
     return [f"{left} is left" for left in (*containers, *images, *networks, *volumes)]
