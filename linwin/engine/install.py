@@ -181,7 +181,11 @@ class _Watch:
         lines += await self._machine.console_tail(_CONSOLE_LINES)
         text = self._engine.paths.reports / f"{self._template}.txt"
         screen = text.with_suffix(".png")
-        await asyncio.to_thread(_write, text, screen, "\n".join(lines) + "\n", self._picture)
+        try:
+            await asyncio.to_thread(_write, text, screen, "\n".join(lines) + "\n", self._picture)
+        except OSError as error:  # what was installed is worth more than what is said of it
+            logger.error("the report of an installation could not be written: %s", error)
+            return f"{text} could not be written: {error.strerror}"
         return f"{screen} and {text}" if self._picture else f"{text}; it never had a screen to show"
 
 

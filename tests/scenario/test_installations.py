@@ -135,6 +135,30 @@ async def test_phases_are_told_and_the_machine_is_one_for_it(place: Place) -> No
     assert (place.paths.reports / "core.png").read_bytes() == PICTURE
 
 
+async def test_a_report_that_cannot_be_written_costs_no_installation(place: Place) -> None:
+    place.paths.reports.write_bytes(b"")  # where its folder has to be
+    place.begin()
+    machine = await place.machine()
+    machine.written.put_nowait("linwin-setup: sysprep\n")
+    await place.look()
+    machine.end(0)
+    assert place.build is not None
+    await place.build
+
+
+async def test_a_report_that_cannot_be_written_hides_no_failure(place: Place) -> None:
+    place.paths.reports.write_bytes(b"")
+    place.begin()
+    machine = await place.machine()
+    machine.end(0)
+    error = await place.failure()
+    assert "its machine switched itself off before it was done" in error.message
+    reports = place.paths.reports
+    assert error.hint == (
+        f"what its screen showed and its console said: {reports}/core.txt could not be written: File exists"
+    )
+
+
 async def test_silence_ends_it(place: Place) -> None:
     place.begin()
     await place.machine()
