@@ -21,7 +21,10 @@ ORDINARY = frozenset({"root", "linwin", "localhost", "nobody", "user", "admin", 
 """Names that tell nothing of anybody, and stand in words of our own."""
 _SECRETS = (
     (
-        re.compile(r"(?i)\b(pass(?:word|wd|phrase)?|token|secret|api[_-]?key|credential)(s?\s*[=:]\s*)\S+"),
+        re.compile(
+            r"(?i)\b(pass(?:word|wd|phrase)?|token|secret|api[_-]?key|credential)(s?\s*[=:]\s*)"
+            r"""("[^"\n]*"|'[^'\n]*'|\S+)"""
+        ),
         r"\1\2***",
     ),
     (re.compile(r"(?i)\b(authorization\s*:\s*|bearer\s+|basic\s+)[\w.~+/=-]{8,}"), r"\1***"),
