@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.templates.windows import disks, media
+from tests.unit.templates.windows import disks, media, setup_media
 from tests.unit.templates.windows.place import Place
 
 
@@ -37,3 +37,11 @@ def raw(whole: Path, tmp_path: Path) -> Path:
     """A copy of it, to be spoilt."""
     media.run("cp", "--sparse=always", whole, tmp_path / "user.raw")
     return tmp_path / "user.raw"
+
+
+@pytest.fixture(scope="session")
+def installed_disk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The disk that Setup would leave, with which nothing is wrong."""
+    folder = tmp_path_factory.mktemp("installed")
+    virtio = media.virtio_iso(folder, system="2k22")
+    return asyncio.run(setup_media.installed(folder / "left", virtio))

@@ -91,6 +91,14 @@ async def test_a_wine_template_takes_no_iso(place: Place, given: Media) -> None:
     )
 
 
+async def test_a_product_key_is_for_setup_alone(place: Place, iso: Path, virtio: Path) -> None:
+    given = Media(iso, virtio, product_key="AAAAA-BBBBB-CCCCC-DDDDD-EEEEE")
+    with pytest.raises(InvalidRequest) as caught:
+        await place.templates.build("nanoserver-2016", place.report, given)
+    assert caught.value.message == "the template nanoserver-2016 takes no product key"
+    assert caught.value.hint == "leave out --product-key: its image is used as it is"
+
+
 async def test_an_index_that_is_not_there_is_told(place: Place, iso: Path, virtio: Path) -> None:
     error = await place.refused(iso, virtio, index=3)
     assert error.message == "NanoServer/NanoServer.wim of WS2016.iso has no image with the index 3"

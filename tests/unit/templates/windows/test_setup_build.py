@@ -10,120 +10,37 @@ import asyncio
 import errno
 import os
 import shutil
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
-from linwin.errors import InvalidRequest, LinwinError, Unavailable
+from linwin.errors import InvalidRequest, Unavailable
 from linwin.host import locks
 from linwin.model.installation import Installation
 from linwin.model.progress import Progress
-from linwin.model.template import Media, Template
-from linwin.paths import Paths
-from linwin.templates import InstalledTemplates, manifest
+from linwin.model.template import Media
+from linwin.templates import manifest
 from linwin.templates.windows import boot_disc, setup_answers, setup_script
-from linwin.templates.windows.disk import C_START
 from linwin.templates.windows.iso import File, Iso
-from tests.unit.templates.windows import infs, media
+from tests.unit.templates.windows import media
 from tests.unit.templates.windows.media import run
-from tests.unit.templates.windows.setup_media import EDITIONS, Left, SetupIso, installed, setup_iso
-
-NAME = "servercore-2022"
-Machine = Callable[[Installation], Awaitable[None]]
-
-
-class Place:
-    """A root, the recipe with a small disk and three drivers, and the ISOs."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        recipe = folder / "recipes" / NAME
-        shutil.copytree(media.REPOSITORY / "vm-templates" / NAME, recipe)
-        path = recipe / "template.yaml"
-        text = path.read_text().replace("vioscsi, ", "").replace(", Balloon, viorng", "")
-        path.write_text(text.replace("size_gib: 40", "size_gib: 2"))
-        self.paths = Paths(folder / "root", folder / "root/s")
-        self.templates = InstalledTemplates(
-            self.paths, recipes=recipe.parent, agents=media.AGENTS, cache=folder / "cache"
-        )
-        self.virtio = media.virtio_iso(folder, system="2k22")
-        self.said: list[str] = []
-        self.given: list[Installation] = []
-
-    def report(self, progress: Progress) -> None:
-        if progress.status not in self.said:
-            self.said.append(progress.status)
-
-    async def build(self, iso: Path, machine: Machine, index: int = 0) -> Template:
-        async def install(installation: Installation) -> None:
-            self.given.append(installation)
-            await machine(installation)
-
-        return await self.templates.build(NAME, self.report, Media(iso, self.virtio, index), install)
-
-    async def refused(self, iso: Path, machine: Machine, index: int = 0) -> LinwinError:
-        with pytest.raises(LinwinError) as caught:
-            await self.build(iso, machine, index)
-        await self.nothing_is_registered()
-        return caught.value
-
-    async def nothing_is_registered(self) -> None:
-        assert await self.templates.list() == await self.templates.unusable() == []
-        assert list(self.paths.scratch.iterdir()) == []
-        assert not list((self.folder / "cache").glob(f"*/{manifest.FILE}"))
-
-    def kept(self) -> list[Path]:
-        return list(self.paths.installed_disks.glob("*"))
-
-
-def leaving(disk: Path) -> Machine:
-    """A machine whose Setup leaves ``disk``."""
-
-    async def machine(installation: Installation) -> None:
-        await asyncio.to_thread(shutil.copyfile, disk, installation.disk)
-
-    return machine
-
-
-def on_c(disk: Path, folder: Path, edit: Callable[[Path], object]) -> Path:
-    """A copy of a disk, on whose C: something was done."""
-    raw, c, edited = folder / "raw", folder / "c", folder / "edited.qcow2"
-    run("qemu-img", "convert", "-O", "raw", disk, raw)
-    content = bytearray(raw.read_bytes())
-    end = len(content) - (1 << 20)
-    c.write_bytes(content[C_START:end])
-    edit(c)
-    content[C_START:end] = c.read_bytes()
-    raw.write_bytes(content)
-    run("qemu-img", "convert", "-O", "qcow2", raw, edited)
-    return edited
-
-
-async def never(_: Installation) -> None:
-    raise AssertionError("no machine may be started for this")
-
-
-@pytest.fixture(scope="module")
-def disk(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("installed")
-    virtio = media.virtio_iso(folder, system="2k22")
-    return asyncio.run(installed(folder / "left", virtio))
+from tests.unit.templates.windows.setup_media import EDITIONS, SetupIso, setup_iso
+from tests.unit.templates.windows.setup_place import NAME, SetupPlace, leaving, never
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
-    return Place(tmp_path)
+def place(tmp_path: Path) -> SetupPlace:
+    return SetupPlace(tmp_path)
 
 
-async def test_a_disk_that_setup_left_becomes_a_template(place: Place, disk: Path) -> None:
-    template = await place.build(setup_iso(place.folder), leaving(disk))
+async def test_a_disk_that_setup_left_becomes_a_template(place: SetupPlace, installed_disk: Path) -> None:
+    template = await place.build(setup_iso(place.folder), leaving(installed_disk))
     assert (template.kind, template.name, template.minimum_memory) == ("windows", NAME, 1024)
     assert {base.os_version for base in template.provides} == {"10.0.20348.587"}
     assert manifest.read(place.paths.templates / NAME).packages[0] == (
         "Windows Server 2022 Datacenter Evaluation ServerDatacenterEval 10.0.20348.587"
     )
-    assert run("qemu-img", "compare", disk, template.c_disk) == b"Images are identical.\n"
+    assert run("qemu-img", "compare", installed_disk, template.c_disk) == b"Images are identical.\n"
     assert place.kept() == []
     assert place.said == [
         "Reading",
@@ -140,7 +57,9 @@ async def test_a_disk_that_setup_left_becomes_a_template(place: Place, disk: Pat
     ]
 
 
-async def test_the_machine_is_given_an_empty_disk_and_two_discs(place: Place, disk: Path) -> None:
+async def test_the_machine_is_given_an_empty_disk_and_two_discs(
+    place: SetupPlace, installed_disk: Path
+) -> None:
     iso = setup_iso(place.folder)
     seen: list[bytes] = []
 
@@ -174,7 +93,7 @@ async def test_the_machine_is_given_an_empty_disk_and_two_discs(place: Place, di
             assert (drivers / "viostor/viostor.inf").is_file()
 
         await asyncio.to_thread(look)
-        await leaving(disk)(installation)
+        await leaving(installed_disk)(installation)
 
     await place.build(iso, machine)
     (answers,) = seen
@@ -183,14 +102,14 @@ async def test_the_machine_is_given_an_empty_disk_and_two_discs(place: Place, di
     assert place.given[0].memory == 4096
 
 
-async def test_the_image_is_chosen_by_what_it_is(place: Place, disk: Path) -> None:
+async def test_the_image_is_chosen_by_what_it_is(place: SetupPlace, installed_disk: Path) -> None:
     evaluation = tuple((name, f"{edition}Eval", kind) for name, edition, kind in reversed(EDITIONS))
     iso = setup_iso(place.folder, SetupIso(editions=evaluation))
     answers: list[bytes] = []
 
     async def machine(installation: Installation) -> None:
         answers.append(run("isoinfo", "-J", "-x", "/Autounattend.xml", "-i", installation.discs[1]))
-        await leaving(disk)(installation)
+        await leaving(installed_disk)(installation)
 
     await place.build(iso, machine)
     await place.build(iso, machine, index=3)
@@ -198,7 +117,7 @@ async def test_the_image_is_chosen_by_what_it_is(place: Place, disk: Path) -> No
     assert b"<Value>3</Value>" in answers[1]
 
 
-async def test_a_finished_disk_is_not_installed_again(place: Place, disk: Path) -> None:
+async def test_a_finished_disk_is_not_installed_again(place: SetupPlace, installed_disk: Path) -> None:
     """The daemon dies while the disk is compressed: the next build goes on from there."""
     iso = setup_iso(place.folder)
     reached = asyncio.Event()
@@ -207,7 +126,7 @@ async def test_a_finished_disk_is_not_installed_again(place: Place, disk: Path) 
         if progress.status == "Compressing the disk":
             reached.set()
 
-    build = place.templates.build(NAME, report, Media(iso, place.virtio), leaving(disk))
+    build = place.templates.build(NAME, report, Media(iso, place.virtio), leaving(installed_disk))
     task = asyncio.create_task(build)
     await reached.wait()
     task.cancel()
@@ -220,7 +139,7 @@ async def test_a_finished_disk_is_not_installed_again(place: Place, disk: Path) 
     assert place.kept() == []
 
 
-async def test_a_machine_that_is_interrupted_leaves_nothing(place: Place) -> None:
+async def test_a_machine_that_is_interrupted_leaves_nothing(place: SetupPlace) -> None:
     reached = asyncio.Event()
 
     async def machine(installation: Installation) -> None:
@@ -236,7 +155,7 @@ async def test_a_machine_that_is_interrupted_leaves_nothing(place: Place) -> Non
     assert place.kept() == []
 
 
-async def test_a_disk_kept_for_another_build_is_given_up(place: Place, disk: Path) -> None:
+async def test_a_disk_kept_for_another_build_is_given_up(place: SetupPlace, installed_disk: Path) -> None:
     """But not that of a build of the same name which is under way."""
     place.paths.installed_disks.mkdir(parents=True)
     given_up, used, of_another = f"{NAME}-{'a' * 64}", f"{NAME}-{'b' * 64}", f"servercore-2019-{'a' * 64}"
@@ -245,12 +164,12 @@ async def test_a_disk_kept_for_another_build_is_given_up(place: Place, disk: Pat
     cache = place.folder / "cache"
     cache.mkdir()
     async with locks.locked(cache / f"{'b' * 64}.lock"):
-        await place.build(setup_iso(place.folder), leaving(disk))
+        await place.build(setup_iso(place.folder), leaving(installed_disk))
     assert sorted(path.stem for path in place.kept()) == sorted((used, of_another))
 
 
 async def test_a_disk_is_kept_until_its_template_is_published(
-    place: Place, disk: Path, monkeypatch: pytest.MonkeyPatch
+    place: SetupPlace, installed_disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     iso = setup_iso(place.folder)
 
@@ -259,7 +178,7 @@ async def test_a_disk_is_kept_until_its_template_is_published(
 
     with monkeypatch.context() as patched:
         patched.setattr("linwin.templates.installed._publish", full)
-        error = await place.refused(iso, leaving(disk))
+        error = await place.refused(iso, leaving(installed_disk))
     assert error.message.startswith(f"cannot build the template {NAME}: No space left on device: ")
     assert error.hint == "free some space, or start the daemon with a LINWIN_ROOT on another disk"
     assert len(place.kept()) == 1
@@ -267,96 +186,7 @@ async def test_a_disk_is_kept_until_its_template_is_published(
     assert place.kept() == []
 
 
-@pytest.mark.parametrize(
-    ("left", "why"),
-    [
-        (Left(build=17763), "it holds Server Core of build 17763"),
-        (Left(installation="Server"), "it holds Server of build 20348"),
-        (Left(state="IMAGE_STATE_COMPLETE"), "its Windows is not generalized"),
-        (Left(drivers=("viostor", "NetKVM")), "its Windows lacks the driver vioser"),
-        (Left(drivers=("viostor", "vioserial")), "its Windows lacks the driver netkvm"),
-    ],
-)
-async def test_a_disk_that_is_not_as_wanted_is_no_template(place: Place, left: Left, why: str) -> None:
-    disk = await installed(place.folder / "left", place.virtio, left)
-    error = await place.refused(setup_iso(place.folder), leaving(disk))
-    assert error.message == f"the disk that Setup has left cannot become a template: {why}"
-    assert error.hint == "what its machine said and showed last is in the folder reports of LINWIN_ROOT"
-    assert place.kept() == []  # it would not be another the next time
-
-
-async def test_an_empty_disk_is_no_template(place: Place) -> None:
-    async def machine(_: Installation) -> None:
-        """Setup writes nothing."""
-
-    error = await place.refused(setup_iso(place.folder), machine)
-    assert error.message.endswith("it is no disk: it has no partition table")
-
-
-@pytest.mark.parametrize(
-    ("hibernated", "why"),
-    [
-        (False, "the volume of Windows on it has faults"),
-        (True, "Windows on it is hibernated, or was shut down with fast startup on"),
-    ],
-)
-async def test_a_disk_whose_c_is_not_clean_is_no_template(
-    place: Place, disk: Path, hibernated: bool, why: str
-) -> None:
-    def spoil(c: Path) -> None:
-        if hibernated:
-            image = place.folder / "hiberfil.sys"
-            image.write_bytes(b"hibr".ljust(4096, b"\0"))  # as ntfs-3g knows one
-            run("ntfscp", "--quiet", c, image, "hiberfil.sys")
-            return
-        volume = bytearray(c.read_bytes())
-        at = volume.index(b"\0\0\0\0\0\0\0\0\3\1\0\0")  # $VOLUME_INFORMATION of NTFS 3.1
-        volume[at + 10] = 1  # VOLUME_IS_DIRTY, in one of its two places
-        c.write_bytes(volume)
-
-    error = await place.refused(setup_iso(place.folder), leaving(on_c(disk, place.folder, spoil)))
-    assert error.message == f"the disk that Setup has left cannot become a template: {why}"
-
-
-async def test_a_c_of_another_kind_is_no_template(place: Place, disk: Path) -> None:
-    spoilt = on_c(disk, place.folder, lambda c: c.write_bytes(bytes(c.stat().st_size)))
-    error = await place.refused(setup_iso(place.folder), leaving(spoilt))
-    assert error.message.endswith(": its C: is not an NTFS volume")
-    assert place.kept() == []
-
-
-async def test_a_disk_that_names_a_file_of_the_host_is_no_template(place: Place, disk: Path) -> None:
-    """What wrote it may be an emulator that its guest has taken over: no file of the host is read for it."""
-
-    async def machine(installation: Installation) -> None:
-        run("qemu-img", "create", "-q", "-f", "qcow2", "-b", disk, "-F", "qcow2", installation.disk)
-
-    error = await place.refused(setup_iso(place.folder), machine)
-    assert error.message.startswith("the disk that Setup has left cannot become a template: ")
-    assert error.message.endswith(" holds only what differs from another disk, its backing file")
-    assert place.kept() == []
-
-
-async def test_a_driver_that_no_device_of_the_machine_has_asked_for_needs_no_service(place: Place) -> None:
-    """Windows makes its service when such a device is there, and the machine of Setup has no NIC."""
-    with_service = {name: infs.ALL[name] for name in ("viostor", "vioserial", "NetKVM")}
-    place.virtio = media.virtio_iso(place.folder / "other", with_service, "2k22")
-    disk = await installed(place.folder / "left", place.virtio)
-    system, edits = place.folder / "SYSTEM", place.folder / "edits"
-    edits.write_text(
-        f"Windows Registry Editor Version 5.00\n\n[-\\{media.CONTROL_SET}\\Services\\netkvm]\n\n", "ascii"
-    )
-
-    def edit(c: Path) -> None:
-        system.write_bytes(run("ntfscat", c, f"{media.CONFIG}/SYSTEM"))
-        assert b"netkvm" in run("hivexsh", system, input=f"cd {media.CONTROL_SET}\\Services\nls\n".encode())
-        run("hivexregedit", "--merge", system, edits)
-        run("ntfscp", "--quiet", c, system, f"{media.CONFIG}/SYSTEM")
-
-    await place.build(setup_iso(place.folder), leaving(on_c(disk, place.folder, edit)))
-
-
-async def test_what_the_machine_says_of_its_failure_is_told(place: Place) -> None:
+async def test_what_the_machine_says_of_its_failure_is_told(place: SetupPlace) -> None:
     async def machine(_: Installation) -> None:
         raise Unavailable("Windows was not installed", hint="look at the picture")
 
@@ -403,7 +233,7 @@ REFUSED: dict[str, tuple[SetupIso, int, str, str]] = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-async def test_it_is_refused_before_a_machine_starts(place: Place, case: str) -> None:
+async def test_it_is_refused_before_a_machine_starts(place: SetupPlace, case: str) -> None:
     like, index, message, hint = REFUSED[case]
     iso = setup_iso(place.folder, like)
     error = await place.refused(iso, never, index)
@@ -411,20 +241,20 @@ async def test_it_is_refused_before_a_machine_starts(place: Place, case: str) ->
     assert (error.message, error.hint) == (message.format(iso=iso), hint)
 
 
-async def test_a_boot_image_that_never_asked_stays(place: Place, disk: Path) -> None:
+async def test_a_boot_image_that_never_asked_stays(place: SetupPlace, installed_disk: Path) -> None:
     iso = setup_iso(place.folder, SetupIso(asking=False))
     same: list[bool] = []
 
     async def machine(installation: Installation) -> None:
         same.append(await asyncio.to_thread(installation.discs[0].read_bytes) == iso.read_bytes())
-        await leaving(disk)(installation)
+        await leaving(installed_disk)(installation)
 
     await place.build(iso, machine)
     assert same == [True]
 
 
 async def test_a_host_without_room_is_told_before_a_machine_starts(
-    place: Place, monkeypatch: pytest.MonkeyPatch
+    place: SetupPlace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     iso, usage = setup_iso(place.folder), shutil.disk_usage("/")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1000))
@@ -432,6 +262,26 @@ async def test_a_host_without_room_is_told_before_a_machine_starts(
     assert error.message == (
         f"the build needs 0.0 GiB for a while in {place.paths.scratch}, where 0.0 GiB are free"
     )
+
+
+@pytest.mark.parametrize("catalogue", [True, False])
+async def test_an_iso_that_boots_something_else_is_told(place: SetupPlace, catalogue: bool) -> None:
+    iso = setup_iso(place.folder)
+    content = bytearray(iso.read_bytes())
+    if catalogue:
+        with iso.open("rb") as file:
+            at = boot_disc.efi_image(file.fileno())
+        assert at is not None
+        listed = int.from_bytes(content[17 * 2048 + 0x47 :][:4], "little") * 2048
+        entry = content.index((at // 2048).to_bytes(4, "little"), listed)
+        content[entry : entry + 4] = (at // 2048 + 1).to_bytes(4, "little")
+        why = f"its boot image is not its {boot_disc.ASKING}"
+    else:
+        content[17 * 2048 : 18 * 2048] = bytes(2048)
+        why = "it has no boot image for UEFI"
+    iso.write_bytes(content)
+    error = await place.refused(iso, never)
+    assert error.message == f"{iso} cannot be started without a key being pressed: {why}"
 
 
 def test_an_iso_without_a_boot_catalogue_has_no_boot_image(tmp_path: Path) -> None:
