@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 UID_BASE = 1_000_000_000
 UIDS_PER_ROOT = 10_000
+MOST_CONTAINERS = UIDS_PER_ROOT - 2
+"""The last two users are of machines that are no container's."""
 """Each machine runs as a host user of its own; the ranges lie above all that distributions hand out."""
 
 MIB = 1 << 20
@@ -167,21 +169,23 @@ def free_uid(tag: str, taken: Iterable[int]) -> int:
         return 0
     base = UID_BASE + int(tag[:4], 16) * UIDS_PER_ROOT
     used = set(taken)
-    for uid in range(base, base + UIDS_PER_ROOT - 1):
+    for uid in range(base, base + MOST_CONTAINERS):
         if uid not in used:
             return uid
     raise Conflict(
-        f"all {UIDS_PER_ROOT - 1} containers that one LINWIN_ROOT can hold exist",
+        f"all {MOST_CONTAINERS} containers that one LINWIN_ROOT can hold exist",
         hint="Remove stopped containers with linwin rm, or use a second LINWIN_ROOT.",
     )
 
 
 def maker_uid(tag: str) -> int:
-    """The host user, the last of this root's range, of machines that are no container's.
-
-    They are made into checkpoints, or install a template.
-    """
+    """The host user, the last of this root's range, of guests that are made into checkpoints."""
     return UID_BASE + (int(tag[:4], 16) + 1) * UIDS_PER_ROOT - 1 if os.geteuid() == 0 else 0
+
+
+def installer_uid(tag: str) -> int:
+    """That of machines that install a template, the last but one: a disc of theirs holds a password."""
+    return maker_uid(tag) - 1 if os.geteuid() == 0 else 0
 
 
 async def left_out_hint(engine: Engine, container: Container, program: str) -> str | None:

@@ -1,8 +1,8 @@
 """install: a machine is run until Windows' own Setup, or whatever its disc starts, has written its disk.
 
-One at a time. What was seen of it is left in a report, with a picture of the last screen, however it ended:
-nobody sits before it. A machine that is given up is not gone on with; the disk of one that switched
-itself off is its template's to judge.
+One at a time. What was seen of one that ended or was given up is left in a report, with a picture of
+the last screen: nobody sits before it. A machine that is given up is not gone on with; the disk of one
+that switched itself off is its template's to judge.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from linwin.engine.checkpoints import delete_files
-from linwin.engine.create import maker_uid
+from linwin.engine.create import installer_uid
 from linwin.engine.interfaces import Machine
 from linwin.engine.setup_progress import LIMITS, Limits, SetupProgress
 from linwin.errors import LinwinError, Unavailable
@@ -80,7 +80,7 @@ class Installations:
             memory=installation.memory,
             cpus=0,
             run_dir=paths.installing,
-            uid=maker_uid(paths.tag),
+            uid=installer_uid(paths.tag),
             c_disk=installation.disk,
             screen=True,
             title=f"linwin: Windows is being installed for the template {installation.template}",
@@ -158,11 +158,15 @@ class _Watch:
             self._picture = await self._machine.screenshot()
 
     async def _listen(self) -> None:
-        async for text in self._machine.console(last=None, follow=True):
-            self._progress.hear(text, self._now)
-            self._tell()
-            if self._progress.fault(self._now):
-                self._news.set()
+        """Hear the console until the machine ends. One that is not heard any more is judged by its disk."""
+        try:
+            async for text in self._machine.console(last=None, follow=True):
+                self._progress.hear(text, self._now)
+                self._tell()
+                if self._progress.fault(self._now):
+                    self._news.set()
+        except (LinwinError, OSError) as error:
+            logger.warning("the console of the installer for %s is not heard: %s", self._template, error)
 
     def _tell(self) -> None:
         """Report each phase that was entered since the last time, and how much was written by now."""

@@ -284,3 +284,19 @@ async def test_an_installer_that_a_killed_daemon_left_is_ended(place: Place) -> 
     await place.engine.installations.recover()
     assert left.exited.done()
     assert place.nothing_runs()
+
+
+async def test_a_console_that_is_lost_costs_no_installation(
+    place: Place, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def broken(*_: object, **__: object) -> AsyncIterator[str]:
+        yield "linwin-setup: sysprep\n"
+        raise OSError("the log is gone")
+
+    monkeypatch.setattr(FakeMachine, "console", broken)
+    place.begin()
+    machine = await place.machine()
+    machine.end(0)
+    assert place.build is not None
+    await place.build
+    assert "the log is gone" in caplog.text

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from linwin.engine import names, signals
-from linwin.engine.create import UID_BASE, UIDS_PER_ROOT, free_uid, maker_uid
+from linwin.engine.create import UID_BASE, UIDS_PER_ROOT, free_uid, installer_uid, maker_uid
 from linwin.errors import Conflict, InvalidRequest
 
 
@@ -41,11 +41,11 @@ def test_host_users_are_per_root_and_free(monkeypatch: pytest.MonkeyPatch) -> No
     assert first == UID_BASE + UIDS_PER_ROOT
     assert free_uid("00010000", [first]) == first + 1
     assert free_uid("00020000", []) == first + UIDS_PER_ROOT
-    with pytest.raises(Conflict, match="all 9999 containers that one LINWIN_ROOT can hold exist"):
-        free_uid("00010000", range(first, maker_uid("00010000")))
-    assert maker_uid("00010000") == free_uid("00020000", []) - 1
+    with pytest.raises(Conflict, match="all 9998 containers that one LINWIN_ROOT can hold exist"):
+        free_uid("00010000", range(first, installer_uid("00010000")))
+    assert installer_uid("00010000") == maker_uid("00010000") - 1 == free_uid("00020000", []) - 2
     monkeypatch.setattr("os.geteuid", lambda: 1000)
-    assert free_uid("00010000", []) == 0
+    assert free_uid("00010000", []) == installer_uid("00010000") == maker_uid("00010000") == 0
 
 
 @pytest.mark.parametrize(
