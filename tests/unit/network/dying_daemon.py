@@ -1,7 +1,8 @@
 """A process that makes networks and dies at its Nth call of the operating system.
 
-Python's audit events are those calls: files, ioctls, programs, netlink. ``ROOT N`` are its
-arguments; with N 0 it lives, and prints how many calls there were.
+Python's audit events are those calls: files, ioctls, programs, netlink; but for looks at ``/proc``, of
+which there are as many as the host has processes. ``ROOT N`` are its arguments; with N 0 it lives, and
+prints how many calls there were.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ def main() -> None:
 
     def count(event: str, arguments: tuple[object, ...]) -> None:
         nonlocal calls
-        if event.startswith(WORDS):
+        if event.startswith(WORDS) and not str(arguments[0] if arguments else "").startswith("/proc"):
             calls += 1
             if calls == death:
                 os.kill(os.getpid(), signal.SIGKILL)
