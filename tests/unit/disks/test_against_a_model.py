@@ -126,9 +126,10 @@ def take(model: Model, tar: LayerTar, step: tuple[str, str, int | str], number: 
         model.put(path, Folder())
     elif kind == "link":
         target = model.find(str(detail))
-        if folded(path).startswith(f"{folded(str(detail))}/"):
-            return  # the folder that it needs takes its target's place
-        if target and isinstance(target.node, Inode) and target is not model.find(path):
+        mine, its = f"{folded(path)}/", f"{folded(str(detail))}/"
+        if mine.startswith(its) or its.startswith(mine):
+            return  # it takes its target's place, by the folder that it needs or by what it replaces
+        if target and isinstance(target.node, Inode):
             tar.add(f"Files/{path}", type=HARD_LINK, link=f"Files/{detail}")
             model.put(path, target.node)
             linked = model.find(path)
