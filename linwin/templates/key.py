@@ -15,7 +15,7 @@ from pathlib import Path
 from linwin.errors import Unavailable
 from linwin.host import process
 from linwin.templates import windows
-from linwin.templates.recipe import Recipe, SetupRecipe, WindowsRecipe
+from linwin.templates.recipe import IsoRecipe, Recipe
 from linwin.templates.windows.agent_service import PROGRAM
 from linwin.templates.wine import GUEST_PROGRAMS
 
@@ -32,9 +32,7 @@ async def build_key(recipe: Recipe, agents: Path) -> str:
     return await _key(recipe.folder, agents, GUEST_PROGRAMS, code, _TOOLS, {})
 
 
-async def windows_build_key(
-    recipe: WindowsRecipe | SetupRecipe, agents: Path, given: Mapping[str, str]
-) -> str:
+async def windows_build_key(recipe: IsoRecipe, agents: Path, given: Mapping[str, str]) -> str:
     """The same of a Windows template; ``given`` names what the user adds, by digest or in words."""
     code = Path(windows.__file__).parent.glob("*.py")
     return await _key(recipe.folder, agents, (PROGRAM,), code, _WINDOWS_TOOLS, given)

@@ -72,12 +72,12 @@ class Recipe:
 
 
 @dataclass(frozen=True, slots=True)
-class WindowsRecipe:
-    """A template that is made from a user's ISO.
+class IsoRecipe:
+    """A template that is made from a user's ISO, in one of two ways.
 
-    ``source`` says which, for people. ``image`` is the WIM file in it, ``index`` the image of that to
-    take and ``build`` the only one it may be of. ``drivers`` and ``systems`` are folders of the ISO with the
-    drivers: each of the former has some of the latter, best first. ``minimum_memory`` is in MiB.
+    ``source`` says which ISO, for people. ``image`` is the WIM file in it, and ``build`` the only one that
+    its Windows may be of. ``drivers`` and ``systems`` are folders of the ISO with the drivers: each of the
+    former has some of the latter, best first. ``minimum_memory`` is in MiB.
     """
 
     name: str
@@ -87,7 +87,6 @@ class WindowsRecipe:
     minimum_memory: int
     source: str
     image: str
-    index: int
     build: int
     disk_size_gib: int
     label: str
@@ -97,31 +96,23 @@ class WindowsRecipe:
 
 
 @dataclass(frozen=True, slots=True)
-class SetupRecipe:
-    """A template that Windows' own Setup makes in a machine, from a user's ISO.
+class WindowsRecipe(IsoRecipe):
+    """One whose Windows is written to a disk offline; ``index`` is that of the image to take."""
 
-    ``source`` says which, for people. Of the images in the WIM file ``image`` that one is taken which is of
-    ``build``, of this ``edition`` (or its evaluation) and this kind of ``installation``, in the words of the
-    WIM's description. ``setup_memory``, of the machine that Setup runs in, is in MiB as ``minimum_memory``
-    is; the rest is as of a :class:`WindowsRecipe`.
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class SetupRecipe(IsoRecipe):
+    """One that Windows' own Setup makes in a machine, with ``setup_memory`` MiB.
+
+    That image is taken which is of the build, of this ``edition`` (or its evaluation) and this kind of
+    ``installation``, in the words of the WIM's description.
     """
 
-    name: str
-    folder: Path
-    kind: str
-    summary: str
-    minimum_memory: int
-    source: str
-    image: str
     edition: str
     installation: str
-    build: int
     setup_memory: int
-    disk_size_gib: int
-    label: str
-    systems: tuple[str, ...]
-    drivers: tuple[str, ...]
-    provides: tuple[ProvidedImage, ...]
 
 
 AnyRecipe = Recipe | WindowsRecipe | SetupRecipe
@@ -142,53 +133,48 @@ def load(folder: Path) -> AnyRecipe:
 
 
 def _windows(folder: Path, kind: str, top: _Table) -> WindowsRecipe:
-    image, disk, drivers = (top.table(key) for key in ("image", "disk", "drivers"))
-    recipe = WindowsRecipe(
-        name=folder.name,
-        folder=folder,
-        kind=kind,
-        summary=top.text("summary"),
-        minimum_memory=top.number("minimum_memory", 64, 65536),
-        source=image.text("source"),
-        image=image.text("file", _PATH),
-        index=image.number("index", 1, 999),
-        build=image.number("build", 9200, 99999),
-        disk_size_gib=disk.number("size_gib", 1, 65536),
-        label=disk.text("label", _VOLUME_LABEL),
-        systems=drivers.texts("systems", _PATH),
-        drivers=drivers.texts("names", _PATH),
-        provides=tuple(_provided(table) for table in top.tables("provides")),
-    )
-    for table in (top, image, disk, drivers):
+    image = top.table("image")
+    recipe = WindowsRecipe(**_of_iso(folder, kind, top, image), index=image.number("index", 1, 999))
+    for table in (top, image):
         table.done()
-    _check_distinct(top, recipe.provides)
     return recipe
 
 
 def _setup(folder: Path, kind: str, top: _Table) -> SetupRecipe:
-    setup, disk, drivers = (top.table(key) for key in ("setup", "disk", "drivers"))
+    setup = top.table("setup")
     recipe = SetupRecipe(
-        name=folder.name,
-        folder=folder,
-        kind=kind,
-        summary=top.text("summary"),
-        minimum_memory=top.number("minimum_memory", 64, 65536),
-        source=setup.text("source"),
-        image=setup.text("file", _PATH),
+        **_of_iso(folder, kind, top, setup),
         edition=setup.text("edition", _WORD),
         installation=setup.text("installation", _WORDS),
-        build=setup.number("build", 9200, 99999),
         setup_memory=setup.number("memory", 512, 65536),
-        disk_size_gib=disk.number("size_gib", 1, 65536),
-        label=disk.text("label", _VOLUME_LABEL),
-        systems=drivers.texts("systems", _PATH),
-        drivers=drivers.texts("names", _PATH),
-        provides=tuple(_provided(table) for table in top.tables("provides")),
     )
-    for table in (top, setup, disk, drivers):
+    for table in (top, setup):
         table.done()
-    _check_distinct(top, recipe.provides)
     return recipe
+
+
+def _of_iso(folder: Path, kind: str, top: _Table, image: _Table) -> dict[str, Any]:
+    """The fields of an :class:`IsoRecipe`; ``image`` is the table that says which Windows."""
+    disk, drivers = top.table("disk"), top.table("drivers")
+    fields: dict[str, Any] = {
+        "name": folder.name,
+        "folder": folder,
+        "kind": kind,
+        "summary": top.text("summary"),
+        "minimum_memory": top.number("minimum_memory", 64, 65536),
+        "source": image.text("source"),
+        "image": image.text("file", _PATH),
+        "build": image.number("build", 9200, 99999),
+        "disk_size_gib": disk.number("size_gib", 1, 65536),
+        "label": disk.text("label", _VOLUME_LABEL),
+        "systems": drivers.texts("systems", _PATH),
+        "drivers": drivers.texts("names", _PATH),
+        "provides": tuple(_provided(table) for table in top.tables("provides")),
+    }
+    for table in (disk, drivers):
+        table.done()
+    _check_distinct(top, fields["provides"])
+    return fields
 
 
 def _wine(folder: Path, kind: str, top: _Table) -> Recipe:

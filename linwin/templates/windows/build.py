@@ -24,6 +24,7 @@ from linwin.templates.windows import (
     disk,
     driver_store,
     hive,
+    media,
     record,
     room,
     unattend,
@@ -31,9 +32,7 @@ from linwin.templates.windows import (
 )
 from linwin.templates.windows.additions import CONFIG, HIVES
 from linwin.templates.windows.driver_store import Stored
-from linwin.templates.windows.iso import open_iso
 from linwin.templates.windows.listing import Listing
-from linwin.templates.windows.virtio import Driver, Wanted, read_drivers
 from linwin.templates.windows.wim import Image
 
 _BOOT = "Windows/Boot"
@@ -80,7 +79,7 @@ class WindowsBuild:
         self._out.mkdir()
         source = await self._fetch_image()
         layout = disk.layout(self.recipe.disk_size_gib * room.GIB, source.image.size)
-        drivers = await self._fetch_drivers()
+        drivers = await media.fetch_drivers(self.virtio, self.recipe, self._folder("drivers"), self._say)
         stored = driver_store.publish((driver.package for driver in drivers), source.found.paths)
         hives = await self._edit_hives(source, stored)
         added = self._added(stored, {driver.package.inf: driver.folder for driver in drivers})
@@ -102,17 +101,7 @@ class WindowsBuild:
         return self.folder / "esp.fat"
 
     async def _fetch_image(self) -> _Source:
-        self._say(f"Looking for {self.recipe.image} in {self.iso.name}")
-        opened = await open_iso(self.iso)
-        listed = opened.find(self.recipe.image)
-        if listed is None:
-            raise InvalidRequest(
-                f"{self.iso} has no {self.recipe.image}",
-                hint=f"this template is made from {self.recipe.source}",
-            )
-        room.check(self.folder, listed.size, "build")
-        self._say(f"Copying {self.recipe.image} out of {self.iso.name}")
-        (copy,) = await opened.extract((listed,), self.folder)
+        _, copy = await media.fetch_images(self.iso, self.recipe, self.folder, self._say)
         copy.chmod(0o644)
         images = await wim.images(copy)
         image = wim.choose(images, self.index, self.recipe.build, f"{self.recipe.image} of {self.iso.name}")
@@ -120,13 +109,6 @@ class WindowsBuild:
         source = _Source(copy, image, Listing.of(await wim.listing(copy, image)))
         self._check_image(source)
         return source
-
-    async def _fetch_drivers(self) -> tuple[Driver, ...]:
-        self._say(f"Choosing drivers in {self.virtio.name}")
-        folder = self.folder / "drivers"
-        folder.mkdir()
-        wanted = Wanted(self.recipe.drivers, self.recipe.systems, self.recipe.build)
-        return await read_drivers(self.virtio, wanted, folder)
 
     def _check_image(self, source: _Source) -> None:
         for path in _NEEDED:
@@ -140,8 +122,7 @@ class WindowsBuild:
     async def _edit_hives(self, source: _Source, stored: tuple[Stored, ...]) -> Mapping[str, Path]:
         """Hives with drivers and the agent in them, by the paths that they replace."""
         self._say("Registering drivers and the agent")
-        folder = self.folder / "hives"
-        folder.mkdir()
+        folder = self._folder("hives")
         paths = {name: source.found.spelled(f"{CONFIG}/{name}") for name in HIVES}
         await wim.extract(source.wim, source.image, tuple(paths.values()), folder)
         hives = {name: folder / path.rpartition("/")[2] for name, path in paths.items()}
@@ -201,6 +182,11 @@ class WindowsBuild:
         return record.write(
             self._out, self.recipe, image.name, image.os_version, packages, c_start=disk.C_START
         )
+
+    def _folder(self, name: str) -> Path:
+        folder = self.folder / name
+        folder.mkdir()
+        return folder
 
     def _say(self, status: str) -> None:
         self.report(Progress(status, id=self.recipe.name))

@@ -9,13 +9,13 @@ from pathlib import Path
 from linwin.model.template import BaseImage
 from linwin.templates import manifest
 from linwin.templates.manifest import DISK, Manifest
-from linwin.templates.recipe import SetupRecipe, WindowsRecipe
+from linwin.templates.recipe import IsoRecipe
 from linwin.templates.windows.drivers import Package
 
 
 def write(
     out: Path,
-    recipe: WindowsRecipe | SetupRecipe,
+    recipe: IsoRecipe,
     windows: str,
     os_version: str,
     drivers: Iterable[Package],

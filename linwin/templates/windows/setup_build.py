@@ -23,6 +23,7 @@ from linwin.templates.windows import (
     boot_disc,
     disk_file,
     installed_disk,
+    media,
     record,
     room,
     setup_answers,
@@ -32,8 +33,8 @@ from linwin.templates.windows import (
 )
 from linwin.templates.windows.agent_service import PROGRAM
 from linwin.templates.windows.disk import layout
-from linwin.templates.windows.iso import Iso, open_iso
-from linwin.templates.windows.virtio import Driver, Wanted, read_drivers
+from linwin.templates.windows.iso import Iso
+from linwin.templates.windows.virtio import Driver
 from linwin.templates.windows.wim import Image
 
 Install = Callable[[Installation], Awaitable[None]]
@@ -67,7 +68,7 @@ class SetupBuild:
 
     async def _build(self) -> Manifest:
         self._out.mkdir()
-        drivers = await self._fetch_drivers()
+        drivers = await media.fetch_drivers(self.virtio, self.recipe, self._folder("drivers"), self._say)
         if self.kept.exists():
             self._say("Using the disk that Setup finished with before")
         else:
@@ -81,24 +82,8 @@ class SetupBuild:
     def _out(self) -> Path:
         return self.folder / "out"
 
-    async def _fetch_drivers(self) -> tuple[Driver, ...]:
-        self._say(f"Choosing drivers in {self.virtio.name}")
-        folder = self._folder("drivers")
-        wanted = Wanted(self.recipe.drivers, self.recipe.systems, self.recipe.build)
-        return await read_drivers(self.virtio, wanted, folder)
-
     async def _choose_image(self) -> tuple[Iso, Image]:
-        self._say(f"Looking for {self.recipe.image} in {self.iso.name}")
-        opened = await open_iso(self.iso)
-        listed = opened.find(self.recipe.image)
-        if listed is None:
-            raise InvalidRequest(
-                f"{self.iso} has no {self.recipe.image}",
-                hint=f"this template is made from {self.recipe.source}",
-            )
-        room.check(self.folder, listed.size, "build")
-        self._say(f"Reading {self.recipe.image} of {self.iso.name}")
-        (copy,) = await opened.extract((listed,), self.folder)
+        opened, copy = await media.fetch_images(self.iso, self.recipe, self.folder, self._say)
         images = await wim.images(copy)
         await asyncio.to_thread(copy.unlink)
         source = f"{self.recipe.image} of {self.iso.name}"

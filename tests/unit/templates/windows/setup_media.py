@@ -176,8 +176,8 @@ async def installed(folder: Path, virtio: Path, left: Left | None = None, boot: 
     (content / "made.wim").rename(content / "NanoServer.wim")
     iso = media.pack(folder / "iso", folder / "as-installed.iso")
     recipe = WindowsRecipe(
-        "as-installed", folder, "windows", "", 512, "an ISO", "NanoServer/NanoServer.wim", 2, left.build,
-        2, "Windows", ("2k22",), left.drivers, (ProvidedImage(("a.b/c:d",), "x"),),
+        "as-installed", folder, "windows", "", 512, "an ISO", "NanoServer/NanoServer.wim", left.build,
+        2, "Windows", ("2k22",), left.drivers, (ProvidedImage(("a.b/c:d",), "x"),), index=2,
     )  # fmt: skip
     work = folder / "work"
     work.mkdir()

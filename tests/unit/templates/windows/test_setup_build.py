@@ -46,7 +46,7 @@ async def test_a_disk_that_setup_left_becomes_a_template(place: SetupPlace, inst
         "Reading",
         "Choosing drivers in virtio-win.iso",
         "Looking for sources/install.wim in WS2022.iso",
-        "Reading sources/install.wim of WS2022.iso",
+        "Copying sources/install.wim out of WS2022.iso",
         "Copying WS2022.iso, so that it starts without a key being pressed",
         "Writing the disc with the answers, the drivers and the agent",
         "Looking at the disk that Setup has left",
