@@ -16,7 +16,7 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -169,10 +169,13 @@ def held_root(paths: Paths) -> Iterator[None]:
 @asynccontextmanager
 async def opened(paths: Paths, configuration: Configuration) -> AsyncIterator[Engine]:
     """An engine on the root's own state, recovered on entry and at rest on exit."""
-    state = Database(paths)
-    await state.open()
-    try:
+    async with AsyncExitStack() as closing:
+        state = Database(paths)
+        await state.open()
+        closing.push_async_callback(state.close)
         machines = await build_machines(paths, configuration.machine)
+        if isinstance(machines, LibvirtMachines):
+            closing.push_async_callback(machines.close)
         engine = Engine(
             build_rooms(paths, state, machines),
             paths,
@@ -187,10 +190,6 @@ async def opened(paths: Paths, configuration: Configuration) -> AsyncIterator[En
             yield engine
         finally:
             await engine.close()
-            if isinstance(machines, LibvirtMachines):
-                await machines.close()
-    finally:
-        await state.close()
 
 
 async def run(paths: Paths, configuration: Configuration) -> None:

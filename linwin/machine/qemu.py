@@ -88,7 +88,7 @@ class QemuMachines:
         Raises Unavailable where the host lacks the firmware that the machine is to start from.
         """
         if isinstance(spec.boot, FirmwareBoot):
-            find_firmware()
+            await asyncio.to_thread(find_firmware)
         footprint = describe_any(spec, (await self.acceleration()).name).footprint
         return Room(footprint, available_memory(), total_memory())
 
@@ -189,7 +189,7 @@ async def _launch(
     """Start QEMU and wait for its monitor. Raises Unavailable; nothing is left then."""
     if spec.nic != (tap is not None):
         raise ValueError("a machine has a tap if it has a NIC, and only then")
-    firmware = await asyncio.to_thread(make_ready, spec)
+    firmware = await make_ready(spec)
     try:
         process = _start(spec, accelerator, ram, tap, firmware, clone=clone, background=background)
     except OSError as error:
@@ -266,18 +266,22 @@ def _start(
         return process
 
 
-def make_ready(spec: MachineSpec) -> Path | None:
+async def make_ready(spec: MachineSpec) -> Path | None:
     """Make what a machine needs besides its disks: its variables. Its firmware's code is returned.
 
-    Raises Unavailable where there is no firmware, or no room for its variables.
+    Raises Unavailable where there is no firmware, or its variables cannot be kept.
     """
     if not isinstance(spec.boot, FirmwareBoot):
         return None
+    return await asyncio.to_thread(_keep_variables, spec.boot, spec.uid or os.geteuid())
+
+
+def _keep_variables(boot: FirmwareBoot, uid: int) -> Path:
     firmware = find_firmware()
     try:
-        keep_variables(firmware, spec.boot.variables, spec.uid or os.geteuid())
+        keep_variables(firmware, boot.variables, uid)
     except OSError as error:
-        raise host_failure(spec.boot.variables, error) from error
+        raise host_failure(boot.variables, error) from error
     return firmware.code
 
 

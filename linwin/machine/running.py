@@ -191,12 +191,7 @@ class QemuMachine:
 
     async def move(self, run_dir: Path) -> None:
         """Make the empty folder ``run_dir`` its run folder, with all that is in the one it has."""
-        try:
-            await asyncio.to_thread(os.rename, self._spec.run_dir, run_dir)
-        except OSError as error:
-            raise Unavailable(f"{self._name} cannot be moved to {run_dir}: {error.strerror}") from error
-        self._spec = replace(self._spec, run_dir=run_dir)
-        self._console.path = run_dir / paths.CONSOLE_LOG
+        self._spec = await moved(self._spec, run_dir, self._name, self._console)
 
     async def pause(self) -> None:
         """Halt its CPUs. Idempotent."""
@@ -256,10 +251,7 @@ class QemuMachine:
         Raises Unsupported for a console that takes no input, Conflict while somebody has it.
         """
         if self._typing is not None and not self._typing.closed:
-            raise Conflict(
-                f"somebody else types at the console of {self._name}",
-                hint="Read it meanwhile: linwin console --follow",
-            )
+            raise taken_console(self._name)
         try:
             self._typing = SocketLine(connect(self._spec.run_dir / paths.CONSOLE_SOCKET))
         except FileNotFoundError as error:
@@ -357,6 +349,26 @@ class QemuMachine:
             if self._monitor is not None:
                 await self._monitor.close()
             self._process.close()
+
+
+async def moved(spec: MachineSpec, run_dir: Path, name: str, log: console.ConsoleLog) -> MachineSpec:
+    """Make the empty folder ``run_dir`` the run folder of the machine called ``name``, with all that it has.
+
+    Raises Unavailable.
+    """
+    try:
+        await asyncio.to_thread(os.rename, spec.run_dir, run_dir)
+    except OSError as error:
+        raise Unavailable(f"{name} cannot be moved to {run_dir}: {error.strerror}") from error
+    log.path = run_dir / paths.CONSOLE_LOG
+    return replace(spec, run_dir=run_dir)
+
+
+def taken_console(name: str) -> Conflict:
+    """For the second who wants to type at a console."""
+    return Conflict(
+        f"somebody else types at the console of {name}", hint="Read it meanwhile: linwin console --follow"
+    )
 
 
 async def keep_bounded(log: console.ConsoleLog, name: str, *, beside: str = "") -> None:

@@ -127,7 +127,11 @@ class LibvirtHost:
                         hint="Start it: systemctl start libvirtd; or leave [machine] out of linwin.toml, "
                         "and QEMU is driven without it.",
                     ) from error
-                self._follow(libvirt, connection)
+                try:
+                    self._follow(libvirt, connection)
+                except BaseException:
+                    self._let_go(libvirt, connection)
+                    raise
                 self._connection = connection
             return self._connection
 
@@ -143,12 +147,14 @@ class LibvirtHost:
             self._tell(domain, Restarted())
 
         register = connection.domainEventRegisterAny
-        self._followed = [
-            register(None, libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, lifecycle, None),
-            register(None, libvirt.VIR_DOMAIN_EVENT_ID_REBOOT, rebooted, None),
-            register(None, libvirt.VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED, removed, False),
-            register(None, libvirt.VIR_DOMAIN_EVENT_ID_DEVICE_REMOVAL_FAILED, removed, True),
-        ]
+        self._followed = []  # those of a connection that was lost went with it
+        for number, listener, opaque in (
+            (libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, lifecycle, None),
+            (libvirt.VIR_DOMAIN_EVENT_ID_REBOOT, rebooted, None),
+            (libvirt.VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED, removed, False),
+            (libvirt.VIR_DOMAIN_EVENT_ID_DEVICE_REMOVAL_FAILED, removed, True),
+        ):
+            self._followed.append(register(None, number, listener, opaque))
         try:
             connection.setKeepAlive(5, 5)  # a libvirtd that hangs is told from one that takes its time
         except libvirt.libvirtError as error:
@@ -169,14 +175,16 @@ class LibvirtHost:
         with self._opening:
             connection, self._connection = self._connection, None
         if connection is not None:
-            libvirt = binding()
-            try:
-                for followed in self._followed:  # each holds the connection open
-                    connection.domainEventDeregisterAny(followed)
-                connection.close()
-            except libvirt.libvirtError as error:
-                _log.debug("the connection to libvirt was lost before it was closed: %s", error)
+            self._let_go(binding(), connection)
         self._threads.shutdown(wait=False)
+
+    def _let_go(self, libvirt: ModuleType, connection: Any) -> None:
+        try:
+            while self._followed:  # each holds the connection open
+                connection.domainEventDeregisterAny(self._followed.pop())
+            connection.close()
+        except libvirt.libvirtError as error:
+            _log.debug("the connection to libvirt was lost before it was closed: %s", error)
 
 
 def binding() -> ModuleType:

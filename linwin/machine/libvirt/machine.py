@@ -9,7 +9,6 @@ import signal
 import socket
 from collections.abc import AsyncGenerator, Callable
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID
@@ -23,7 +22,7 @@ from linwin.machine.libvirt import xml
 from linwin.machine.libvirt.host import Event, LibvirtHost, Removed, Restarted, Stopped, binding
 from linwin.machine.line import FileLine, SocketLine
 from linwin.machine.monitor import UNPLUG_SECONDS
-from linwin.machine.running import keep_bounded
+from linwin.machine.running import keep_bounded, moved, taken_console
 from linwin.model.machine import MachineExit, MachineSpec
 from linwin.model.network import Attachment
 
@@ -150,12 +149,7 @@ class LibvirtMachine:
 
     async def move(self, run_dir: Path) -> None:
         """Make the empty folder ``run_dir`` its run folder, with all that is in the one it has."""
-        try:
-            await asyncio.to_thread(os.rename, self._spec.run_dir, run_dir)
-        except OSError as error:
-            raise Unavailable(f"{self._name} cannot be moved to {run_dir}: {error.strerror}") from error
-        self._spec = replace(self._spec, run_dir=run_dir)
-        self._console.path = run_dir / paths.CONSOLE_LOG
+        self._spec = await moved(self._spec, run_dir, self._name, self._console)
 
     async def pause(self) -> None:
         """Halt its CPUs. Idempotent."""
@@ -205,10 +199,7 @@ class LibvirtMachine:
         Raises Unsupported for a console that takes no input, Conflict while somebody has it.
         """
         if self._typing is not None and not self._typing.closed:
-            raise Conflict(
-                f"somebody else types at the console of {self._name}",
-                hint="Read it meanwhile: linwin console --follow",
-            )
+            raise taken_console(self._name)
         path = xml.terminal(await self._live())
         if path is None:
             raise Unsupported(f"the console of {self._name} takes no input")

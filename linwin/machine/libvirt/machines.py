@@ -158,7 +158,7 @@ class LibvirtMachines:
         if spec.nic or tap is not None:
             raise ValueError("under libvirt no machine starts with a NIC")
         accelerator = await self.accelerator()
-        firmware = await asyncio.to_thread(make_ready, spec)
+        firmware = await make_ready(spec)
         machine = describe(spec, accelerator, _NOTHING, firmware=firmware)
         require_memory(machine)
         identity, console_log = self._identity(spec), spec.run_dir / paths.CONSOLE_LOG

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import os
 import struct
-import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
@@ -55,22 +56,22 @@ def through_pipe(path: Path, beginning: bytes, file: BinaryIO, rest: int, read: 
     """
     path.unlink(missing_ok=True)
     os.mkfifo(path, 0o600)
-    try:
+    with ExitStack() as undo:
+        undo.callback(path.unlink)
+        feeding = undo.enter_context(ThreadPoolExecutor(1, thread_name_prefix="saved machine"))
         # While an end of ours is open for reading, the feeder has somebody to write to; once it and the
         # reader's are closed, nobody, which ends it. What it has to write is more than a pipe holds,
         # so that it is still there when the reader comes.
         keeper = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        undo.callback(os.close, keeper)
         feed = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
-        arguments = (feed, beginning, file.fileno(), rest)
-        feeder = threading.Thread(target=_feed, args=arguments, name="saved machine")
-        feeder.start()
+        fed = feeding.submit(_feed, feed, beginning, file.fileno(), rest)
         try:
             return read(str(path))
-        finally:
-            os.close(keeper)
-            feeder.join()
-    finally:
-        path.unlink()
+        except Exception:
+            undo.close()
+            fed.result()  # raises why the reader met a sudden end, where that is ours
+            raise
 
 
 def _feed(pipe: int, beginning: bytes, file: int, rest: int) -> None:

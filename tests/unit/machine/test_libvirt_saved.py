@@ -91,3 +91,16 @@ def test_a_reader_that_gives_up_is_not_waited_for(tmp_path: Path, bytes_read: in
         with pytest.raises(LookupError):
             saved.through_pipe(tmp_path / "pipe", beginning, file, rest, read)
     assert not (tmp_path / "pipe").exists()
+
+
+def test_a_file_that_cannot_be_read_on_is_told_and_not_how_its_reader_ended(tmp_path: Path) -> None:
+    def read(path: str) -> None:
+        Path(path).read_bytes()
+        raise LookupError
+
+    saved_file = file_of(tmp_path / "saved")
+    with saved_file.open("rb") as file:
+        beginning, rest = saved.redescribed(file, "<domain/>")
+    with saved_file.open("ab") as unreadable, pytest.raises(OSError, match="Bad file descriptor"):
+        saved.through_pipe(tmp_path / "pipe", beginning, unreadable, rest, read)
+    assert not (tmp_path / "pipe").exists()
