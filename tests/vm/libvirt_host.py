@@ -61,7 +61,9 @@ class LibvirtHost:
 
 @contextmanager
 def libvirt_host(folder: Path) -> Iterator[LibvirtHost]:
-    """Run a libvirtd whose files are below ``folder``, and end it by its pid."""
+    """Run a libvirtd whose files are below ``folder``, of pytest's, and end it by its pid."""
+    for parent in (folder, *folder.parents[:2]):
+        parent.chmod(0o711)  # QEMUs look for their key below it
     namespace = ["unshare", "--mount", "--propagation", "private", "sh", "-c", _START, "sh", str(folder)]
     with subprocess.Popen(namespace, start_new_session=True) as process:
         try:

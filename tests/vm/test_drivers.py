@@ -28,10 +28,7 @@ VERIFICATION = 2400
 
 @pytest.fixture(scope="module")
 def libvirt(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LibvirtHost]:
-    folder = tmp_path_factory.mktemp("libvirt")
-    for parent in (folder, *folder.parents[:2]):
-        parent.chmod(0o711)  # QEMUs look for their key below it
-    with libvirt_host(folder) as host:
+    with libvirt_host(tmp_path_factory.mktemp("libvirt")) as host:
         yield host
 
 
