@@ -17,7 +17,8 @@ from linwin.disks.failures import translated
 from linwin.disks.files_job import FilesJob, Verb
 from linwin.disks.qcow2 import read_header, written_parts
 from linwin.errors import Internal
-from linwin.host.process import last_words, run
+from linwin.host.process import run
+from linwin.host.programs import last_words
 from linwin.host.workers import end, start_worker, tail
 from linwin.model.files import Change, FileStat, VolumePath, parse_path
 from linwin.model.layer import WrittenLayer

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from linwin.disks.durable import publish
 from linwin.errors import Unavailable
-from linwin.host.process import find_program, last_words
+from linwin.host.programs import find_program, last_words
 from linwin.host.workers import end, tail
 
 PERCENT = re.compile(rb"\(([0-9]{1,3}\.[0-9]+)/100%\)")

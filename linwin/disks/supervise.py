@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from linwin.disks.job import Advanced, Applied, Job, decode
 from linwin.errors import Internal, LinwinError
-from linwin.host.process import last_words
+from linwin.host.programs import last_words
 from linwin.host.workers import end, ending, start_worker, tail
 from linwin.layers import short
 

@@ -15,8 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from linwin.errors import Internal, Unavailable
-from linwin.host.programs import find_program as find_program
-from linwin.host.programs import last_words as last_words
+from linwin.host.programs import find_program, last_words
 
 
 @dataclass(frozen=True, slots=True)

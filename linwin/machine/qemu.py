@@ -15,7 +15,8 @@ from linwin import paths
 from linwin.errors import OutOfMemory, Unavailable
 from linwin.host.files import tail, write_atomically
 from linwin.host.pidfd import ProcessIdentity, WatchedProcess, command_line, find_working_in, spawn
-from linwin.host.process import find_program, last_words, run
+from linwin.host.process import run
+from linwin.host.programs import find_program, last_words
 from linwin.host.resources import available_memory, device_group, first_closed_folder, total_memory
 from linwin.host.sockets import listen
 from linwin.machine.accel import KVM, Acceleration, find_acceleration, host_cpu

@@ -19,7 +19,7 @@ from linwin import paths
 from linwin.errors import Conflict, LinwinError, NotFound, Unavailable, Unsupported
 from linwin.host.files import tail
 from linwin.host.pidfd import WatchedProcess
-from linwin.host.process import last_words
+from linwin.host.programs import last_words
 from linwin.host.sockets import connect
 from linwin.machine import console, domain, picture
 from linwin.machine.frozen import empty_memory

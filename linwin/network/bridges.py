@@ -10,7 +10,8 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 
 from linwin.errors import LinwinError, Unavailable
-from linwin.host import process
+from linwin.host import programs
+from linwin.host.taps import name_of
 from linwin.host.turns import Turns
 from linwin.model.ip import Range
 from linwin.model.network import Attachment, HostNetworks, PortBinding, Subnet
@@ -112,7 +113,7 @@ class BridgeNetworks:
     async def _inability(self) -> str:
         try:
             os.close(os.open(taps.DEVICE, os.O_RDWR | os.O_CLOEXEC))
-            process.find_program("dnsmasq")
+            programs.find_program("dnsmasq")
             await load_rules(rules.ruleset(self._names, HostNetworks()), only_check=True)
         except OSError as error:
             return _tun_trouble(error)
@@ -160,7 +161,7 @@ class BridgeNetworks:
         def name() -> None:
             # An apply that came in between has made one of that name, which nobody has opened.
             with host_links.opened() as host:
-                host.rename(taps.name_of(tap), self._names.tap(attachment.id))
+                host.rename(name_of(tap), self._names.tap(attachment.id))
             taps.keep(tap, attachment.uid)
 
         try:

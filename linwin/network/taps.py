@@ -7,8 +7,6 @@ import fcntl
 import os
 import struct
 
-from linwin.host.taps import name_of as name_of
-
 DEVICE = "/dev/net/tun"
 
 _TUNSETIFF = 0x400454CA

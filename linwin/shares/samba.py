@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from linwin.errors import LinwinError, NotFound, Unavailable
 from linwin.host.files import make_folders, write_atomically
-from linwin.host.process import find_program
+from linwin.host.programs import find_program
 from linwin.host.turns import Turns
 from linwin.model.mount import Access, Share
 from linwin.paths import Paths

@@ -18,7 +18,8 @@ from pathlib import Path
 from linwin.errors import Unavailable
 from linwin.host.files import tail, write_atomically
 from linwin.host.pidfd import ProcessIdentity, WatchedProcess, command_line, find_working_in, spawn
-from linwin.host.process import find_program, last_words, run
+from linwin.host.process import run
+from linwin.host.programs import find_program, last_words
 from linwin.shares.configuration import CONFIGURATION, GROUP, LOG, PASSWD, READ_ONLY, READ_WRITE
 
 _START_TIMEOUT = 30.0

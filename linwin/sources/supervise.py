@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from linwin.errors import Internal
-from linwin.host.process import last_words
+from linwin.host.programs import last_words
 from linwin.host.workers import end, ending, start_worker, tail
 from linwin.sources import messages
 

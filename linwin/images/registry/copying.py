@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import unquote
 
-from linwin.host.process import find_program
+from linwin.host.programs import find_program
 from linwin.images.registry.skopeo import Session, Subject, complaint, silent, translate
 
 _TICK = 0.25

@@ -20,7 +20,7 @@ from contextlib import suppress
 from typing import IO, Any
 
 from linwin.errors import Internal, LinwinError, Unavailable
-from linwin.host.process import find_program
+from linwin.host.programs import find_program
 from linwin.images.registry.failures import Absent, Cut
 from linwin.images.registry.skopeo import Session, Subject, complaint, denial, one_line, silent, translate
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from linwin.errors import Unavailable
-from linwin.host.process import Completed, find_program, last_words, run
+from linwin.host.process import Completed, run
+from linwin.host.programs import find_program, last_words
 
 
 async def test_output_streams_and_exit_code_are_kept_apart() -> None:

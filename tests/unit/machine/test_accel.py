@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from linwin.errors import Unavailable
-from linwin.host.process import find_program
+from linwin.host.programs import find_program
 from linwin.machine import accel, qemu
 from linwin.machine.accel import Acceleration, find_acceleration, probe
 from linwin.machine.qemu import QemuMachines

@@ -356,7 +356,8 @@ async def test_a_host_without_a_program_cannot_and_says_so(
             raise Unavailable(f"the program {name} is not installed", hint="install it")
         return f"/usr/sbin/{name}"
 
-    monkeypatch.setattr("linwin.host.process.find_program", find)
+    for module in ("process", "programs"):  # who runs a program, and who only looks for one
+        monkeypatch.setattr(f"linwin.host.{module}.find_program", find)
     why = await BridgeNetworks(Paths(root, root / "socket")).unavailable()
     assert why == f"this host cannot have networks: the program {missing} is not installed (install it)"
 
