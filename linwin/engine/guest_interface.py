@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from linwin.errors import Unavailable
 from linwin.model.files import FileStat, VolumePath
 from linwin.model.guest import Agent, Chunk, Preparation, ProcessSpec
 from linwin.model.machine import Checkpoint, MachineExit
@@ -187,6 +188,10 @@ class Guest(Protocol):
     @property
     def runs_on_c(self) -> bool:
         """Whether its system was started from C:, and has it open until it has shut down."""
+
+    @property
+    def lost(self) -> Unavailable | None:
+        """Why nothing can be asked of it any more, None while something can."""
 
     async def warm(self) -> None:
         """Start what every container needs, before the guest is frozen. At most once, before prepare."""

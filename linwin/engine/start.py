@@ -17,6 +17,7 @@ from linwin.engine import (
     command,
     copy_up,
     health,
+    lost,
     remove,
     sharing,
     stop,
@@ -110,13 +111,14 @@ async def start(engine: Engine, container: Container, tell: Tell, *, by_hand: bo
         powered = await power_on(engine, container, template, spec, undo, files, tell)
         machine, guest = powered.machine, powered.guest
         phases.mark("guest")
-        await prepare(engine, container, powered, hosts)
-        phases.mark("prepare")
-        if mounts := await offering:
-            await guest.mount(mounts)
-            phases.mark("mount")
         size = terminal.size(live.console_size, container.spec.console_size)
-        process = await guest.spawn(process_id(container), process_spec(container, size))
+        async with lost.explained(machine, guest):
+            await prepare(engine, container, powered, hosts)
+            phases.mark("prepare")
+            if mounts := await offering:
+                await guest.mount(mounts)
+                phases.mark("mount")
+            process = await guest.spawn(process_id(container), process_spec(container, size))
         phases.mark("spawn")
         undo.push_async_callback(log.finish)
         await log.begin(container.starts)

@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 from linwin.daemon_log import context_about
-from linwin.engine import attach, health, policy, remove, sharing
+from linwin.engine import attach, health, lost, policy, remove, sharing
 from linwin.engine.live import LOST, Exit, Run
 from linwin.errors import LinwinError, Unavailable
 from linwin.model.container import Container
@@ -23,8 +23,6 @@ SHUTDOWN_TIMEOUT = 60.0
 """Seconds a guest may take to flush and unmount its disk before its machine is ended regardless."""
 SWITCH_OFF_TIMEOUT = 120.0
 """Seconds that Windows may take to shut down: it stops its services first, which have 20 s each."""
-MACHINE_END_TIMEOUT = 2.0
-"""Seconds between a guest's silence and its machine's end for the one to explain the other."""
 
 
 def begin(engine: Engine, container: Container, run: Run) -> None:
@@ -84,22 +82,11 @@ async def _follow(engine: Engine, container: Container, run: Run) -> Exit:
     try:
         await _pass_output(engine, container, run)
         return Exit(await ending)
-    except LinwinError as lost:
-        return Exit(LOST, await _why_lost(run, lost))
+    except LinwinError as error:
+        return Exit(LOST, await lost.sentence(run.machine, error))
     finally:
         ending.cancel()
         await asyncio.gather(ending, return_exceptions=True)
-
-
-async def _why_lost(run: Run, error: LinwinError) -> str:
-    """What became of a guest that broke off: its machine's end says more than the broken connection."""
-    try:
-        async with asyncio.timeout(MACHINE_END_TIMEOUT):
-            how = (await asyncio.shield(run.machine.exited)).how
-        sentence = f"the container's machine ended {how}".rstrip()
-    except TimeoutError:
-        sentence = error.message
-    return f"{sentence}; last console lines: {' | '.join(await run.machine.console_tail()) or '(none)'}"
 
 
 async def _pass_output(engine: Engine, container: Container, run: Run) -> None:

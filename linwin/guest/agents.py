@@ -74,6 +74,10 @@ class AgentGuest:
     def runs_on_c(self) -> bool:
         return self.hello.kind == WINDOWS
 
+    @property
+    def lost(self) -> Unavailable | None:
+        return self._session.failure
+
     async def warm(self) -> None:
         if "warm" not in self.hello.capabilities:
             raise Unavailable("the guest's agent is too old to be frozen", hint=REBUILD)

@@ -12,6 +12,7 @@ from asyncio.subprocess import PIPE
 
 import pytest
 
+from tests.scenario.fakes.guest import Death
 from tests.scenario.fakes.images import archive
 from tests.scenario.fakes.programs import flood_bytes
 from tests.scenario.harness import IMAGE, Daemon, Docker, Finished
@@ -126,6 +127,24 @@ async def test_guest_that_dies_ends_the_container(docker: Docker, daemon: Daemon
     form = "{{.State.Status}} {{.State.ExitCode}} {{.State.Error}}"
     state = await docker("inspect", "doomed", "--format", form)
     assert state.out.startswith(b"exited 255 the container's machine ended ")
+
+
+@pytest.mark.parametrize(
+    ("death", "told"),
+    [
+        (Death("the guest closed the connection", -9), b"the container's machine ended by signal 9"),
+        (Death("the guest's agent broke the protocol: it sang", None), b"the guest's agent broke the"),
+    ],
+)
+async def test_guest_that_is_lost_while_it_starts_says_what_became_of_it(
+    docker: Docker, daemon: Daemon, death: Death, told: bytes
+) -> None:
+    daemon.fakes.guests.dies = death
+    done = await docker("run", "--rm", IMAGE, "echo", "hi")
+    assert done.code == 125
+    assert b"Error response from daemon: " + told in done.err
+    assert b"; last console lines: Kernel panic: this is a fake" in done.err
+    assert await daemon.nothing_left()
 
 
 async def test_unknown_image_names_the_image_and_the_way(docker: Docker, daemon: Daemon) -> None:

@@ -7,6 +7,7 @@ import dataclasses
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
@@ -49,6 +50,14 @@ AGENT = Agent(
     }),
 )  # fmt: skip
 Program = Callable[["FakeProcess"], Awaitable[int]]
+
+
+@dataclass(frozen=True)
+class Death:
+    """How a session ends while its guest is made a container; ``code`` is the machine's, if that ends."""
+
+    told: str
+    code: int | None
 
 
 class Computer(Protocol):
@@ -202,6 +211,8 @@ class FakeGuest:
         self.rehearsed = False
         self.sick = False
         self.clockless = False
+        self.lost: Unavailable | None = None
+        self.dies: Death | None = None
         self.clock: list[int] = []
         self.usage: Usage | Exception = Usage(
             0,
@@ -237,6 +248,11 @@ class FakeGuest:
         self.rehearsed = True
 
     async def prepare(self, preparation: Preparation) -> None:
+        if self.dies is not None:
+            self.lost = Unavailable(self.dies.told, hint="look at its console")
+            if self.dies.code is not None:
+                self.machine.end(self.dies.code)
+            raise self.lost
         assert preparation.c_serial == C_SERIAL
         assert self.machine.disk is not None
         assert self.machine.disk.name == "c.qcow2", "a container was prepared with another disk than its own"
@@ -367,7 +383,8 @@ class FakeGuest:
 
 class FakeGuests:
     """``silent`` makes guests that never say hello, ``mute`` those that cannot be warmed, and
-    ``unmountable`` is what those say that cannot mount. Of those with a ``computer`` programs run on that.
+    ``unmountable`` is what those say that cannot mount. Those that ``dies`` are lost before they are a
+    container. Of those with a ``computer`` programs run on that.
 
     A ``gate`` holds hellos. A guest outlives the sessions with it.
     """
@@ -377,6 +394,7 @@ class FakeGuests:
         self.gate: Gate | None = None
         self.mute = False
         self.unmountable: Unavailable | None = None
+        self.dies: Death | None = None
         self.computer: Computer | None = None
         self.agent = AGENT
         self._guests: dict[FakeMachine, FakeGuest] = {}
@@ -402,6 +420,7 @@ class FakeGuests:
             self._guests[machine] = FakeGuest(machine)
             self._guests[machine].mute = self.mute
             self._guests[machine].unmountable = self.unmountable
+            self._guests[machine].dies = self.dies
             self._guests[machine].computer = self.computer
             self._guests[machine].agent = self.agent
         return self._guests[machine]
