@@ -22,7 +22,7 @@ from linwin.disks.files import UNFINISHED, DiskFiles, copy_disk
 from linwin.disks.findings import Judgement, missing
 from linwin.disks.flatten import flatten
 from linwin.disks.job import Job
-from linwin.disks.qcow2 import create_overlay, read_header
+from linwin.disks.qcow2 import Overlays, create_overlay, read_header
 from linwin.disks.supervise import run_job
 from linwin.disks.survey import NAME, READ_ONLY, SUFFIX, Survey, survey
 from linwin.errors import Internal
@@ -51,6 +51,7 @@ class ChainDisks:
 
     def __init__(self, paths: Paths) -> None:
         self._paths = paths
+        self._overlays = Overlays()
         self._locks: dict[str, asyncio.Lock] = {}
         self._in_use: Counter[str] = Counter()
         self._working: set[Path] = set()
@@ -72,7 +73,7 @@ class ChainDisks:
             path.parent.mkdir(parents=True, exist_ok=True)
             unfinished = path.with_name(path.name + ".new")
             try:
-                await create_overlay(unfinished, backing=relative(chain_end, path), size=header.size)
+                await self._overlays.create(unfinished, backing=relative(chain_end, path), size=header.size)
                 unfinished.chmod(0o600)
                 if os.geteuid() == 0:
                     os.chown(unfinished, uid, uid)

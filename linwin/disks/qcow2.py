@@ -5,6 +5,7 @@ Format: QEMU, docs/interop/qcow2.txt, "Header".
 
 from __future__ import annotations
 
+import asyncio
 import json
 import struct
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ VERSION_3 = 3
 FEATURES_AT = 72
 FEATURES = struct.Struct(">Q")
 LONGEST_NAME = 1023
+MOST_KEPT = 16
+"""Empty overlays that are remembered, 130 kB each: as many images as a host starts by turns."""
 
 DIRTY, CORRUPT, EXTERNAL_DATA = 1, 2, 4
 """Incompatible features that a finished file of linwin's has no business with."""
@@ -71,6 +74,33 @@ async def written_parts(path: Path) -> tuple[tuple[int, int], ...]:
     """
     done = await run(["qemu-img", "map", "-f", "qcow2", "--output=json", path], check=True)
     return tuple((part["start"], part["length"]) for part in json.loads(done.stdout) if part["depth"] == 0)
+
+
+class Overlays:
+    """Creates empty overlays. Those of one backing file are the same bytes: qemu-img is asked once."""
+
+    def __init__(self) -> None:
+        self._made: dict[tuple[str, int], tuple[bytes, int]] = {}
+
+    async def create(self, path: Path, *, backing: str, size: int) -> None:
+        """As :func:`create_overlay`. Raises OSError too."""
+        made = self._made.get((backing, size))
+        if made is None:
+            await create_overlay(path, backing=backing, size=size)
+            self._keep(backing, size, await asyncio.to_thread(path.read_bytes))
+        else:
+            await asyncio.to_thread(_write, path, *made)
+
+    def _keep(self, backing: str, size: int, content: bytes) -> None:
+        if len(self._made) == MOST_KEPT:
+            del self._made[next(iter(self._made))]
+        self._made[backing, size] = content.rstrip(b"\0"), len(content)
+
+
+def _write(path: Path, content: bytes, length: int) -> None:
+    with path.open("wb") as file:
+        file.write(content)
+        file.truncate(length)
 
 
 async def create_overlay(path: Path, *, backing: str, size: int) -> None:
