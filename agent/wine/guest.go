@@ -20,7 +20,6 @@ import (
 	"time"
 
 	"linwin/agent/boot"
-	"linwin/agent/device"
 	"linwin/agent/job"
 	"linwin/agent/network"
 	"linwin/agent/session"
@@ -171,27 +170,6 @@ func identify(p wire.Preparation) error {
 		return nil
 	}
 	return boot.Reseed(p.Entropy)
-}
-
-// mount mounts the disk that is C:. windows_names, because ntfs3 would make a
-// file out of the name of a stream or a device. No nocase, since in 6.12 each
-// look-up in another case than the file's fails and marks the volume dirty; Wine
-// finds names in any case by itself. No force: a dirty volume is the host's to
-// repair. sparse, prealloc and acl would change what files look like.
-func mount(serial, folder string) error {
-	disk, err := device.Disk(serial, diskTimeout)
-	if err != nil {
-		return wire.Errorf(wire.Unavailable, "find the C: disk: %v", err)
-	}
-	if err := os.MkdirAll(folder, 0o755); err != nil {
-		return err
-	}
-	options := "iocharset=utf8,windows_names,discard"
-	if err := syscall.Mount(disk, folder, "ntfs3", syscall.MS_NOATIME, options); err != nil {
-		return wire.Errorf(wire.Unavailable, "mount C: from %s: %v", disk, err)
-	}
-	log.Printf("%s is %s (%s)", folder, disk, serial)
-	return nil
 }
 
 // makePrefix lays out a Wine prefix in memory, with the registry in a folder.

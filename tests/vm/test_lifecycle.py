@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from tests.vm.conftest import GUEST_TIMEOUT, Linwin
 
@@ -95,9 +96,48 @@ def test_a_guest_that_dies_fails_its_container_with_a_sentence(linwin: Linwin) -
     assert state["Status"] == "exited"
     assert state["Error"].startswith("the container's machine ended by signal 9; last console lines: ")
     assert "wine is up" in state["Error"]
-    # The disk is repaired or replaced before it is used again.
-    linwin("start", "doomed")
+    linwin("start", "doomed")  # it has written nothing
     linwin("rm", "-f", "doomed")
+
+
+def test_a_disk_that_was_not_closed_says_so(linwin: Linwin, tmp_path: Path) -> None:
+    linwin("run", "--name", "torn", NANOSERVER, "cmd", "/c", "exit")
+    disk = linwin.root / "containers" / linwin.inspect("torn")["Id"] / "c.qcow2"
+    mark_dirty(disk, tmp_path)
+    refused = linwin("start", "torn", code=1)
+    assert b"C: was not closed when the container's machine ended last" in refused.stderr
+    assert b"create another" in refused.stderr
+    linwin("rm", "torn")
+
+
+def mark_dirty(disk: Path, folder: Path) -> None:
+    """Set the flag in $VOLUME_INFORMATION (0x70) of file record 3 that a volume has while it is written."""
+    beginning, sector = folder / "beginning", folder / "sector"
+    dump = [
+        "qemu-img",
+        "dd",
+        "-f",
+        "qcow2",
+        "-O",
+        "raw",
+        "bs=64k",
+        "count=2",
+        f"if={disk}",
+        f"of={beginning}",
+    ]
+    subprocess.run(dump, check=True)
+    content = bytearray(beginning.read_bytes())
+    record = int.from_bytes(content[0x30:0x38], "little") * 4096 + 3 * 1024
+    assert content[record : record + 4] == b"FILE"
+    at = record + int.from_bytes(content[record + 0x14 : record + 0x16], "little")
+    while content[at] != 0x70:
+        at += int.from_bytes(content[at + 4 : at + 8], "little")
+    flags = at + int.from_bytes(content[at + 0x14 : at + 0x16], "little") + 10
+    assert content[flags] & 1 == 0, "the container left its disk unclosed"
+    content[flags] |= 1
+    begin = flags // 512 * 512
+    sector.write_bytes(content[begin : begin + 512])
+    subprocess.run(["qemu-io", "-f", "qcow2", "-c", f"write -q -s {sector} {begin} 512", disk], check=True)
 
 
 def test_a_daemon_that_is_killed_loses_no_container_and_no_line(own_daemon: Linwin) -> None:
