@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from linwin.engine import pause, sharing, start, stop
+from linwin.engine import pause, ready, sharing, start, stop
 from linwin.engine.interfaces import Files
 from linwin.errors import Conflict, InvalidRequest, NotFound, Unsupported, unreadable
 from linwin.model.container import Container
@@ -148,5 +148,5 @@ async def disk_of(engine: Engine, container: Container) -> None:
     if container.unreadable:
         raise unreadable(container.name, container.error)
     template = await engine.rooms.templates.get(container.template)
-    await asyncio.to_thread(start.make_folder, engine, container)
+    await asyncio.to_thread(ready.make_folder, engine, container)
     await start.make_overlay(engine, container, template)

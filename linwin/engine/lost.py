@@ -13,15 +13,23 @@ MACHINE_END_TIMEOUT = 2.0
 """Seconds between a guest's silence and its machine's end for the one to explain the other."""
 
 
+class RestoredGuestLost(Unavailable):
+    """The guest is lost, and had been restored: another may be booted in its place."""
+
+
 @asynccontextmanager
-async def explained(machine: Machine, guest: Guest) -> AsyncIterator[None]:
-    """Have what fails since the guest is lost say what became of it; what fails otherwise says so itself."""
+async def explained(machine: Machine, guest: Guest, *, restored: bool = False) -> AsyncIterator[None]:
+    """Have what fails since the guest is lost say what became of it; what fails otherwise says so itself.
+
+    ``restored`` has it raised as RestoredGuestLost.
+    """
     try:
         yield
     except Unavailable as error:
         if guest.lost is None and await _end(machine) is None:
             raise
-        raise Unavailable(await sentence(machine, error), hint="Start the container again.") from error
+        kind = RestoredGuestLost if restored else Unavailable
+        raise kind(await sentence(machine, error), hint="Start the container again.") from error
 
 
 async def sentence(machine: Machine, error: LinwinError) -> str:

@@ -64,20 +64,22 @@ async def power_on(
     undo: AsyncExitStack,
     files: AsyncExitStack,
     tell: Tell,
+    *,
+    cold: bool,
 ) -> Powered:
     """A guest that said hello; ``undo`` ends both. A cold boot that was not asked for is told.
 
     ``files`` closes the tap, which the machine has open itself.
     """
-    if not container.spec.cold and (up := await engine.pool.take(container, spec, undo, files)) is not None:
+    if not cold and (up := await engine.pool.take(container, spec, undo, files)) is not None:
         return Powered(up.machine, up.guest, "pooled", up.tap)
     tap = await spare_tap(engine, spec, files)
     try:
-        return await _restored_or_cold(engine, container, template, spec, tap, undo, tell)
+        return await _restored_or_cold(engine, container, template, spec, tap, undo, tell, cold=cold)
     except OutOfMemory:
         if not await engine.pool.drop():
             raise
-        return await _restored_or_cold(engine, container, template, spec, tap, undo, tell)
+        return await _restored_or_cold(engine, container, template, spec, tap, undo, tell, cold=cold)
 
 
 async def _restored_or_cold(
@@ -88,8 +90,10 @@ async def _restored_or_cold(
     tap: int | None,
     undo: AsyncExitStack,
     tell: Tell,
+    *,
+    cold: bool,
 ) -> Powered:
-    if container.spec.cold or not engine.checkpoints.wanted(template):
+    if cold or not engine.checkpoints.wanted(template):
         return await _cold(engine, container, spec, tap, undo)
     restores = engine.metrics.restores
     try:
@@ -103,10 +107,10 @@ async def _restored_or_cold(
     except LinwinError as error:
         restores.labels("failed").inc()
         why = error.message
-    cold = await _cold(engine, container, spec, tap, undo)
+    booted = await _cold(engine, container, spec, tap, undo)
     making = engine.checkpoints.make_later(template, memory=spec.memory, cpus=spec.cpus)
     tell(f"the guest booted cold: {why}" + ("; it is being made" if making else ""))
-    return cold
+    return booted
 
 
 async def _restored(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
 import shutil
 import time
 from contextlib import AsyncExitStack
@@ -25,12 +24,12 @@ from linwin.engine import (
     unserved,
     watch,
 )
-from linwin.engine.checkpoints import guest_spec, has_nic
-from linwin.engine.create import MIB, left_out_hint
+from linwin.engine.create import left_out_hint
 from linwin.engine.live import Exit, Run
 from linwin.engine.phases import Phases
 from linwin.engine.pool import own
-from linwin.engine.power import Powered, Tell, power_on
+from linwin.engine.power import Tell
+from linwin.engine.ready import machine_spec, make_folders, ready_guest
 from linwin.errors import (
     CommandNotExecutable,
     CommandNotFound,
@@ -40,19 +39,14 @@ from linwin.errors import (
     unreadable,
 )
 from linwin.model.container import Container, Status
-from linwin.model.guest import Preparation, ProcessSpec
-from linwin.model.machine import C_SERIAL, MachineSpec
+from linwin.model.guest import ProcessSpec
 from linwin.model.mount import GuestMount
-from linwin.model.network import HostName
 from linwin.model.template import Template
 
 if TYPE_CHECKING:
     from linwin.engine.engine import Engine
 
 logger = logging.getLogger(__name__)
-
-ENTROPY = 64
-"""Random bytes that each guest is given: twice what its generator holds."""
 
 
 async def by_hand(engine: Engine, reference: str, tell: Tell) -> bool:
@@ -87,7 +81,7 @@ async def start(engine: Engine, container: Container, tell: Tell, *, by_hand: bo
     template = await rooms.templates.get(container.template)
     log, phases = rooms.state.log(container), Phases()
     spec = await machine_spec(engine, container, template)
-    async with engine.admission.admitted(spec), AsyncExitStack() as files, AsyncExitStack() as undo:
+    async with engine.admission.admitted(spec), AsyncExitStack() as undo:
         undo.push_async_exit(partial(_take_back, engine, container))
         container = await rooms.state.advance(
             container.id,
@@ -100,7 +94,6 @@ async def start(engine: Engine, container: Container, tell: Tell, *, by_hand: bo
         )
         unserved.refuse(template, container)
         container = await attach.reserve(engine, container, nic=spec.nic)
-        hosts = await attach.hosts(engine, container)
         await asyncio.to_thread(make_folders, engine, container)
         await make_overlay(engine, container, template)
         await copy_up.fill(engine, container)
@@ -108,13 +101,10 @@ async def start(engine: Engine, container: Container, tell: Tell, *, by_hand: bo
         phases.mark("overlay")
         offering = asyncio.create_task(sharing.offer(engine, container), name="sharing files")
         undo.push_async_callback(_give_up, offering)
-        powered = await power_on(engine, container, template, spec, undo, files, tell)
+        powered = await ready_guest(engine, container, template, spec, undo, tell, phases)
         machine, guest = powered.machine, powered.guest
-        phases.mark("guest")
         size = terminal.size(live.console_size, container.spec.console_size)
         async with lost.explained(machine, guest):
-            await prepare(engine, container, powered, hosts)
-            phases.mark("prepare")
             if mounts := await offering:
                 await guest.mount(mounts)
                 phases.mark("mount")
@@ -136,29 +126,6 @@ async def start(engine: Engine, container: Container, tell: Tell, *, by_hand: bo
     engine.pool.refill()
     if container.spec.tty:
         await terminal.catch_up(process, size, terminal.size(live.console_size, size))
-
-
-async def prepare(
-    engine: Engine, container: Container, powered: Powered, hosts: tuple[HostName, ...]
-) -> None:
-    """Make the guest this container, while the host makes its networks.
-
-    The guest mounts its disk meanwhile, and waits for the NICs that it is told of.
-    """
-    interfaces, entropy = await attach.interfaces(engine, container), secrets.token_bytes(ENTROPY)
-    wanted = Preparation(hostname(container), C_SERIAL, time.time_ns(), entropy, interfaces, hosts)
-    works = [
-        asyncio.create_task(
-            attach.attach(engine, container, powered.machine, powered.tap), name="attaching to networks"
-        ),
-        asyncio.create_task(powered.guest.prepare(wanted), name="preparing a guest"),
-    ]
-    try:
-        await asyncio.gather(*works)
-    finally:  # where one failed the machine is of no use, and the other has nothing to wait for
-        for work in works:
-            work.cancel()
-        await asyncio.gather(*works, return_exceptions=True)
 
 
 async def _give_up(offering: asyncio.Task[tuple[GuestMount, ...]]) -> None:
@@ -245,35 +212,6 @@ def abandon(engine: Engine, container: Container) -> None:
         shutil.rmtree(run_dir)
 
 
-def make_folders(engine: Engine, container: Container) -> None:
-    """Create the container's folder, and an empty run folder for its machine."""
-    make_folder(engine, container)
-    run_dir = engine.paths.machine(container.id)
-    if run_dir.exists():
-        shutil.rmtree(run_dir)
-    run_dir.mkdir(mode=0o700)
-
-
-def make_folder(engine: Engine, container: Container) -> None:
-    """Create the container's folder."""
-    engine.paths.container(container.id).mkdir(mode=0o711, parents=True, exist_ok=True)
-
-
-async def machine_spec(engine: Engine, container: Container, template: Template) -> MachineSpec:
-    """The machine that a container is started in."""
-    return guest_spec(
-        template,
-        id=container.id,
-        memory=container.spec.memory // MIB,
-        cpus=container.spec.cpus,
-        run_dir=engine.paths.machine(container.id),
-        uid=container.uid,
-        c_disk=engine.paths.overlay(container.id),
-        nic=await has_nic(engine, template),
-        title=f"linwin: {container.name}",
-    )
-
-
 def process_id(container: Container) -> str:
     """Names the main process of one start to the guest's agent."""
     return f"{container.short_id}-{container.starts}"
@@ -287,9 +225,3 @@ def process_spec(container: Container, size: terminal.Size) -> ProcessSpec:
         stdin=container.spec.open_stdin,
         terminal=size if container.spec.tty else None,
     )
-
-
-def hostname(container: Container) -> str:
-    """Its DNS name: with the domain, where it was given one, as docker tells it to Windows."""
-    host, domain = container.spec.hostname or container.short_id, container.spec.domainname
-    return f"{host}.{domain}" if domain else host

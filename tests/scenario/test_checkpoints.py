@@ -14,6 +14,7 @@ from linwin.engine.checkpoints import MAKER
 from linwin.errors import NotFound, Unavailable, Unsupported
 from linwin.model.container import ContainerSpec
 from tests.scenario.fakes.gate import Gate
+from tests.scenario.fakes.guest import Death
 from tests.scenario.harness import IMAGE, Daemon
 
 MIB = 1 << 20
@@ -81,6 +82,28 @@ async def test_a_failed_restore_is_told_and_the_container_runs(daemon: Daemon) -
         "it is being made"
     )
     await made(daemon)
+
+
+async def test_a_restored_guest_that_is_lost_is_replaced_by_one_that_boots(daemon: Daemon) -> None:
+    guests, machines = daemon.fakes.guests, daemon.fakes.machines
+    guests.deaths = [Death("the guest closed the connection", -11)]
+    code, out, told = await linwin(daemon, "run", "--name", "pet", IMAGE, "complain")
+    assert (code, out) == (3, "to stdout\n")
+    assert told.splitlines() == [
+        "linwin: the guest booted cold: the one that was restored was lost: the container's machine ended "
+        "by signal 11; last console lines: Kernel panic: this is a fake",
+        "to stderr",
+    ]
+    assert await boot_of(daemon, "pet") == "cold"
+    assert [guest.prepared is None for guest in guests.all if guest.machine.spec.id != MAKER] == [True, False]
+    await made(daemon)
+    assert machines.running == {}
+
+
+async def test_nothing_is_tried_again_once_a_program_may_have_begun(daemon: Daemon) -> None:
+    code, out, _ = await linwin(daemon, "run", "--name", "pet", IMAGE, "crash")
+    assert (code, out) == (255, "before the end\n")
+    assert len(daemon.fakes.guests.all) == 1
 
 
 async def test_one_that_could_not_be_made_is_not_tried_at_every_run(daemon: Daemon) -> None:

@@ -139,7 +139,7 @@ async def test_guest_that_dies_ends_the_container(docker: Docker, daemon: Daemon
 async def test_guest_that_is_lost_while_it_starts_says_what_became_of_it(
     docker: Docker, daemon: Daemon, death: Death, told: bytes
 ) -> None:
-    daemon.fakes.guests.dies = death
+    daemon.fakes.guests.deaths = [death, death]  # one that is restored, and one that boots in its place
     done = await docker("run", "--rm", IMAGE, "echo", "hi")
     assert done.code == 125
     assert b"Error response from daemon: " + told in done.err

@@ -15,6 +15,7 @@ from linwin.model.machine import FIRST_NIC, LinuxBoot, MachineSpec
 from linwin.model.pool import PoolPlan
 from tests.scenario.fakes import Fakes
 from tests.scenario.fakes.gate import Gate
+from tests.scenario.fakes.guest import Death
 from tests.scenario.fakes.machine import FakeMachine
 from tests.scenario.harness import IMAGE, Daemon, make_root, served
 
@@ -261,3 +262,22 @@ async def test_room_that_only_the_filling_took_is_found(
     machines.gate, machines.available = None, 700
     assert await pooled.engine.pool.drop()
     machines.available = 32768
+
+
+async def test_a_guest_of_the_pool_that_is_lost_is_replaced_by_one_that_boots(pooled: Daemon) -> None:
+    guests = pooled.fakes.guests
+    for machine in waiting(pooled):
+        guests._guests[machine].dies = Death("the guest's agent broke the protocol: it sang", None)
+    told: list[str] = []
+    made = await pooled.engine.create(ContainerSpec(IMAGE, cmd=("hang",)), "pet")
+    await pooled.engine.start(made.id, told.append)
+    container = await pooled.engine.rooms.state.get(made.id)
+    assert (container.status, container.boot) == ("running", "cold")
+    assert told == [
+        "the guest booted cold: the one that was restored was lost: the guest's agent broke the protocol: "
+        "it sang; last console lines: Kernel panic: this is a fake"
+    ]
+    (machine,) = {one for one in pooled.fakes.machines.running.values() if one.spec.id == made.id}
+    assert machine.spec.uid == container.uid
+    await pooled.engine.remove("pet", force=True)
+    await filled(pooled)

@@ -15,12 +15,11 @@ from tests.vm.conftest import REPOSITORY, Linwin
 
 pytestmark = pytest.mark.alone
 
-NOT_REACHED = {
-    "restored start to spawn, against cold": 0.18,
-    "pooled start to spawn, against cold": 0.1,
-    "memory of idle clones": 0.37,
-}
-"""Asked for and not met (docs/decisions/0016 and 0021): what they must not become worse than."""
+NOT_REACHED = {"restored start to spawn, against cold": 0.15}
+"""Asked for and not met (docs/decisions/0016): what it must not become worse than."""
+NARROWLY = {"pooled start to spawn, against cold": 0.055, "memory of idle clones": 0.37}
+"""Met by less than what hosts differ by (docs/decisions/0016, 0021): what they must not become worse than."""
+ALLOWED = NOT_REACHED | NARROWLY
 
 FIELDS = {"figure", "ours", "peer", "unit", "ratio", "target", "met", "note"}
 
@@ -58,7 +57,7 @@ def missed_by(linwin: Linwin, bench: str) -> dict[str, Any]:
     return {
         name: figure
         for name, figure in figures.items()
-        if not figure["met"] and not (figure["ratio"] or 0) <= NOT_REACHED.get(name, -1)
+        if not figure["met"] and not (figure["ratio"] or 0) <= ALLOWED.get(name, -1)
     }
 
 

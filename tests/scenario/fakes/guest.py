@@ -383,8 +383,8 @@ class FakeGuest:
 
 class FakeGuests:
     """``silent`` makes guests that never say hello, ``mute`` those that cannot be warmed, and
-    ``unmountable`` is what those say that cannot mount. Those that ``dies`` are lost before they are a
-    container. Of those with a ``computer`` programs run on that.
+    ``unmountable`` is what those say that cannot mount. Each of the ``deaths`` is that of one
+    guest, which is lost before it is a container. Of those with a ``computer`` programs run on that.
 
     A ``gate`` holds hellos. A guest outlives the sessions with it.
     """
@@ -394,7 +394,7 @@ class FakeGuests:
         self.gate: Gate | None = None
         self.mute = False
         self.unmountable: Unavailable | None = None
-        self.dies: Death | None = None
+        self.deaths: list[Death] = []
         self.computer: Computer | None = None
         self.agent = AGENT
         self._guests: dict[FakeMachine, FakeGuest] = {}
@@ -420,7 +420,7 @@ class FakeGuests:
             self._guests[machine] = FakeGuest(machine)
             self._guests[machine].mute = self.mute
             self._guests[machine].unmountable = self.unmountable
-            self._guests[machine].dies = self.dies
+            self._guests[machine].dies = self.deaths.pop(0) if self.deaths else None
             self._guests[machine].computer = self.computer
             self._guests[machine].agent = self.agent
         return self._guests[machine]
