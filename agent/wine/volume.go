@@ -19,8 +19,8 @@ const mostAhead = 8 << 20
 // mount mounts the disk that is C:. windows_names, because ntfs3 would make a
 // file out of the name of a stream or a device. No nocase, since in 6.12 each
 // look-up in another case than the file's fails and marks the volume dirty; Wine
-// finds names in any case by itself. No force: a dirty volume is the host's to
-// repair. sparse, prealloc and acl would change what files look like.
+// finds names in any case by itself. No force: what is on a dirty volume may not
+// fit together. sparse, prealloc and acl would change what files look like.
 func mount(serial, folder string) error {
 	disk, err := device.Disk(serial, diskTimeout)
 	if err != nil {
