@@ -76,9 +76,9 @@ class BlobStore:
 
     def foreign(self) -> list[Path]:
         """What lies among the blobs and is none."""
-        with storing("the list of blobs"):
-            known = self.digests()
-            return sorted(path for path in self._folder.iterdir() if f"sha256:{path.name}" not in known)
+        # Looked at once: what is not in an earlier list may be a blob that has arrived since.
+        with storing("the list of blobs"), os.scandir(self._folder) as entries:
+            return sorted(self._folder / entry.name for entry in entries if not _is_blob(entry))
 
     def usage(self, digests: Collection[str] | None = None) -> int:
         """Bytes of all blobs, or of those among ``digests``."""
@@ -150,9 +150,8 @@ class BlobStore:
     def _entries(self) -> Iterator[tuple[str, os.DirEntry[str]]]:
         with os.scandir(self._folder) as entries:
             for entry in entries:
-                digest = f"sha256:{entry.name}"
-                if references.is_digest(digest) and entry.is_file(follow_symlinks=False):
-                    yield digest, entry
+                if _is_blob(entry):
+                    yield f"sha256:{entry.name}", entry
 
     def _inode(self, digest: str) -> int | None:
         try:
@@ -168,6 +167,10 @@ class BlobStore:
         with self._lock:
             self._leased.subtract(digests)
             self._leased = +self._leased
+
+
+def _is_blob(entry: os.DirEntry[str]) -> bool:
+    return references.is_digest(f"sha256:{entry.name}") and entry.is_file(follow_symlinks=False)
 
 
 class Lease:

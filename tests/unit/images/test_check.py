@@ -12,6 +12,7 @@ import pytest
 
 from linwin.errors import Unavailable
 from linwin.images import ImageStore, catalogue
+from linwin.images.blobs import BlobStore
 from linwin.model.progress import Progress
 from linwin.model.upkeep import Finding
 from linwin.paths import Paths
@@ -94,6 +95,22 @@ async def test_loads_and_removals_go_on_during_a_check(store: ImageStore, tmp_pa
 
     checks = await asyncio.gather(*(check(store) for _ in range(4)), churn())
     assert checks == [[], [], [], [], None]
+
+
+async def test_a_blob_that_arrives_while_the_store_is_looked_at_is_no_stray(
+    store: ImageStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arriving = store.blobs.lease()
+    digests = BlobStore.digests
+
+    def then_one_more(blobs: BlobStore) -> set[str]:
+        found = digests(blobs)
+        if not blobs._lock.locked():
+            arriving.add(os.urandom(9), "a blob")
+        return found
+
+    monkeypatch.setattr(BlobStore, "digests", then_one_more)
+    assert await check(store) == []
 
 
 # Blobs
