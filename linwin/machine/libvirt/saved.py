@@ -16,6 +16,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
+from threading import Event
 from typing import BinaryIO, TypeVar
 
 from linwin.errors import Unavailable
@@ -59,13 +60,9 @@ def through_pipe(path: Path, beginning: bytes, file: BinaryIO, rest: int, read: 
     with ExitStack() as undo:
         undo.callback(path.unlink)
         feeding = undo.enter_context(ThreadPoolExecutor(1, thread_name_prefix="saved machine"))
-        # While an end of ours is open for reading, the feeder has somebody to write to; once it and the
-        # reader's are closed, nobody, which ends it. What it has to write is more than a pipe holds,
-        # so that it is still there when the reader comes.
-        keeper = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        undo.callback(os.close, keeper)
-        feed = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
-        fed = feeding.submit(_feed, feed, beginning, file.fileno(), rest)
+        opened = Event()
+        fed = feeding.submit(_feed, path, opened, beginning, file.fileno(), rest)
+        undo.callback(_let_go, path, opened)
         try:
             return read(str(path))
         except Exception:
@@ -74,7 +71,17 @@ def through_pipe(path: Path, beginning: bytes, file: BinaryIO, rest: int, read: 
             raise
 
 
-def _feed(pipe: int, beginning: bytes, file: int, rest: int) -> None:
+def _let_go(path: Path, opened: Event) -> None:
+    """End a feeder whose reader is gone, or never came: it has nobody left to write to then."""
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    opened.wait()
+    os.close(reader)
+
+
+def _feed(path: Path, opened: Event, beginning: bytes, file: int, rest: int) -> None:
+    # Waits for the reader: the end of what fails at once must not be over before somebody can see it.
+    pipe = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    opened.set()
     try:
         left = memoryview(beginning)
         while left:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import time
 from pathlib import Path
 
 import pytest
@@ -104,3 +105,16 @@ def test_a_file_that_cannot_be_read_on_is_told_and_not_how_its_reader_ended(tmp_
     with saved_file.open("ab") as unreadable, pytest.raises(OSError, match="Bad file descriptor"):
         saved.through_pipe(tmp_path / "pipe", beginning, unreadable, rest, read)
     assert not (tmp_path / "pipe").exists()
+
+
+def test_a_reader_that_comes_late_sees_the_end_of_what_failed_at_once(tmp_path: Path) -> None:
+    def late(path: str) -> bytes:
+        time.sleep(0.2)  # longer than a feeder takes to fail, which tells nobody
+        return Path(path).read_bytes()
+
+    saved_file = file_of(tmp_path / "saved")
+    with saved_file.open("rb") as file:
+        beginning, rest = saved.redescribed(file, "<domain/>")
+    with saved_file.open("ab") as unreadable:
+        read = saved.through_pipe(tmp_path / "pipe", beginning, unreadable, rest, late)
+    assert read == beginning
