@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from linwin.engine import watch
+from linwin.engine import lost
 from linwin.engine.interfaces import Machine, Mold
 from linwin.guest import AgentGuest, AgentGuests, frames
 from linwin.guest import session as session_module
@@ -100,7 +100,7 @@ async def daemon(
     short_folder: Path, guests: PlayedGuests, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Daemon]:
     """As everywhere, with the real guest room."""
-    monkeypatch.setattr(watch, "MACHINE_END_TIMEOUT", 0.05)
+    monkeypatch.setattr(lost, "MACHINE_END_TIMEOUT", 0.05)
     monkeypatch.setattr(session_module, "QUIET", 0.2)
     monkeypatch.setattr(session_module, "DEAD", 1.0)
     fakes = Fakes(guests=guests)  # type: ignore[arg-type]
