@@ -47,8 +47,20 @@ async def ready_guest(
 
     Raises Unavailable, which says what became of a guest that was lost.
     """
+
+    async def once(container: Container, spec: MachineSpec, *, cold: bool) -> Powered:
+        hosts = await attach.hosts(engine, container)
+        async with AsyncExitStack() as files, AsyncExitStack() as steps:
+            powered = await power_on(engine, container, template, spec, steps, files, tell, cold=cold)
+            phases.mark("guest")
+            async with lost.explained(powered.machine, powered.guest, restored=powered.origin != "cold"):
+                await _prepare(engine, container, powered, hosts)
+            phases.mark("prepare")
+            await undo.enter_async_context(steps.pop_all())
+        return powered
+
     try:
-        return await _ready(engine, container, template, spec, undo, tell, phases, cold=container.spec.cold)
+        return await once(container, spec, cold=container.spec.cold)
     except lost.RestoredGuestLost as loss:
         engine.metrics.restores.labels("failed").inc()
         await engine.rooms.machine.discard_checkpoint(spec, loss.message)
@@ -56,31 +68,8 @@ async def ready_guest(
         tell(f"the guest booted cold: the one that was restored was lost: {loss.message}")
     container = await engine.rooms.state.get(container.id)  # a guest of the pool has brought another user
     await asyncio.to_thread(make_folders, engine, container)
-    spec = await machine_spec(engine, container, template)
-    powered = await _ready(engine, container, template, spec, undo, tell, phases, cold=True)
+    powered = await once(container, await machine_spec(engine, container, template), cold=True)
     engine.checkpoints.make_later(template, memory=spec.memory, cpus=spec.cpus)
-    return powered
-
-
-async def _ready(
-    engine: Engine,
-    container: Container,
-    template: Template,
-    spec: MachineSpec,
-    undo: AsyncExitStack,
-    tell: Tell,
-    phases: Phases,
-    *,
-    cold: bool,
-) -> Powered:
-    hosts = await attach.hosts(engine, container)
-    async with AsyncExitStack() as files, AsyncExitStack() as steps:
-        powered = await power_on(engine, container, template, spec, steps, files, tell, cold=cold)
-        phases.mark("guest")
-        async with lost.explained(powered.machine, powered.guest, restored=powered.origin != "cold"):
-            await _prepare(engine, container, powered, hosts)
-        phases.mark("prepare")
-        await undo.enter_async_context(steps.pop_all())
     return powered
 
 
