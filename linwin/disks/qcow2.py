@@ -89,7 +89,7 @@ class Overlays:
             await create_overlay(path, backing=backing, size=size)
             self._keep(backing, size, await asyncio.to_thread(path.read_bytes))
         else:
-            await asyncio.to_thread(_write, path, *made)
+            _write(path, *made)  # in no thread: one whose waiter is cancelled would make it all the same
 
     def _keep(self, backing: str, size: int, content: bytes) -> None:
         if len(self._made) == MOST_KEPT:
