@@ -80,8 +80,10 @@ def _let_go(path: Path, opened: Event) -> None:
 
 def _feed(path: Path, opened: Event, beginning: bytes, file: int, rest: int) -> None:
     # Waits for the reader: the end of what fails at once must not be over before somebody can see it.
-    pipe = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
-    opened.set()
+    try:
+        pipe = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    finally:
+        opened.set()  # also where it could not be: nobody waits for ever
     try:
         left = memoryview(beginning)
         while left:
